@@ -1,0 +1,66 @@
+"""What an index holds: the catalogue's field plan and the encoders of its vectors, kept in the mapping's `_meta`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class FieldPlan:
+    """Which catalogue column plays which part; column names as the catalogue spells them."""
+
+    id: str = "id"
+    title: str = "title"
+    text: tuple[str, ...] = ()  # searched and embedded after the title
+    images: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()  # filters and facets, searched too
+    dates: tuple[str, ...] = ()
+    language: str = "en"  # of every row that names none itself
+    language_field: str | None = None
+    group: str | None = None
+    available: str | None = None
+    created: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        known = {field.name for field in fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
+
+
+@dataclass(frozen=True)
+class VectorField:
+    """Who made a vector field and who makes the query vectors that search it."""
+
+    encoder: str  # an artifact name made of the encoder's content
+    query_encoder: str  # the text encoder whose vectors of words search this field
+    dimension: int
+    languages: tuple[str, ...] = ()  # of the query encoder; empty: any
+
+
+@dataclass(frozen=True)
+class IndexSchema:
+    """One index: its plan and its vector fields (None: the index has no such field)."""
+
+    plan: FieldPlan
+    text: VectorField | None
+    image: VectorField | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "plan": self.plan.to_dict(),
+            "text": asdict(self.text) if self.text else None,
+            "image": asdict(self.image) if self.image else None,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        def vector(value: Mapping[str, Any] | None) -> VectorField | None:
+            return VectorField(**{**value, "languages": tuple(value["languages"])}) if value else None
+
+        return cls(FieldPlan.from_dict(values["plan"]), vector(values["text"]), vector(values["image"]))

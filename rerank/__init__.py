@@ -1,0 +1,1 @@
+"""Candidates to order, and how that judgement is learned. Read search.py first."""

@@ -1,0 +1,1 @@
+"""How good an order is: metrics, intervals, reports (no torch)."""

@@ -1,0 +1,1 @@
+"""The trained form of the ranker (torch)."""

@@ -1,0 +1,1 @@
+"""The rerank service: HTTP in, order out."""
