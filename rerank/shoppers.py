@@ -1,0 +1,55 @@
+"""Shoppers as the system knows them: keyed hashes instead of ids, and what a hash has clicked."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+
+import platformdirs
+
+from .errors import RerankError
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+def shopper_hash(raw_id: str, key: bytes | None = None) -> str:
+    """HMAC-SHA256 of a shopper's id, cut to 32 hex characters; `key` defaults to this installation's own."""
+    return hmac.new(key or shopper_key(), raw_id.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_hash(text: str) -> bool:
+    """True for the 32 hex characters that `shopper_hash` gives."""
+    return _HASH.fullmatch(text) is not None
+
+
+def shopper_key() -> bytes:
+    """VITRINE_SHOPPER_KEY, else the key file in the user's data directory, made on first use."""
+    given = os.environ.get("VITRINE_SHOPPER_KEY")
+    if given:
+        return given.encode()
+    path = Path(platformdirs.user_data_dir("vitrine")) / "shopper.key"
+    return _read_key(path) if path.exists() else _make_key(path)
+
+
+def _read_key(path: Path) -> bytes:
+    key = path.read_bytes().strip()
+    if not key:
+        raise RerankError(f"the shopper key {path} is empty; restore it or set VITRINE_SHOPPER_KEY")
+    return key
+
+
+def _make_key(path: Path) -> bytes:
+    """Write a new key whole and readable by its owner only; the first of several processes wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_hex(32).encode())
+    with contextlib.suppress(FileExistsError):  # another process made it between our look and our write
+        os.link(staged, path)
+    staged.unlink()
+    return _read_key(path)
