@@ -1,0 +1,43 @@
+"""The field plan and the schema survive the trip through the index's `_meta`."""
+
+from __future__ import annotations
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+
+_column = st.text(min_size=1, max_size=12)
+_columns = st.lists(_column, max_size=3).map(tuple)
+_plans = st.builds(
+    FieldPlan,
+    id=_column,
+    title=_column,
+    text=_columns,
+    images=_columns,
+    numbers=_columns,
+    keywords=_columns,
+    dates=_columns,
+    language=st.sampled_from(["en", "zh"]),
+    language_field=st.none() | _column,
+    group=st.none() | _column,
+    available=st.none() | _column,
+    created=st.none() | _column,
+)
+_vectors = st.builds(
+    VectorField,
+    encoder=_column,
+    query_encoder=_column,
+    dimension=st.integers(1, 4096),
+    languages=st.lists(st.sampled_from(["en", "zh"]), max_size=2).map(tuple),
+)
+
+
+@given(st.builds(IndexSchema, plan=_plans, text=st.none() | _vectors, image=st.none() | _vectors))
+def test_a_schema_comes_back_from_json_as_it_was(schema: IndexSchema) -> None:
+    assert IndexSchema.from_dict(orjson.loads(orjson.dumps(schema.to_dict()))) == schema
+
+
+def test_a_plan_ignores_what_a_later_version_added() -> None:
+    assert FieldPlan.from_dict({"id": "sku", "text": ["a"], "added_later": 1}) == FieldPlan(id="sku", text=("a",))
