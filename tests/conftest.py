@@ -1,0 +1,57 @@
+"""Fixtures of the live tests: one real OpenSearch node for the whole run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from opensearch.local import LocalNode
+    from opensearchpy import OpenSearch
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[LocalNode]:
+    """The suite's own node; it dies with the test process even when that is killed."""
+    if os.environ.get("VITRINE_TEST_URL"):
+        pytest.skip("VITRINE_TEST_URL names a node of its own, which a test may not restart")
+    from opensearch.local import LocalNode, free_port
+
+    # pytest's tmp_path is closed to other users, and a node started by root runs as nobody
+    root = Path(tempfile.mkdtemp(prefix="vitrine-node-", dir=_open_temporary()))
+    root.chmod(0o755)
+    try:
+        with LocalNode(root, http=free_port(), transport=free_port(), heap="1g") as started:
+            yield started
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _open_temporary() -> str | None:
+    return "/var/tmp" if os.access("/var/tmp", os.W_OK | os.X_OK) else None
+
+
+@pytest.fixture(scope="session")
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """The URL of the node that live tests talk to: VITRINE_TEST_URL, else the suite's own."""
+    given = os.environ.get("VITRINE_TEST_URL")
+    if given:
+        return given
+    started: LocalNode = request.getfixturevalue("node")
+    return started.url
+
+
+@pytest.fixture(scope="session")
+def engine(engine_url: str) -> Iterator[OpenSearch]:
+    """A client of the live node."""
+    from opensearch.client import connect
+
+    client = connect(engine_url)
+    yield client
+    client.close()
