@@ -17,7 +17,7 @@ COMMANDS = {
     "delete": ("indexer.cli:delete", "Delete products from an index by id."),
     "encoder": ("indexer.cli:encoder", "Train an image tower on your own catalogue."),
     "search": ("rerank.cli:search", "Search one query, or many queries to a TREC run."),
-    "evaluate": ("rerank.cli:evaluate", "Judge TREC runs against relevance ratings, with intervals."),
+    "evaluate": ("rerank.judge.cli:evaluate", "Judge TREC runs against relevance ratings, with intervals."),
     "train": ("rerank.cli:train", "Train the reranker from the UBI log and put it in service."),
     "model": ("rerank.cli:model", "The rerankers of an alias: list, use, rollback."),
     "serve": ("rerank.cli:serve", "Run the rerank service."),

@@ -11,3 +11,7 @@ class RerankError(VitrineError):
 
 class ArtifactError(RerankError):
     """A model, item table or behaviour snapshot is missing, incomplete or of another kind."""
+
+
+class JudgeError(RerankError):
+    """Ratings or runs cannot be read or compared."""
