@@ -17,7 +17,7 @@ from .trec import Qrels, Run
 
 @dataclass(frozen=True)
 class RunReport:
-    """One run: each measure's mean, its difference to the baseline (None for the baseline), unanswered queries."""
+    """One run: each measure's mean, its difference to the first run (None for the first), what it left out."""
 
     name: str
     means: dict[str, Interval]
@@ -54,7 +54,8 @@ def compare(
     for name, run in runs.items():
         if not any(query in run for query in queries):
             raise JudgeError(
-                f"run {name} and the ratings share no query: the run has {_some(run)}, the ratings {_some(qrels)}"
+                f"run {name} and the ratings share no query: "
+                f"the run has {_some(run)}, the ratings {_some(qrels)}"
             )
         found = values(qrels, judged_only(qrels, run) if judged else run, measures, queries, gain)
         baseline = baseline or found

@@ -21,7 +21,7 @@ def read_qrels(path: Path) -> Qrels:
             value = float(grade)
         except ValueError:
             value = math.nan
-        if value != value or value != int(value):
+        if not value.is_integer():
             raise JudgeError(f"{path}, line {number}: grade {grade!r} is not a whole number")
         if product in qrels.setdefault(query, {}):
             raise JudgeError(
@@ -34,7 +34,7 @@ def read_qrels(path: Path) -> Qrels:
 
 
 def read_run(path: Path) -> Run:
-    """Scores by query and product from lines `query Q0 product rank score tag`; the rank column is not read."""
+    """Scores by query and product from lines `query Q0 product rank score tag`, whose rank is not read."""
     run: Run = {}
     for number, parts in _lines(path, 6, "query Q0 product rank score tag"):
         query, _, product, _, score, _ = parts
@@ -53,7 +53,7 @@ def read_run(path: Path) -> Run:
 
 
 def run_lines(query: str, products: Sequence[str], tag: str) -> Iterator[str]:
-    """One query's lines of a run, best first; scores are 1/rank, so that no reader can order ties otherwise."""
+    """One query's lines of a run, best first; scores are 1/rank, which leaves no tie to break."""
     for word, value in [("query id", query), *(("product id", product) for product in products)]:
         if not value or value.split() != [value]:
             raise JudgeError(f"{word} {value!r} is empty or holds a space, which a TREC run cannot carry")
