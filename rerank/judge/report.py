@@ -17,7 +17,7 @@ from .trec import Qrels, Run
 
 @dataclass(frozen=True)
 class RunReport:
-    """One run: each measure's mean, its difference to the first run (None for the first), what it left out."""
+    """One run: each measure's mean, its difference to the first run (None for the first), what it lacks."""
 
     name: str
     means: dict[str, Interval]
