@@ -15,7 +15,7 @@ COMMANDS = {
     "node": ("opensearch.cli:node", "A real OpenSearch on this machine, without Docker: up, down, status."),
     "index": ("indexer.cli:index", "Bulk-index a catalogue: text, picture vectors and numbers behind an alias."),
     "delete": ("indexer.cli:delete", "Delete products from an index by id."),
-    "encoder": ("indexer.cli:encoder", "Train an image tower on your own catalogue."),
+    "encoder": ("indexer.encoders.cli:encoder", "Train an image tower on your own catalogue."),
     "search": ("rerank.cli:search", "Search one query, or many queries to a TREC run."),
     "evaluate": ("rerank.judge.cli:evaluate", "Judge TREC runs against relevance ratings, with intervals."),
     "train": ("rerank.cli:train", "Train the reranker from the UBI log and put it in service."),

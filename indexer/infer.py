@@ -1,0 +1,305 @@
+"""A field plan guessed from rows: by the columns' names where they are telling, by their values where not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch.fields import FieldPlan
+
+from .errors import CatalogueError
+from .product import CellError, read_available, read_date, read_language, read_number
+
+TEXTS = 8  # at most so many text columns; more would crowd the description out of what is embedded
+NUMBERS = 32
+KEYWORDS = 64
+_SHARE = 0.02  # a sparser attribute column is left out
+_TEXT_SHARE = 0.2
+_AGREE = 0.95  # this share of a column's values must fit the part
+_IMAGE_PIXELS = 224  # the smallest side that encoders look at
+
+_IDS = (
+    "id",
+    "_id",
+    "sku",
+    "productid",
+    "itemid",
+    "asin",
+    "productcode",
+    "articleid",
+    "articlenumber",
+    "uid",
+    "handle",
+)
+_TITLES = (
+    "title",
+    "producttitle",
+    "name",
+    "productname",
+    "productdisplayname",
+    "itemname",
+    "label",
+    "heading",
+    "标题",
+)
+_TEXTS = (
+    "description",
+    "shortdescription",
+    "longdescription",
+    "summary",
+    "subtitle",
+    "details",
+    "features",
+    "body",
+)
+_CREATED = (
+    "created",
+    "createdat",
+    "dateadded",
+    "datecreated",
+    "datereleased",
+    "releasedate",
+    "launchdate",
+    "published",
+)
+_GROUPS = (
+    "groupid",
+    "itemgroupid",
+    "group",
+    "styleid",
+    "parentid",
+    "parentsku",
+    "modelid",
+    "variantof",
+    "parent",
+)
+_AVAILABLE = ("instock", "available", "isavailable", "availability", "stock", "inventory", "stockquantity")
+_LANGUAGES = ("language", "lang", "locale", "languagecode")
+_CODES = re.compile(r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|phone)s?($|[^a-z])|id$")
+_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
+_PICTURE = re.compile(
+    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
+)
+_URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the sample says of one column."""
+
+    name: str
+    values: list[Any]  # one per filled cell, lists opened
+    filled: float  # share of the rows
+    rows: int
+
+    @property
+    def plain(self) -> str:
+        return re.sub(r"[^a-z0-9\u3400-\u9fff]", "", self.name.lower())
+
+    @property
+    def distinct(self) -> int:
+        return len({str(value) for value in self.values})
+
+    @property
+    def words(self) -> float:
+        """Words in a value, on average; Chinese, which writes no spaces, counts two characters as a word."""
+        total = sum(len(str(v).split()) + len(_HAN.findall(str(v)[:500])) / 2 for v in self.values)
+        return total / len(self.values)
+
+    def share(self, fits: Any) -> float:
+        return sum(1 for value in self.values if fits(value)) / len(self.values)
+
+    @property
+    def is_picture(self) -> bool:
+        named = bool(_IMAGE_NAME.search(self.name.lower()))
+        return self.share(lambda v: isinstance(v, (str, bytes, dict)) and _names_picture(v, named)) >= _AGREE
+
+    @property
+    def is_number(self) -> bool:
+        if all(isinstance(value, bool) for value in self.values) or _CODES.search(self.name.lower()):
+            return False
+        return self.share(lambda v: not _leading_zero(v) and _reads(read_number, v)) >= _AGREE
+
+    @property
+    def is_date(self) -> bool:
+        strings = self.share(lambda v: not isinstance(v, (int, float)) and len(str(v)) > 4)
+        return strings >= _AGREE and self.share(lambda v: _reads(read_date, v)) >= _AGREE
+
+    @property
+    def is_text(self) -> bool:
+        return self.share(lambda v: isinstance(v, str) and not _URL.match(v)) >= _AGREE
+
+    @property
+    def repeats(self) -> bool:
+        return self.distinct <= max(2, len(self.values) // 2)
+
+
+def infer_plan(rows: Sequence[Mapping[str, Any]]) -> FieldPlan:
+    """The plan of a sample of rows; CatalogueError when no column can be the id."""
+    columns = _columns(rows)
+    id_column = _id_column(columns, len(rows))
+    rest = [column for column in columns if column is not id_column]
+    language = _named(rest, _LANGUAGES, lambda c: c.share(lambda v: _reads(read_language, v)) >= _AGREE)
+    rest = [column for column in rest if column.name != language]
+    pictures = [column for column in rest if column.is_picture]
+    rest = [column for column in rest if column not in pictures]
+    dates = [column for column in rest if column.is_date]
+    rest = [column for column in rest if column not in dates]
+    numbers = [column for column in rest if column.is_number]
+    rest = [column for column in rest if column not in numbers]
+    title = _title_column(rest)
+    group = _named([*rest, *numbers], _GROUPS, lambda c: c.distinct < len(c.values))
+    rest = [column for column in rest if column.name not in (title, group)]
+    keywords = [column for column in rest if _is_keyword(column)]
+    texts = [column for column in rest if column not in keywords and _is_text(column)]
+    return FieldPlan(
+        id=id_column.name,
+        title=title or id_column.name,
+        text=_names(sorted(texts, key=_text_order), TEXTS),
+        images=_best_pictures(pictures),
+        numbers=_names([c for c in _fullest(numbers) if c.name != group and c.filled >= _SHARE], NUMBERS),
+        keywords=_names(_fullest(keywords), KEYWORDS),
+        dates=_names(_fullest(dates), NUMBERS),
+        language=_language(rest, title, columns),
+        language_field=language,
+        group=group,
+        available=_named(
+            columns, _AVAILABLE, lambda c: c.share(lambda v: _reads(read_available, v)) >= _AGREE
+        ),
+        created=_named(dates, _CREATED, lambda c: True),
+    )
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    filled: Counter[str] = Counter()
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        for name, value in row.items():
+            opened = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "", b"")]
+            if opened:
+                filled[name] += 1
+                values.setdefault(name, []).extend(opened)
+    return [Column(name, values[name], count / len(rows), count) for name, count in filled.items()]
+
+
+def _id_column(columns: list[Column], rows: int) -> Column:
+    whole = [
+        column
+        for column in columns
+        if column.rows >= _AGREE * rows
+        and column.distinct >= _AGREE * column.rows
+        and len(column.values) == column.rows
+        and column.share(lambda v: isinstance(v, (str, int)) and not isinstance(v, bool)) == 1
+    ]
+    for name in _IDS:
+        for column in columns:
+            if column.plain == name.lstrip("_") and (column in whole or name in ("id", "_id")):
+                return column
+    named = [column for column in whole if re.search(r"(id|sku|code|key)$", column.name.lower())]
+    short = [column for column in whole if column.words <= 1.5 and not column.is_picture]
+    if found := [*named, *short]:
+        return found[0]
+    raise CatalogueError(
+        f"no column has a different value in every row to be the id (columns: {', '.join(c.name for c in columns[:20])});"
+        ' write a field plan with [fields] id = "COLUMN" and pass it with --fields'
+    )
+
+
+def _title_column(columns: list[Column]) -> str | None:
+    texts = [column for column in columns if column.is_text]
+    if named := _named(texts, _TITLES, lambda c: True):
+        return named
+    wordy = [c for c in texts if c.filled >= 0.5 and c.words >= 2 and not c.repeats]
+    return min(wordy, key=lambda c: c.words).name if wordy else None
+
+
+def _is_keyword(column: Column) -> bool:
+    if column.filled < _SHARE:
+        return False
+    if all(isinstance(value, bool) for value in column.values):
+        return True
+    code = bool(_CODES.search(column.name.lower())) and column.words <= 2
+    short = column.words <= 5 and max(len(str(value)) for value in column.values) <= 100
+    return column.share(lambda v: isinstance(v, (str, int)) and not _URL.match(str(v))) >= _AGREE and (
+        code or (short and column.repeats)
+    )
+
+
+def _is_text(column: Column) -> bool:
+    return column.is_text and (column.filled >= _TEXT_SHARE or column.plain in _TEXTS)
+
+
+def _text_order(column: Column) -> tuple[bool, float]:
+    """Descriptions first, then what says most: the encoder reads only so far."""
+    return column.plain not in _TEXTS, -column.filled * min(column.words, 200)
+
+
+def _best_pictures(columns: list[Column]) -> tuple[str, ...]:
+    """Views (image_1, image_2 ...) are all taken; of one picture in several sizes the one that encoders need."""
+    if not columns:
+        return ()
+    best = min(columns, key=_picture_order)
+    stem = re.sub(r"\d{1,2}$", "", best.name)
+    views = [column.name for column in columns if re.fullmatch(re.escape(stem) + r"\d{0,2}", column.name)]
+    return tuple(views) if stem != best.name or len(views) > 1 else (best.name,)
+
+
+def _picture_order(column: Column) -> tuple[float, float]:
+    name = column.name.lower()
+    if re.fullmatch(
+        r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?", name
+    ):
+        return 0, 0
+    sizes = [int(size) for size in re.findall(r"\d{2,4}", name)]
+    if sizes:
+        return (1, max(sizes)) if max(sizes) >= _IMAGE_PIXELS else (4, -max(sizes))
+    ranks = {"medium": 2, "large": 2.2, "high": 2.5, "full": 2.6, "small": 4, "low": 4, "thumb": 5}
+    return next((rank for word, rank in ranks.items() if word in name), 2.1), 0
+
+
+def _named(columns: list[Column], names: Sequence[str], fits: Any) -> str | None:
+    """The first column of such a name that fits, in the order of the names."""
+    for name in names:
+        for column in columns:
+            if column.plain == name and fits(column):
+                return column.name
+    return None
+
+
+def _language(rest: list[Column], title: str | None, columns: list[Column]) -> str:
+    """`zh` when most titles are Chinese; every row is looked at again when it is indexed."""
+    values = next((column.values for column in columns if column.name == title), [])
+    chinese = sum(1 for value in values if len(_HAN.findall(str(value))) >= 2)
+    return "zh" if values and chinese > len(values) / 2 else "en"
+
+
+def _fullest(columns: list[Column]) -> list[Column]:
+    return sorted(columns, key=lambda column: -column.filled)
+
+
+def _names(columns: list[Column], most: int) -> tuple[str, ...]:
+    return tuple(column.name for column in columns[:most])
+
+
+def _names_picture(value: Any, named: bool) -> bool:
+    if isinstance(value, dict):
+        return named and bool({"bytes", "path", "url"} & set(value))
+    if isinstance(value, bytes):
+        return named
+    return bool(_PICTURE.match(value)) or (named and bool(_URL.match(value)))
+
+
+def _leading_zero(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.match(r"0\d", value))
+
+
+def _reads(reader: Any, value: Any) -> bool:
+    try:
+        reader(value)
+    except CellError:
+        return isinstance(value, float)  # NaN stands in number columns
+    return True
