@@ -158,7 +158,10 @@ def _unreachable(error: NoConnectionError, place: str) -> str:
             f"{place} closed the connection without an answer: if it is a secured cluster, "
             "write https:// instead of http:// in OPENSEARCH_URL, else look into its log"
         )
-    return f"no OpenSearch answers at {place}: start one with `vitrine node up`, or name yours with OPENSEARCH_URL"
+    return (
+        f"no OpenSearch answers at {place}: "
+        "start one with `vitrine node up`, or name yours with OPENSEARCH_URL"
+    )
 
 
 def _answered(status: int | str, kind: str, reason: str, place: str) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from opensearch.local import LocalNode
     from opensearchpy import OpenSearch
+
+    from opensearch.local import LocalNode
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +22,15 @@ def node() -> Iterator[LocalNode]:
     """The suite's own node; it dies with the test process even when that is killed."""
     if os.environ.get("VITRINE_TEST_URL"):
         pytest.skip("VITRINE_TEST_URL names a node of its own, which a test may not restart")
-    from opensearch.local import LocalNode, free_port
+    from opensearch.launch import free_ports
+    from opensearch.local import LocalNode
 
     # pytest's tmp_path is closed to other users, and a node started by root runs as nobody
     root = Path(tempfile.mkdtemp(prefix="vitrine-node-", dir=_open_temporary()))
     root.chmod(0o755)
     try:
-        with LocalNode(root, http=free_port(), transport=free_port(), heap="1g") as started:
+        http, transport = free_ports(2)
+        with LocalNode(root, http=http, transport=transport, heap="1g") as started:
             yield started
     finally:
         shutil.rmtree(root, ignore_errors=True)
