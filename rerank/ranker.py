@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
+from .arrays import BoolArray, FloatArray
 
 HISTORY = 50  # clicks of a shopper that are looked at
 
@@ -29,7 +28,7 @@ class RankRequest:
 
     ids: Sequence[str]
     query: str = ""
-    text_vector: FloatArray | None = None  # the query's words in the space of the products' text vectors, (d,)
+    text_vector: FloatArray | None = None  # the words in the products' text space, (d,)
     image_vector: FloatArray | None = None  # the query in the space of the products' pictures, (d,)
     history: Sequence[Click] = field(default=())  # oldest first, at most HISTORY are looked at
     as_of: float = 0.0  # seconds since 1970, rounded to the minute
@@ -61,7 +60,7 @@ def order_of(scores: npt.ArrayLike) -> list[int]:
 
 
 def interleave(scores: FloatArray, known: BoolArray) -> FloatArray:
-    """Scores (n,) that rank the known candidates as given and leave each unknown one at its engine position."""
+    """Scores (n,) that rank the known ones as given and leave each unknown one at its engine position."""
     if known.all():
         return scores
     count = len(scores)
