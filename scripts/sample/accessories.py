@@ -96,7 +96,7 @@ def bag_handbag(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     canvas.solid(box(46.5, 61, 53.5, 70, 1.5), trim.metal, 110)
 
 
-def hat_cap(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
+def hat_baseball(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     brim: list[Step] = [(58, 60), (84, 57, 95, 70), (94, 74, 88, 72), (72, 66, 55, 67)]
     canvas.cloth(brim, 90)
     canvas.tint(brim, (0, 0, 0, 50))
@@ -170,7 +170,7 @@ SHAPES: dict[tuple[str, str], Draw] = {
     ("bag", "tote"): bag_tote,
     ("bag", "backpack"): bag_backpack,
     ("bag", "handbag"): bag_handbag,
-    ("hat", "cap"): hat_cap,
+    ("hat", "baseball"): hat_baseball,
     ("hat", "bucket"): hat_bucket,
     ("hat", "beanie"): hat_beanie,
     ("watch", "round"): watch_round,

@@ -176,8 +176,8 @@ def trousers_slim(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     _legs(canvas, 6, 54.5, 62.5, 91)
 
 
-def trousers_shorts(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
-    _legs(canvas, 12, 53, rng.uniform(68, 71), 55)
+def trousers_cropped(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
+    _legs(canvas, 12, 53, rng.uniform(67, 70), 68)
 
 
 def _skirt(canvas: Canvas, half: list[Step], hem: float) -> None:
@@ -223,7 +223,7 @@ SHAPES: dict[tuple[str, str], Draw] = {
     ("t-shirt", "v-neck"): t_shirt_v_neck,
     ("trousers", "wide-leg"): trousers_wide_leg,
     ("trousers", "slim"): trousers_slim,
-    ("trousers", "shorts"): trousers_shorts,
+    ("trousers", "cropped"): trousers_cropped,
     ("skirt", "mini"): skirt_mini,
     ("skirt", "pleated"): skirt_pleated,
     ("skirt", "maxi"): skirt_maxi,

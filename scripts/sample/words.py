@@ -1,4 +1,4 @@
-"""The shop's words: what there is to buy, how each thing is called in English and Chinese, and who makes it."""
+"""The shop's words: what there is to buy, its English and Chinese names, and who makes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS: dict[str, Kind] = {
         {"v-neck": "V领", "round-neck": "圆领", "halter": "挂脖"},
         59,
         ("cotton", "viscose", "linen"),
-        share=1.5,
+        share=1.3,
         seasons=("spring", "summer"),
     ),
     "shirt": Kind(
@@ -52,7 +52,7 @@ KINDS: dict[str, Kind] = {
     "trousers": Kind(
         ("trousers", "pants"),
         "裤子",
-        {"wide-leg": "阔腿", "slim": "修身", "shorts": "短款"},
+        {"wide-leg": "阔腿", "slim": "修身", "cropped": "九分"},
         52,
         ("cotton", "wool", "linen"),
         seasons=ALL_YEAR,
@@ -94,7 +94,7 @@ KINDS: dict[str, Kind] = {
     "hat": Kind(
         ("hat",),
         "帽子",
-        {"cap": "鸭舌", "bucket": "渔夫", "beanie": "针织"},
+        {"baseball": "棒球", "bucket": "渔夫", "beanie": "针织"},
         24,
         ("cotton", "wool", "straw"),
         seasons=ALL_YEAR,
@@ -177,12 +177,12 @@ COLOURS: dict[str, tuple[str, ...]] = {
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "plain": ("纯色", "solid"),
-    "striped": ("条纹", "stripes"),
+    "striped": ("条纹", "stripy"),
     "dotted": ("波点", "polka dot"),
     "checked": ("格子", "gingham"),
-    "floral": ("碎花", "flowers"),
+    "floral": ("碎花", "flowery"),
     "zigzag": ("锯齿纹", "chevron"),
-    "starry": ("星星", "stars"),
+    "starry": ("星星", "star print"),
 }
 
 COLOUR_SHARES = dict(zip(COLOURS, (1.2, 0.7, 0.8, 1.0, 1.4, 0.7, 0.9, 0.8, 0.8, 0.9, 1.4, 1.2), strict=True))

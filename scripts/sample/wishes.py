@@ -1,0 +1,125 @@
+"""What a query asks for and how well a product answers it, by the hidden truth instead of by words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from .catalogue import Truth
+from .words import BRANDS, COLOURS, KINDS, PATTERNS
+
+GRADES = (0, 1, 2, 3)
+CHEAP_SHARE = 0.85  # of the category's median price
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """A vague wish: which categories would do, and for whom."""
+
+    categories: frozenset[str]
+    gender: str | None = None
+
+
+OCCASIONS: dict[str, Occasion] = {
+    "gift for her": Occasion(frozenset({"bag", "watch", "hat", "vase"}), "women"),
+    "gift for him": Occasion(frozenset({"watch", "bag", "mug", "hat"}), "men"),
+    "summer outfit": Occasion(frozenset({"dress", "t-shirt", "skirt"})),
+    "new home": Occasion(frozenset({"lamp", "chair", "cushion", "vase"})),
+    "living room": Occasion(frozenset({"lamp", "chair", "cushion", "vase"})),
+    "rainy day": Occasion(frozenset({"umbrella", "boot"})),
+    "footwear": Occasion(frozenset({"sneaker", "boot"})),
+    "coffee time": Occasion(frozenset({"mug"})),
+    "送女友礼物": Occasion(frozenset({"bag", "watch", "hat", "vase"}), "women"),
+    "家居装饰": Occasion(frozenset({"lamp", "chair", "cushion", "vase"})),
+}
+_CHEAP = ("cheap", "便宜")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a query asks for; None and empty where it leaves that open."""
+
+    category: str | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)  # of colour, pattern, shape, brand
+    cheap: bool = False
+    occasion: Occasion | None = None
+
+
+@lru_cache(maxsize=4096)
+def read_wish(query: str) -> Wish:
+    """The wish behind a query in English or Chinese; words that the shop does not know are passed over."""
+    rest = f" {query.lower().replace('-', ' ')} "
+    for name, occasion in OCCASIONS.items():
+        if name in rest:
+            return Wish(occasion=occasion)
+    cheap = any(word in rest for word in _CHEAP)
+    category, rest = _take(rest, _NAMES["category"])
+    asked = {}
+    for part in ("brand", "pattern", "colour"):
+        value, rest = _take(rest, _NAMES[part])
+        if value:
+            asked[part] = value
+    shape, _ = _take(rest, _shape_names(category)) if category else (None, rest)
+    if shape:
+        asked["shape"] = shape
+    return Wish(category, asked, cheap)
+
+
+def true_relevance(query: str, truth: Truth) -> int:
+    """How well a product answers a query, 0 (not at all) to 3 (all that was asked), whatever its words say.
+
+    In the right category with all but one of several asked things right it is 2, with less 1.
+    """
+    wish = read_wish(query)
+    if wish.occasion:
+        fits = wish.occasion.gender in (None, truth.gender) or truth.gender in (None, "unisex")
+        return 3 if fits and truth.category in wish.occasion.categories else 0
+    if wish.category and wish.category != truth.category:
+        return 0
+    met = [getattr(truth, part) == value for part, value in wish.asked.items()]
+    if wish.cheap:
+        met.append(truth.price <= CHEAP_SHARE * KINDS[truth.category].price)
+    if not wish.category and not any(met):
+        return 0
+    missed = len(met) - sum(met)
+    if missed == 0:
+        return 3
+    return 2 if missed == 1 and len(met) > 1 else 1
+
+
+def _take(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:
+    """The value of the longest known name in `text`, and the text without it."""
+    for name in sorted(names, key=len, reverse=True):
+        pattern = re.escape(name) if not name.isascii() else rf"\b{re.escape(name)}\b"
+        if re.search(pattern, text):
+            return names[name], re.sub(pattern, " ", text, count=1)
+    return None, text
+
+
+def _spelt(name: str) -> Iterator[str]:
+    """A name as queries write it: without hyphens, one or many."""
+    plain = name.lower().replace("-", " ")
+    yield plain
+    if plain.isascii():
+        yield f"{plain}es" if plain.endswith(("s", "ch")) else f"{plain}s"
+
+
+def _values(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Every spelling of every name, and the value it stands for."""
+    return {spelling: value for value, names in table.items() for name in names for spelling in _spelt(name)}
+
+
+def _shape_names(category: str) -> dict[str, str]:
+    return _values({shape: (shape, chinese) for shape, chinese in KINDS[category].shapes.items()})
+
+
+_NAMES: dict[str, dict[str, str]] = {
+    "category": _values(
+        {category: (category, *kind.nouns, kind.chinese) for category, kind in KINDS.items()}
+    ),
+    "brand": _values({brand.name: (brand.name, brand.chinese) for brand in BRANDS}),
+    "pattern": _values({pattern: (pattern, *others) for pattern, others in PATTERNS.items()}),
+    "colour": _values({colour: (colour, *others) for colour, others in COLOURS.items()}),
+}
