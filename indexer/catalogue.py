@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
@@ -100,7 +100,7 @@ class _Lines:
         self._raw = path.open("rb")
         packed = self._raw.read(2) == b"\x1f\x8b"
         self._raw.seek(0)
-        self._file: IO[bytes] = gzip.open(self._raw) if packed else self._raw  # type: ignore[assignment]
+        self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=self._raw) if packed else self._raw
         self._encoding = self._known(encoding) if encoding else "utf-8"
         self._wide: io.TextIOWrapper | None = None
         self._skip_mark(encoding)
@@ -113,12 +113,10 @@ class _Lines:
         try:
             return codecs.lookup(encoding).name
         except LookupError as error:
-            raise CatalogueError(
-                f"encoding {encoding!r} is not known; use utf-8, latin-1, gb18030 ..."
-            ) from error
+            raise CatalogueError(f"encoding {encoding!r} is not known; name one such as latin-1") from error
 
     def _skip_mark(self, encoding: str | None) -> None:
-        """Reads the byte order mark: UTF-16 and UTF-32 are then decoded as a whole, for their lines are not bytes'."""
+        """Reads the byte order mark; UTF-16 and UTF-32 are decoded as one stream."""
         try:
             start = self._file.read(4)
             self._file.seek(0)
@@ -179,8 +177,8 @@ class _Lines:
             return _Line(self._number, data.decode(self._encoding), None)
         except UnicodeDecodeError as error:
             problem = (
-                f"byte 0x{data[error.start]:02x} at offset {start + error.start} of the file is not {self._encoding};"
-                " save the catalogue as UTF-8 or name its encoding with --encoding"
+                f"byte 0x{data[error.start]:02x} at offset {start + error.start} of the file is not"
+                f" {self._encoding}; save the catalogue as UTF-8 or name its encoding with --encoding"
             )
             return _Line(self._number, data.decode(self._encoding, "replace"), problem)
 

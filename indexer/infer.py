@@ -83,6 +83,9 @@ _IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
 _PICTURE = re.compile(
     r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
 )
+_IMAGE_COLUMN = re.compile(
+    r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?"
+)
 _URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -113,6 +116,9 @@ class Column:
     def share(self, fits: Any) -> float:
         return sum(1 for value in self.values if fits(value)) / len(self.values)
 
+    def reads(self, reader: Any) -> bool:
+        return self.share(lambda value: _reads(reader, value)) >= _AGREE
+
     @property
     def is_picture(self) -> bool:
         named = bool(_IMAGE_NAME.search(self.name.lower()))
@@ -127,7 +133,7 @@ class Column:
     @property
     def is_date(self) -> bool:
         strings = self.share(lambda v: not isinstance(v, (int, float)) and len(str(v)) > 4)
-        return strings >= _AGREE and self.share(lambda v: _reads(read_date, v)) >= _AGREE
+        return strings >= _AGREE and self.reads(read_date)
 
     @property
     def is_text(self) -> bool:
@@ -143,7 +149,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]]) -> FieldPlan:
     columns = _columns(rows)
     id_column = _id_column(columns, len(rows))
     rest = [column for column in columns if column is not id_column]
-    language = _named(rest, _LANGUAGES, lambda c: c.share(lambda v: _reads(read_language, v)) >= _AGREE)
+    language = _named(rest, _LANGUAGES, lambda c: c.reads(read_language))
     rest = [column for column in rest if column.name != language]
     pictures = [column for column in rest if column.is_picture]
     rest = [column for column in rest if column not in pictures]
@@ -197,14 +203,15 @@ def _id_column(columns: list[Column], rows: int) -> Column:
     ]
     for name in _IDS:
         for column in columns:
-            if column.plain == name.lstrip("_") and (column in whole or name in ("id", "_id")):
+            if column.plain == name and (column in whole or name == "id"):
                 return column
     named = [column for column in whole if re.search(r"(id|sku|code|key)$", column.name.lower())]
     short = [column for column in whole if column.words <= 1.5 and not column.is_picture]
     if found := [*named, *short]:
         return found[0]
     raise CatalogueError(
-        f"no column has a different value in every row to be the id (columns: {', '.join(c.name for c in columns[:20])});"
+        "no column has a different value in every row to be the id"
+        f" (columns: {', '.join(c.name for c in columns[:20])});"
         ' write a field plan with [fields] id = "COLUMN" and pass it with --fields'
     )
 
@@ -239,7 +246,7 @@ def _text_order(column: Column) -> tuple[bool, float]:
 
 
 def _best_pictures(columns: list[Column]) -> tuple[str, ...]:
-    """Views (image_1, image_2 ...) are all taken; of one picture in several sizes the one that encoders need."""
+    """Views (image_1, image_2 ...) are all taken; of one picture in several sizes the best one."""
     if not columns:
         return ()
     best = min(columns, key=_picture_order)

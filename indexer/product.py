@@ -1,4 +1,4 @@
-"""What one catalogue row says of a product, part by part of the field plan, and what of it could not be read."""
+"""What one catalogue row says of a product, part by part of the field plan, and what could not be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID_BYTES = 512  # the engine's limit of a document id
 KEYWORD_CHARACTERS = 8000  # a longer one may pass the engine's 32,766 bytes of a term
 PICTURES = 64  # of one product; more is a broken row, not a gallery
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 _YEAR = re.compile(r"(1[89]|20|21)\d\d")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
@@ -126,9 +126,7 @@ def read_text(value: Any) -> str | None:
 
 def read_number(value: Any) -> float:
     """A finite number; what only looks like one (a thousands comma, a unit) is left out, never guessed."""
-    if isinstance(value, str) and (
-        _NUMBER.fullmatch(value.strip()) or value.strip().lower().lstrip("+-") in _NOT_FINITE
-    ):
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
     if not isinstance(value, (bool, int, float, Decimal)):
         raise CellError(f"{_shown(value)} is not a number")
@@ -141,9 +139,6 @@ def read_number(value: Any) -> float:
     return number
 
 
-_NOT_FINITE = {"nan", "inf", "infinity"}
-
-
 def read_keywords(value: Any) -> str | list[str] | None:
     """One keyword, or a list of them; CSV writes a list as JSON or with `|` between."""
     parts = value if isinstance(value, list) else _split(value)
@@ -154,7 +149,7 @@ def read_keywords(value: Any) -> str | list[str] | None:
 
 
 def read_pictures(value: Any) -> list[PictureSource]:
-    """The pictures a cell names: one or a list, each a string, bytes, or `{bytes, path}` as data sets write them."""
+    """The pictures a cell names: one or a list of strings, bytes, or the `{bytes, path}` of data sets."""
     found: list[PictureSource] = []
     for part in value if isinstance(value, list) else _split(value):
         picture = (
@@ -229,9 +224,7 @@ def _one_keyword(value: Any) -> str | None:
         raise CellError(f"{_shown(value)} is not a keyword")
     word = str(value).replace("\0", " ").strip()
     if len(word) > KEYWORD_CHARACTERS:
-        raise CellError(
-            f"a keyword of {len(word)} characters is too long: name the column under text instead"
-        )
+        raise CellError(f"a keyword of {len(word)} characters is too long: name its column under text")
     return word or None
 
 
