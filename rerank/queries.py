@@ -1,0 +1,145 @@
+"""From what a person asks, words or a picture or both, to vectors in the two spaces of one index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from opensearch.fields import IndexSchema, VectorField
+from opensearch.store import Store
+
+from .arrays import FloatArray, unit
+from .embed import ImageEmbedder, TextEmbedder, open_image_embedder, open_text_embedder
+from .errors import ArtifactError, QueryError
+from .features import QueryVectors
+
+_CJK = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FA1F))
+
+T = TypeVar("T")
+
+
+class QueryEncoders:
+    """The encoders that make query vectors for one index, opened when the first query needs them."""
+
+    def __init__(self, schema: IndexSchema, store: Store) -> None:
+        self.schema = schema
+        self._store = store
+        self._words: dict[str, _Once[TextEmbedder]] = {
+            field.query_encoder: _Once(self._opener(field.query_encoder))
+            for field in (schema.text, schema.image)
+            if field
+        }
+        self._pictures = _Once(self._open_pictures)
+
+    def vectors(self, words: str, picture: Image.Image | None = None) -> QueryVectors:
+        """The query in the space of the products' texts and of their pictures; None where it has no vector.
+
+        Words in a language that an encoder does not know give none; with a picture the picture space takes
+        the direction halfway between both.
+        """
+        return self.batch([words], [picture])[0]
+
+    def batch(self, words: Sequence[str], pictures: Sequence[Image.Image | None]) -> list[QueryVectors]:
+        """One `vectors` a query, the words embedded in batches."""
+        text = self._embed(self.schema.text, words)
+        image = self._embed(self.schema.image, words)
+        shown = [row for row, picture in enumerate(pictures) if picture is not None]
+        seen = self._see([picture for picture in pictures if picture is not None])
+        for row, vector in zip(shown, seen, strict=True):
+            image[row] = _both(image[row], vector)
+        return [QueryVectors(*pair) for pair in zip(text, image, strict=True)]
+
+    def text_embedder(self) -> TextEmbedder | None:
+        """The encoder of words for the text space, None when the index has no text vectors."""
+        return self._words[self.schema.text.query_encoder].get() if self.schema.text else None
+
+    def warm(self) -> None:
+        """Open what queries of words need and run it once."""
+        self.vectors("warm")
+
+    def _embed(self, field: VectorField | None, words: Sequence[str]) -> list[FloatArray | None]:
+        made: list[FloatArray | None] = [None] * len(words)
+        rows = [row for row, text in enumerate(words) if field and knows(field, text)]
+        if field and rows:
+            embedder = self._words[field.query_encoder].get()
+            require_dimension(field, embedder.name, embedder.dimension)
+            for row, vector in zip(rows, embedder.encode([words[row] for row in rows]), strict=True):
+                made[row] = vector
+        return made
+
+    def _see(self, pictures: Sequence[Image.Image]) -> list[FloatArray]:
+        return list(self._pictures.get().encode(pictures)) if pictures else []
+
+    def _opener(self, name: str) -> Callable[[], TextEmbedder]:
+        return lambda: open_text_embedder(self._store, name)
+
+    def _open_pictures(self) -> ImageEmbedder:
+        field = self.schema.image
+        if field is None:
+            raise QueryError("the index has no picture vectors; index the catalogue with --image-encoder")
+        embedder = open_image_embedder(self._store, field.encoder)
+        require_dimension(field, embedder.name, embedder.dimension)
+        if embedder.query_encoder not in (None, field.query_encoder):
+            raise ArtifactError(
+                f"picture encoder {embedder.name} was made for words of {embedder.query_encoder}, "
+                f"the index was searched with {field.query_encoder} so far; index the pictures again"
+            )
+        return embedder
+
+
+def require_same_encoders(index: IndexSchema, other: IndexSchema, what: str) -> None:
+    """Refuse to search an index with what was made for another's vectors, naming both encoders."""
+    for name in ("text", "image"):
+        found, wanted = getattr(index, name), getattr(other, name)
+        made = found.encoder if found else "none"
+        expected = wanted.encoder if wanted else "none"
+        if made != expected:
+            raise ArtifactError(
+                f"the {name} vectors of the index are by {made}, {what} is for those by {expected}; "
+                "run `vitrine train`, or index with the encoder it was trained for"
+            )
+
+
+def require_dimension(field: VectorField, name: str, dimension: int) -> None:
+    """Refuse an encoder whose vectors cannot be compared with the field's."""
+    if field.dimension != dimension:
+        raise ArtifactError(
+            f"query encoder {name} gives vectors of {dimension} values, the index holds {field.dimension} "
+            f"by {field.encoder}; index the catalogue again, or name the store that holds its encoders"
+        )
+
+
+def knows(field: VectorField, words: str) -> bool:
+    """True when the field's query encoder knows the language of the words; no words, no vector."""
+    if not words.strip():
+        return False
+    return not field.languages or language(words) in field.languages
+
+
+def language(words: str) -> str:
+    """`zh` for words with a Chinese, Japanese or other CJK sign, else `en`."""
+    return "zh" if any(low <= ord(sign) <= high for sign in words for low, high in _CJK) else "en"
+
+
+def _both(words: FloatArray | None, picture: FloatArray) -> FloatArray:
+    """The direction halfway, or the picture's where the words have none."""
+    return picture if words is None else unit(np.add(words, picture))
+
+
+class _Once(Generic[T]):
+    """A value made on first use, once, whatever the number of threads."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._value: T | None = None
+
+    def get(self) -> T:
+        with self._lock:
+            if self._value is None:
+                self._value = self._make()
+            return self._value

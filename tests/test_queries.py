@@ -1,0 +1,90 @@
+"""Query words and pictures before any encoder: language, and pictures as a person sees them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.store import Store
+from rerank import queries
+from rerank.errors import ArtifactError, QueryError
+from rerank.pictures import open_picture, read_picture
+
+ENGLISH = VectorField("minilm-1", "minilm-1", 384, ("en",))
+
+
+def encoded(image: Image.Image, form: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "known"), [("red shoes", True), ("红色跑鞋", False), ("nike 跑鞋", False), ("  ", False)]
+)
+def test_an_english_encoder_knows_english_only(words: str, known: bool) -> None:
+    assert queries.knows(ENGLISH, words) is known
+
+
+def test_an_encoder_without_languages_knows_all() -> None:
+    assert queries.knows(VectorField("m", "m", 8), "红色跑鞋")
+
+
+def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path) -> None:
+    encoders = queries.QueryEncoders(IndexSchema(FieldPlan(), None, None), Store(str(tmp_path)))
+    found = encoders.vectors("red shoes")
+    assert found.text is None
+    assert found.image is None
+    with pytest.raises(QueryError, match="the index has no picture vectors"):
+        encoders.vectors("", Image.new("RGB", (4, 4)))
+
+
+def test_other_encoders_are_refused_by_both_names() -> None:
+    index = IndexSchema(FieldPlan(), ENGLISH, None)
+    other = IndexSchema(FieldPlan(), VectorField("clip-2", "clip-2", 512), None)
+    with pytest.raises(ArtifactError, match=r"by minilm-1, .* by clip-2"):
+        queries.require_same_encoders(index, other, "the model")
+    queries.require_same_encoders(index, index, "the model")
+
+
+def test_transparency_is_white() -> None:
+    seen = open_picture(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
+    assert seen.mode == "RGB"
+    assert seen.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_sixteen_bits_keep_their_brightness() -> None:
+    half = Image.fromarray(np.full((2, 2), 32896, dtype=np.uint16))  # 128 * 257
+    assert open_picture(encoded(half)).getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_a_photo_is_turned_upright() -> None:
+    image = Image.new("RGB", (8, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+    assert open_picture(buffer.getvalue()).size == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "is no picture that is known"),
+        (b"<html>", "is no picture that is known"),
+        (encoded(Image.effect_noise((64, 64), 50))[:900], "is damaged"),
+    ],
+)
+def test_what_is_no_picture_is_one_sentence(data: bytes, sentence: str) -> None:
+    with pytest.raises(QueryError, match=sentence):
+        open_picture(data)
+
+
+def test_a_missing_picture_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="cannot be read"):
+        read_picture(tmp_path / "none.png")
