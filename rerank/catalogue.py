@@ -67,7 +67,7 @@ def read_catalogue(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) 
         numbers.append([_number(values.get(name)) for name in plan.numbers])
         words = document.get("keywords") or {}
         codes.append([keyword_code(words.get(name)) for name in plan.keywords])
-        created.append(_seconds(document.get("created")))
+        created.append(seconds_of(document.get("created")))
     hashes = id_hashes(ids)
     order = np.argsort(hashes)
     if len(ids) > 1 and (np.diff(hashes[order]) == 0).any():
@@ -118,8 +118,8 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else float("nan")
 
 
-def _seconds(value: Any) -> float:
-    """Seconds since 1970 of an ISO date or of epoch milliseconds; a date field may hold either."""
+def seconds_of(value: Any) -> float:
+    """Seconds since 1970 of an ISO date (UTC unless it says otherwise) or of epoch milliseconds, else NaN."""
     if isinstance(value, (int, float)):
         return float(value) / 1000.0
     if not isinstance(value, str):

@@ -9,7 +9,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import BoolArray, FloatArray
+from opensearch.store import Store
+
+from .arrays import BoolArray, DoubleArray, FloatArray, HashArray, id_hashes
+from .artifacts import FUSED, FUSION, load_model
+from .behaviour import Behaviour, ProductFacts, query_hash
+from .errors import ArtifactError, RerankError
+from .features import RATES, Facts, QueryVectors, features
+from .fused import FusedModel
+from .items import ItemRows, ItemTable
 
 HISTORY = 50  # clicks of a shopper that are looked at
 
@@ -77,3 +85,177 @@ def interleave(scores: FloatArray, known: BoolArray) -> FloatArray:
     smooth = np.empty(count, dtype=np.float32)
     smooth[order] = between
     return smooth if order_of(smooth) == order.tolist() else settled
+
+
+class Named(Protocol):
+    """Anything that names the three artifacts; the pointer of an alias does."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def items(self) -> str: ...
+
+    @property
+    def behaviour(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the tables know of a request: its candidates (n,) and the shopper's clicks (j,)."""
+
+    known: BoolArray  # (n,) which candidates the item table knows
+    rows: ItemRows
+    window: Facts
+    rates: FloatArray  # (n, 4)
+    query: QueryVectors
+    click_rows: ItemRows | None
+    clicks: Facts | None
+    age_hours: DoubleArray  # (j,)
+
+
+class Tables:
+    """The item table and the behaviour snapshot, asked together."""
+
+    def __init__(self, items: ItemTable, behaviour: Behaviour) -> None:
+        self.items = items
+        self.behaviour = behaviour
+
+    def look(self, request: RankRequest) -> Sight:
+        query, layout = query_hash(request.query), self.items.layout
+        hashes = id_hashes(request.ids)
+        at, known = self.items.find(hashes)
+        rows = self.items.read(at)
+        facts = self.behaviour.of(hashes, query, request.as_of)
+        vectors = QueryVectors(
+            _fitting("text", request.text_vector, layout.text),
+            _fitting("picture", request.image_vector, layout.image),
+        )
+        click_rows, clicks, ages = self._clicks(request)
+        return Sight(known, rows, _facts(hashes, rows, facts), facts.rates, vectors, click_rows, clicks, ages)
+
+    def _clicks(self, request: RankRequest) -> tuple[ItemRows | None, Facts | None, DoubleArray]:
+        recent = list(request.history)[-HISTORY:]
+        ages = np.array([max(0.0, request.as_of - click.at) / 3600.0 for click in recent])
+        hashes = id_hashes([click.id for click in recent])
+        at, known = self.items.find(hashes)
+        if not known.any():
+            return None, None, np.zeros(0)
+        rows = self.items.read(at[known])
+        facts = self.behaviour.of(hashes[known], 0, request.as_of)
+        return rows, _facts(hashes[known], rows, facts), ages[known]
+
+
+class FusedRanker:
+    """The trained model over text, picture, numbers and behaviour."""
+
+    def __init__(self, artifacts: Artifacts, model: FusedModel, tables: Tables) -> None:
+        self.artifacts = artifacts
+        self._model = model
+        self._tables = tables
+
+    def scores(self, request: RankRequest) -> FloatArray:
+        if not request.ids:
+            return np.zeros(0, dtype=np.float32)
+        sight = self._tables.look(request)
+        ranks = np.arange(len(request.ids))
+        x = features(sight.window, ranks, sight.rates, sight.query, sight.clicks, request.as_of)
+        scores = self._model.scores(x, sight.rows, sight.query, sight.click_rows, sight.age_hours)
+        return interleave(_finite(scores, self.artifacts), sight.known)
+
+
+class FusionRanker:
+    """Weighted reciprocal rank fusion of engine rank, text cosine, picture cosine and popularity.
+
+    score = Σ w / (60 + rank) over Σ w, both over the signals that a candidate has (Cormack, Clarke, Büttcher
+    2009, with the mean in place of the sum so that a product without picture is not pushed down for it).
+    """
+
+    WEIGHTS = (1.0, 0.5, 0.3, 0.3)
+    OFFSET = 60.0
+
+    def __init__(self, artifacts: Artifacts, tables: Tables) -> None:
+        self.artifacts = artifacts
+        self._tables = tables
+
+    def scores(self, request: RankRequest) -> FloatArray:
+        if not request.ids:
+            return np.zeros(0, dtype=np.float32)
+        sight = self._tables.look(request)
+        signals = single_signals(sight.window, sight.rates, sight.query)
+        scores = reciprocal_ranks(signals, np.array(self.WEIGHTS), self.OFFSET)
+        return interleave(_finite(scores, self.artifacts), sight.known)
+
+
+def single_signals(window: Facts, rates: FloatArray, query: QueryVectors) -> FloatArray:
+    """Engine order, text cosine, picture cosine and popularity (n, 4), NaN where a candidate has none."""
+    count = len(window.hashes)
+    absent = np.full(count, np.nan, dtype=np.float32)
+    text = absent if query.text is None else np.where(window.has_text, window.text @ query.text, np.nan)
+    image = absent if query.image is None else np.where(window.has_image, window.image @ query.image, np.nan)
+    popularity = rates[:, RATES.index("popularity")]
+    popular = popularity if popularity.any() else absent
+    return np.column_stack([-np.arange(count), text, image, popular]).astype(np.float32)
+
+
+def reciprocal_ranks(signals: FloatArray, weights: DoubleArray, offset: float) -> FloatArray:
+    """Fuse signals (n, s), NaN where missing, by rank into scores (n,)."""
+    there = np.isfinite(signals)
+    filled = np.where(there, signals, -np.inf)
+    ranks = np.argsort(np.argsort(-filled, axis=0, kind="stable"), axis=0, kind="stable")
+    shares = np.where(there, weights / (offset + 1.0 + ranks), 0.0).sum(axis=1)
+    return np.asarray(shares / np.maximum((there * weights).sum(axis=1), 1e-9), dtype=np.float32)
+
+
+def load_ranker(store: Store, pointer: Named) -> Ranker:
+    """Load what a pointer names; raises ArtifactError when the three artifacts do not belong together."""
+    names = Artifacts(pointer.model, pointer.items, pointer.behaviour)
+    card, weights = load_model(store.get("models", names.model))
+    items = ItemTable.open(store.get("items", names.items))
+    behaviour = Behaviour.open(store.get("behaviour", names.behaviour))
+    for what, facts in (("item table", items.facts), ("behaviour snapshot", behaviour.facts)):
+        if facts.get("model") != names.model:
+            raise ArtifactError(
+                f"the {what} was made for model {facts.get('model')}, the pointer names {names.model}; "
+                "run `vitrine train`, or `vitrine model use` with a model of the list"
+            )
+    tables = Tables(items, behaviour)
+    if card.kind == FUSION:
+        return FusionRanker(names, tables)
+    if card.kind == FUSED:
+        return FusedRanker(names, FusedModel(weights), tables)
+    raise ArtifactError(
+        f"model {names.model} is of kind {card.kind!r}; this release serves {FUSED} and {FUSION}"
+    )
+
+
+def _facts(hashes: HashArray, rows: ItemRows, facts: ProductFacts) -> Facts:
+    return Facts(
+        hashes=hashes,
+        text=rows.part("text"),
+        image=rows.part("image"),
+        has_text=rows.present[:, 0],
+        has_image=rows.present[:, 1],
+        numbers=facts.numbers,
+        codes=facts.codes,
+        created=facts.created,
+    )
+
+
+def _fitting(space: str, vector: FloatArray | None, dimension: int) -> FloatArray | None:
+    if vector is None or not dimension:
+        return None
+    if vector.shape != (dimension,) or not np.isfinite(vector).all():
+        raise RerankError(
+            f"the query's {space} vector has shape {vector.shape} or holds values that are no numbers; "
+            f"the item table holds {dimension} values a product: use the encoder of the index"
+        )
+    return vector
+
+
+def _finite(scores: FloatArray, artifacts: Artifacts) -> FloatArray:
+    if not np.isfinite(scores).all():
+        raise RerankError(
+            f"model {artifacts.model} gave scores that are no numbers; run `vitrine model rollback`"
+        )
+    return scores
