@@ -96,6 +96,17 @@ def heap_mib(heap: str) -> int:
 def check_before(ports: Mapping[str, int], heap: str) -> None:
     """Refuse at once what the node itself would only find after a whole boot."""
     needed = heap_mib(heap) + _BESIDE_HEAP_MIB
+    check_ports(ports)
+    available = available_mib()
+    if available is not None and available < needed:
+        raise NodeError(
+            f"{available} MiB of memory are available, a node with heap {heap} needs about {needed} MiB: "
+            "free some, or choose a smaller heap with --heap"
+        )
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Raise NodeError for a port of loopback (by its option's name) that cannot be had."""
     if len(set(ports.values())) < len(ports):
         raise NodeError(f"{' and '.join(ports)} are both {next(iter(ports.values()))}: choose two ports")
     for option, port in ports.items():
@@ -103,12 +114,6 @@ def check_before(ports: Mapping[str, int], heap: str) -> None:
             raise NodeError(f"{port} is not a port: choose one from 1 to 65535 with {option}")
         if not _is_free(port):
             raise NodeError(f"port {port} is taken: choose another with {option}")
-    available = available_mib()
-    if available is not None and available < needed:
-        raise NodeError(
-            f"{available} MiB of memory are available, a node with heap {heap} needs about {needed} MiB: "
-            "free some, or choose a smaller heap with --heap"
-        )
 
 
 def _is_free(port: int) -> bool:

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import time
-import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,7 @@ from .errors import NodeError
 from .java import Java, can_enter, class_path, find_java, open_to
 from .launch import LOOPBACK, check_before, command, free_ports, settings_of
 from .pinned import VERSION
-from .record import GRACE_S, LOCK, Record, last_words, write_record
+from .record import GRACE_S, LOCK, Record, ask, last_words, write_record
 
 NOBODY = 65534  # runs the node when we are root, which OpenSearch refuses to be
 FOLDERS = ("config", "data", "logs", "tmp")  # what the node writes to
@@ -88,7 +87,7 @@ class LocalNode:
 
     def start(self, arrived: Arrived | None = None) -> None:
         """Check what can be checked, fetch what is missing, and start the process without waiting for it."""
-        self._check_root()
+        self.check_directory()
         check_before({"--port": self.http, "--transport-port": self.transport}, self.heap)
         java = find_java()
         home = distribution(self.cache, arrived)
@@ -143,22 +142,17 @@ class LocalNode:
             self.process.wait()
 
     def _is_ready(self) -> bool:
-        answer = self._get("/_nodes/_local/process?filter_path=nodes.*.process.id")
+        answer = ask(self.url, "/_nodes/_local/process?filter_path=nodes.*.process.id")
         found = next(iter(answer["nodes"].values()))["process"]["id"]
         if self.process is not None and found != self.process.pid:
             raise NodeError(
                 f"another OpenSearch (process {found}) answers on port {self.http}: "
                 "choose another with --port"
             )
-        health = self._get(f"/_cluster/health?{self.health}&timeout=20s", timeout_s=25)
-        return health["timed_out"] is False
+        health = ask(self.url, f"/_cluster/health?{self.health}&timeout=20s", timeout_s=25)
+        return bool(health["timed_out"] is False)
 
-    def _get(self, path: str, timeout_s: float = 5) -> Any:
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{self.url}{path}", timeout=timeout_s) as answer:
-            return json.load(answer)
-
-    def _check_root(self) -> None:
+    def check_directory(self) -> None:
         """Refuse directories that are somebody else's, closed to the node's user, or on a full disk."""
         holds = {path.name for path in self.root.iterdir()} if self.root.exists() else set()
         if holds - {LOCK} and not (self.root / "config" / "opensearch.yml").exists():

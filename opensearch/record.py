@@ -8,12 +8,14 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from .distribution import locked
+from .distribution import locked, make_open
 from .errors import NodeError
 from .launch import LOOPBACK, identity
 
@@ -78,6 +80,42 @@ def _arguments(pid: int) -> list[str]:
     return told.stdout.split()
 
 
+def ask(url: str, path: str, timeout_s: float = 5.0) -> Any:
+    """Give the JSON that a node of this machine answers, past any proxy; OSError or ValueError otherwise."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"{url}{path}", timeout=timeout_s) as answer:
+        return json.load(answer)
+
+
+def describe(root: Path) -> dict[str, Any]:
+    """Give the facts of `vitrine node status`; `why` when no node runs in `root`."""
+    record = read_record(root, alive=True)
+    if record is None:
+        why = f"no node runs in {root}: start one with `vitrine node up`"
+        if read_record(root, alive=False) is not None:
+            why = (
+                f"the node in {root} ended unbidden ({last_words(root)}): "
+                "start it again with `vitrine node up`, its data are kept"
+            )
+        return {"running": False, "why": why, "directory": str(root)}
+    try:
+        health = ask(record.url, "/_cluster/health?timeout=1s")["status"]
+    except (OSError, ValueError, KeyError):
+        health = "does not answer"
+    return {
+        "running": True,
+        "url": record.url,
+        "health": health,
+        "process": record.pid,
+        "version": record.version,
+        "heap": record.heap,
+        "java": f"{record.java} ({record.java_home})",
+        "vector_api": record.vector,
+        "data": str(root / "data"),
+        "log": str(root / "console.log"),
+    }
+
+
 def last_words(root: Path) -> str:
     """Give the reason that the node's console names for its end, with the place of the log."""
     log = root / "console.log"
@@ -89,9 +127,31 @@ def last_words(root: Path) -> str:
 
 @contextmanager
 def starting(root: Path) -> Iterator[Record | None]:
-    """Keep a second `up` of one directory waiting; give the record of the node that runs there already."""
+    """Keep a second `up` of one directory waiting; give the record of the node that runs there already.
+
+    Raises NodeError when the directory cannot be made, or when the node there does not answer.
+    """
+    try:
+        make_open(root)
+    except OSError as error:
+        raise NodeError(
+            f"cannot make the directory {root} ({error.strerror}): name another with --dir"
+        ) from error
     with locked(root / LOCK):
-        yield read_record(root, alive=True)
+        record = read_record(root, alive=True)
+        if record is not None:
+            _check_answers(record)
+        yield record
+
+
+def _check_answers(record: Record) -> None:
+    try:
+        ask(record.url, "/")
+    except (OSError, ValueError) as error:
+        raise NodeError(
+            f"process {record.pid} runs but does not answer at {record.url}: "
+            "stop it with `vitrine node down`, then start it again"
+        ) from error
 
 
 def stop_recorded(root: Path, grace_s: float = GRACE_S) -> bool:
