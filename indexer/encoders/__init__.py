@@ -1,1 +1,1 @@
-"""Encoders: text and picture to vectors, training on your own catalogue, export for serving."""
+"""Words and pictures to vectors; encoders are artifacts in the store, named after their content."""

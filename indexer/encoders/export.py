@@ -1,0 +1,90 @@
+"""Encoders as ONNX graphs: pooling, scaling and unit length inside, the same bytes on every run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+class _TextGraph(nn.Module):
+    def __init__(self, model: SentenceTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+        return nn.functional.normalize(found, dim=-1)
+
+
+def export_text_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
+    """Write input_ids, attention_mask (n, t) int64 -> vector (n, d) float32 of unit length."""
+    rows, tokens = torch.export.Dim("n"), torch.export.Dim("t", max=max_tokens)
+    ids = torch.randint(5, 100, (3, 9))
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    shapes = ({0: rows, 1: tokens}, {0: rows, 1: tokens})
+    _export(_TextGraph(model).eval(), (ids, mask), path, ["input_ids", "attention_mask"], shapes)
+
+
+def export_image_onnx(tower: nn.Module, path: Path, size: int) -> None:
+    """Write pixels (n, size, size, 3) uint8 -> vector (n, d) float32; `tower` takes exactly these pixels."""
+    pixels = torch.randint(0, 255, (2, size, size, 3), dtype=torch.uint8)
+    _export(tower.eval(), (pixels,), path, ["pixels"], ({0: torch.export.Dim("n")},))
+
+
+def _export(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], path: Path, names: list[str], shapes: tuple[Any, ...]
+) -> None:
+    with _quiet(), torch.inference_mode():
+        program = torch.onnx.export(
+            module,
+            inputs,
+            input_names=names,
+            output_names=["vector"],
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch gave no ONNX program")
+    graph = program.model_proto
+    _strip(graph)
+    onnx.checker.check_model(graph)
+    path.write_bytes(graph.SerializeToString(deterministic=True))
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out file names and stack traces, which differ between machines and change nothing."""
+    model.doc_string = ""
+    graph = model.graph
+    for holder in (model, graph):
+        holder.ClearField("metadata_props")
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.doc_string = ""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports its steps through stdout, warnings and logging; none of it concerns the caller."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,33 @@
+"""Exported graphs: the same bytes on every run, and nothing of the machine in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from encoder_samples import tiny_text_encoder
+
+from indexer.encoders.export import export_text_onnx
+from indexer.encoders.text import load_sentence_transformer
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_text_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+def test_two_exports_have_the_same_bytes(tiny: Path, tmp_path: Path) -> None:
+    for name in ("first.onnx", "second.onnx"):
+        export_text_onnx(load_sentence_transformer(str(tiny)), tmp_path / name, 16)
+    assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
+
+
+def test_the_graph_says_nothing_of_the_machine(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    export_text_onnx(load_sentence_transformer(str(tiny)), path, 16)
+    model = onnx.load(path)
+    assert [value.name for value in model.graph.input] == ["input_ids", "attention_mask"]
+    assert [value.name for value in model.graph.output] == ["vector"]
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+    assert b".py" not in path.read_bytes()
