@@ -26,6 +26,19 @@ from urllib3 import Timeout
 
 from .errors import EngineError, IndexMissingError
 
+# the other rooms name the client's types by this module: only this room imports opensearch-py
+__all__ = [
+    "DEFAULT_URL",
+    "AsyncOpenSearch",
+    "OpenSearch",
+    "OrjsonSerializer",
+    "connect",
+    "connect_async",
+    "explain",
+    "explained",
+    "hosts_of",
+]
+
 DEFAULT_URL = "http://127.0.0.1:9200"
 _MOST_NAMES = 20  # of existing indices that an error message lists
 
