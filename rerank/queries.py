@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -91,16 +91,14 @@ class QueryEncoders:
         return embedder
 
 
-def require_same_encoders(index: IndexSchema, other: IndexSchema, what: str) -> None:
-    """Refuse to search an index with what was made for another's vectors, naming both encoders."""
-    for name in ("text", "image"):
-        found, wanted = getattr(index, name), getattr(other, name)
-        made = found.encoder if found else "none"
-        expected = wanted.encoder if wanted else "none"
-        if made != expected:
+def require_same_encoders(schema: IndexSchema, encoders: Mapping[str, str | None], what: str) -> None:
+    """Refuse to judge an index with what was made for others' vectors, naming both encoders."""
+    for space, field in (("text", schema.text), ("image", schema.image)):
+        found, wanted = field.encoder if field else None, encoders.get(space)
+        if found != wanted:
             raise ArtifactError(
-                f"the {name} vectors of the index are by {made}, {what} is for those by {expected}; "
-                "run `vitrine train`, or index with the encoder it was trained for"
+                f"the {space} vectors of the index are by {found or 'no encoder'}, {what} was made "
+                f"for those of {wanted or 'none'}; run `vitrine train`, or index with the encoder that it was made for"
             )
 
 

@@ -46,10 +46,11 @@ def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path
 
 def test_other_encoders_are_refused_by_both_names() -> None:
     index = IndexSchema(FieldPlan(), ENGLISH, None)
-    other = IndexSchema(FieldPlan(), VectorField("clip-2", "clip-2", 512), None)
-    with pytest.raises(ArtifactError, match=r"by minilm-1, .* by clip-2"):
-        queries.require_same_encoders(index, other, "the model")
-    queries.require_same_encoders(index, index, "the model")
+    with pytest.raises(ArtifactError, match=r"are by minilm-1, model m-1 was made for those of clip-2"):
+        queries.require_same_encoders(index, {"text": "clip-2"}, "model m-1")
+    with pytest.raises(ArtifactError, match=r"image vectors of the index are by no encoder"):
+        queries.require_same_encoders(index, {"text": "minilm-1", "image": "tower-3"}, "model m-1")
+    queries.require_same_encoders(index, {"text": "minilm-1", "image": None}, "model m-1")
 
 
 def test_transparency_is_white() -> None:
