@@ -95,7 +95,7 @@ def draw_catalogue(count: int = 2000, seed: int = 7, today: date | None = None) 
 def _product(style: Style, colour: str, rng: random.Random, today: date) -> tuple[dict[str, Any], Truth]:
     """One row without its id and pictures; what nobody knows is left out, an unknown price is null."""
     silent = style.brand.terse
-    columns = Telling(not silent and rng.random() < 0.6, not silent and rng.random() < 0.5)
+    columns = Telling(not silent and rng.random() < 0.7, not silent and rng.random() < 0.6)
     titled = Telling(not silent and rng.random() < 0.54, not silent and rng.random() < 0.54)
     age_days = rng.randint(1, 28) if rng.random() < 0.05 else rng.randint(29, 720)
     stock = 0 if rng.random() < 0.05 else 1 + round(math.exp(rng.gauss(3, 1)))

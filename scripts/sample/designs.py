@@ -44,7 +44,7 @@ YELLOW_DOTTED = ("mug", "dotted", "yellow")
 LINES = (
     Line(*YELLOW_DOTTED, count=9, brand="Kaolin"),
     Line("dress", "floral", "red", count=9),
-    Line("dress", "plain", "black", count=6),
+    Line("dress", "plain", "black", count=9),
     Line("dress", "dotted", "blue", count=3),
     Line("dress", "plain", "red", count=3, language="zh"),
     Line("dress", "floral", "red", count=2, language="zh"),

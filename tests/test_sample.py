@@ -1,0 +1,385 @@
+"""The sample shop: pictures, a catalogue that keeps things from its words, and shoppers with tastes."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import tomllib
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opensearch.fields import FieldPlan
+from scripts.sample.canvas import PICTURE_PX, curve, mirror
+from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
+from scripts.sample.drawing import COLOURS, SHAPES, Look, draw
+from scripts.sample.queries import DEMO_QUERIES, query_pool
+from scripts.sample.simulation import (
+    ATTRACTION,
+    Log,
+    Plan,
+    attraction,
+    examination,
+    simulate,
+)
+from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking
+from scripts.sample.wishes import read_wish, true_relevance
+from scripts.sample.words import COLOURS as COLOUR_WORDS
+from scripts.sample.words import KINDS, PATTERNS
+
+TODAY = date(2026, 3, 1)
+UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ANA, BEN, MEI = NAMED_SHOPPERS
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return draw_catalogue(2000, seed=7, today=TODAY)
+
+
+@pytest.fixture(scope="module")
+def truths(catalogue: Catalogue) -> dict[str, Truth]:
+    return {truth.id: truth for truth in catalogue.truths}
+
+
+def shuffled_engine(truths: dict[str, Truth]) -> dict[str, list[str]]:
+    """For every query 200 products in an order that knows nothing: position says nothing of relevance."""
+    orders = {}
+    for query in query_pool():
+        rng = random.Random(query.text)
+        found = [i for i in truths if true_relevance(query.text, truths[i]) > 0]
+        orders[query.text] = rng.sample(found, min(200, len(found)))
+    return orders
+
+
+@pytest.fixture(scope="module")
+def log(truths: dict[str, Truth]) -> Log:
+    orders = shuffled_engine(truths)
+    plan = Plan(UNTIL, alias="shop", searches=3000)
+    return simulate(draw_shoppers(150), query_pool(), truths, orders.__getitem__, "hash-{}".format, plan)
+
+
+def truth_of(**changes: object) -> Truth:
+    plain: dict[str, object] = {
+        "id": "p1",
+        "category": "dress",
+        "shape": "v-neck",
+        "colour": "red",
+        "pattern": "floral",
+        "brand": "Marlow",
+        "gender": "women",
+        "price": 59.0,
+        "quality": 0.5,
+        "language": "en",
+        "pictured": True,
+        "tells_colour": True,
+        "tells_pattern": True,
+        "created": "2025-01-01",
+    }
+    return Truth.from_dict({**plain, **changes})
+
+
+# pictures
+
+
+def test_a_quadratic_curve_ends_where_it_should_and_passes_its_middle() -> None:
+    points = curve([(0, 0), (10, 20, 20, 0)], pieces=2)
+    # B(1/2) = (P0 + 2 P1 + P2) / 4
+    assert points[1] == pytest.approx((10, 10))
+    assert points[-1] == pytest.approx((20, 0))
+
+
+def test_mirror_is_symmetric() -> None:
+    outline = mirror([(50, 10), (60, 10), (70, 50, 65, 90), (50, 90)])
+    assert sorted((round(100 - x, 6), y) for x, y in outline) == sorted((round(x, 6), y) for x, y in outline)
+
+
+@pytest.mark.parametrize(("category", "shape"), sorted(SHAPES))
+def test_every_shape_can_be_drawn_and_shows_its_colour(category: str, shape: str) -> None:
+    picture = np.asarray(draw(Look(category, shape, "red", "plain"), "seed"), dtype=np.int32)
+    assert picture.shape == (PICTURE_PX, PICTURE_PX, 3)
+    red = (picture[..., 0] > picture[..., 1] + 60) & (picture[..., 0] > picture[..., 2] + 60)
+    assert red.mean() > 0.03
+    # nothing is cut off by the picture's edge
+    assert not red[0].any()
+    assert not red[-1].any()
+
+
+def test_pictures_are_the_same_for_the_same_seed_only() -> None:
+    look = Look("mug", "tall", "blue", "starry")
+    assert draw(look, "a").tobytes() == draw(look, "a").tobytes()
+    assert draw(look, "a").tobytes() != draw(look, "b").tobytes()
+
+
+def test_the_words_and_the_pictures_know_the_same_things() -> None:
+    assert set(COLOURS) == set(COLOUR_WORDS)
+    assert set(SHAPES) == {(category, shape) for category, kind in KINDS.items() for shape in kind.shapes}
+    for pattern in PATTERNS:
+        draw(Look("hat", "bucket", "green", pattern), "seed")
+
+
+# the catalogue
+
+
+def test_the_same_seed_draws_the_same_catalogue(catalogue: Catalogue) -> None:
+    assert draw_catalogue(2000, seed=7, today=TODAY) == catalogue
+    assert draw_catalogue(2000, seed=8, today=TODAY).rows != catalogue.rows
+
+
+def test_shares_of_what_is_missing(catalogue: Catalogue) -> None:
+    rows = catalogue.rows
+    assert len(rows) == 2000
+    assert len({row["id"] for row in rows}) == 2000
+
+    def share(count: int) -> float:
+        return count / len(rows)
+
+    assert share(sum(row["lang"] == "zh" for row in rows)) == pytest.approx(0.12, abs=0.025)
+    assert share(sum(not row["images"] for row in rows)) == pytest.approx(0.04, abs=0.015)
+    assert share(sum(row["price"] is None for row in rows)) == pytest.approx(0.04, abs=0.015)
+    assert share(sum("description" not in row for row in rows)) == pytest.approx(0.25, abs=0.04)
+    assert share(sum("colour" in row for row in rows)) == pytest.approx(0.59, abs=0.05)
+    assert share(sum(not row["in_stock"] for row in rows)) == pytest.approx(0.05, abs=0.02)
+    assert all(row["in_stock"] == (row["stock"] > 0) for row in rows)
+
+
+def _said(row: dict[str, object], values: dict[str, tuple[str, ...]], value: str) -> bool:
+    text = json.dumps({k: v for k, v in row.items() if k != "images"}, ensure_ascii=False).lower()
+    return any(re.search(rf"\b{w}\b" if w.isascii() else w, text) for w in (value, *values[value]))
+
+
+def test_truth_says_what_the_words_tell(catalogue: Catalogue) -> None:
+    for row, truth in zip(catalogue.rows, catalogue.truths, strict=True):
+        assert _said(row, COLOUR_WORDS, truth.colour) == truth.tells_colour, row
+        assert _said(row, PATTERNS, truth.pattern) == truth.tells_pattern, row
+    titles = [
+        _said({"title": row["title"]}, COLOUR_WORDS, truth.colour)
+        for row, truth in zip(catalogue.rows, catalogue.truths, strict=True)
+    ]
+    assert sum(titles) / len(titles) == pytest.approx(0.5, abs=0.08)
+    untold = sum(not truth.tells_colour for truth in catalogue.truths)
+    assert 0.2 < untold / len(titles) < 0.45
+
+
+def test_variants_of_a_style_differ_in_colour_only(catalogue: Catalogue) -> None:
+    styles = defaultdict(list)
+    for row, truth in zip(catalogue.rows, catalogue.truths, strict=True):
+        styles[row["style_id"]].append(truth)
+    groups = [group for group in styles.values() if len(group) > 1]
+    assert len(groups) > 200
+    for group in groups:
+        assert len({(t.category, t.shape, t.pattern, t.brand, t.price) for t in group}) == 1
+        assert len({t.colour for t in group}) == len(group)
+
+
+def test_written_files_can_be_read(tmp_path: Path) -> None:
+    drawn = draw_catalogue(12, seed=3, today=TODAY)
+    write_catalogue(drawn, tmp_path)
+    lines = (tmp_path / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == drawn.rows
+    assert list(read_truths(tmp_path).values()) == drawn.truths
+    fields = tomllib.loads((tmp_path / "catalogue.toml").read_text())["fields"]
+    plan = FieldPlan.from_dict(fields)
+    assert plan.to_dict() == {**FieldPlan().to_dict(), **fields}
+    columns = {plan.id, plan.title, *plan.text, *plan.images, *plan.numbers, *plan.keywords, *plan.dates}
+    assert columns <= {key for row in draw_catalogue(2000, today=TODAY).rows for key in row}
+    for row in drawn.rows:
+        assert all((tmp_path / path).stat().st_size > 1000 for path in row["images"])
+    assert not any("tells_colour" in row for row in drawn.rows)
+
+
+# what queries ask for
+
+
+@pytest.mark.parametrize(
+    ("query", "category", "asked"),
+    [
+        ("red floral dress", "dress", {"colour": "red", "pattern": "floral"}),
+        ("Polka Dot T-Shirts", "t-shirt", {"pattern": "dotted"}),
+        ("rose pink v-neck dresses", "dress", {"colour": "pink", "shape": "v-neck"}),
+        ("round mug", "mug", {}),
+        ("round lamp", "lamp", {"shape": "round"}),
+        ("lumen & co cushion", "cushion", {"brand": "Lumen & Co"}),
+        ("蓝色波点连衣裙", "dress", {"colour": "blue", "pattern": "dotted"}),
+        ("圆领T恤", "t-shirt", {"shape": "crew-neck"}),
+    ],
+)
+def test_read_wish(query: str, category: str, asked: dict[str, str]) -> None:
+    wish = read_wish(query)
+    assert (wish.category, wish.asked) == (category, asked)
+
+
+def test_every_query_of_the_pool_is_understood() -> None:
+    pool = query_pool()
+    assert len(pool) == len({query.text for query in pool}) == 300
+    for query in pool:
+        wish = read_wish(query.text)
+        assert wish.category or wish.occasion, query
+        if len(query.text.split()) > 1 and query.language == "en":
+            assert wish.asked or wish.cheap or wish.occasion or query.text in ("table lamp",), query
+
+
+@pytest.mark.parametrize(
+    ("query", "grade"),
+    [
+        ("red floral dress", 3),
+        ("dress", 3),
+        ("红色连衣裙", 3),
+        ("red dotted dress", 2),
+        ("blue dress", 1),
+        ("blue dotted dress", 1),
+        ("red mug", 0),
+        ("cheap dress", 1),
+        ("summer outfit", 3),
+        ("gift for him", 0),
+        ("nothing known", 0),
+    ],
+)
+def test_true_relevance(query: str, grade: int) -> None:
+    assert true_relevance(query, truth_of()) == grade
+
+
+def test_demo_queries_are_what_they_claim(truths: dict[str, Truth]) -> None:
+    picture, taste, chinese = DEMO_QUERIES
+    answers = [t for t in truths.values() if true_relevance(picture.text, t) == 3]
+    assert len(answers) >= 8
+    assert sum(t.pictured for t in answers) >= 7
+    assert not any(t.tells_colour or t.tells_pattern for t in answers)
+    assert [s.name for s in NAMED_SHOPPERS if s.name in taste.shoppers] == ["ana", "ben"]
+    told = [t for t in truths.values() if true_relevance(chinese.text, t) == 3 and t.language == "zh"]
+    assert len(told) >= 5
+
+
+# shoppers
+
+
+def test_tastes_are_separable(truths: dict[str, Truth]) -> None:
+    dresses = [t for t in truths.values() if t.category == "dress"]
+    for_ana = sorted(dresses, key=lambda t: -liking(ANA, t))[:10]
+    for_ben = sorted(dresses, key=lambda t: -liking(BEN, t))[:10]
+    assert {(t.colour, t.pattern) for t in for_ana} == {("red", "floral")}
+    assert {(t.colour, t.pattern) for t in for_ben} == {("black", "plain")}
+    assert max(liking(BEN, t) for t in for_ana) < 0.1 < 0.8 < min(liking(ANA, t) for t in for_ana)
+
+
+def test_liking_adds_log_odds() -> None:
+    shopper = Shopper("x", "en", "women", {"red": 1.0}, {"floral": 0.5}, {"Marlow": -0.2}, 0.7, 2.0)
+    # -0.6 + 2.0 * (0.75 - 0.5) + 1.0 + 0.5 - 0.2 - 0.7 * ln 1
+    assert liking(shopper, truth_of(quality=0.75)) == pytest.approx(1 / (1 + math.exp(-1.2)))
+    dear = liking(shopper, truth_of(quality=0.75, price=59 * math.e))
+    assert dear == pytest.approx(1 / (1 + math.exp(-0.5)))
+
+
+def test_named_shoppers_click_their_taste(log: Log, truths: dict[str, Truth]) -> None:
+    shares = {}
+    for shopper in (ANA, BEN):
+        clicks = [
+            truths[event["event_attributes"]["object"]["object_id"]]
+            for event in log.events
+            if event["client_id"] == f"hash-{shopper.name}" and event["action_name"] == "click"
+        ]
+        assert len(clicks) > 15
+        shares[shopper.name] = (
+            sum(t.colour in ("red", "pink") or t.pattern == "floral" for t in clicks) / len(clicks),
+            sum(t.colour in ("black", "grey") or t.pattern == "plain" for t in clicks) / len(clicks),
+        )
+    assert shares["ana"][0] > 0.6 > 0.3 > shares["ana"][1]
+    assert shares["ben"][1] > 0.6 > 0.3 > shares["ben"][0]
+
+
+def test_examination_is_the_documented_curve() -> None:
+    assert examination(1) == 1
+    assert examination(10) == pytest.approx(0.251, abs=1e-3)  # 10 ** -0.6
+    assert attraction("red dress", ANA, truth_of()) == pytest.approx(ATTRACTION[3] * liking(ANA, truth_of()))
+
+
+def test_click_rate_falls_with_position_at_equal_relevance(log: Log, truths: dict[str, Truth]) -> None:
+    """In an order that knows nothing, the click rate by position is the examination curve."""
+    texts = {query["query_id"]: query["user_query"] for query in log.queries}
+    shown: Counter[int] = Counter()
+    clicked: Counter[int] = Counter()
+    for event in log.events:
+        place = event["event_attributes"]["position"]["ordinal"]
+        product = truths[event["event_attributes"]["object"]["object_id"]]
+        if true_relevance(texts[event["query_id"]], product) == 3:
+            shown[place] += event["action_name"] == "impression"
+            clicked[place] += event["action_name"] == "click"
+
+    def rate(first: int, last: int) -> float:
+        places = range(first, last + 1)
+        return sum(clicked[p] for p in places) / sum(shown[p] for p in places)
+
+    assert rate(1, 2) > rate(3, 5) > rate(6, 10) > rate(11, 30)
+    expected = np.mean([examination(p) for p in range(6, 11)]) / np.mean([examination(p) for p in (1, 2)])
+    assert rate(6, 10) / rate(1, 2) == pytest.approx(expected, rel=0.25)
+
+
+def test_log_is_in_time_order_and_ends_in_time(log: Log) -> None:
+    for records, key in ((log.queries, "timestamp"), (log.events, "timestamp"), (log.slates, "at")):
+        moments = [datetime.fromisoformat(record[key]) for record in records]
+        assert moments == sorted(moments)
+        assert UNTIL - timedelta(days=28) <= moments[0]
+        assert moments[-1] < UNTIL
+    asked = {query["query_id"]: query["timestamp"] for query in log.queries}
+    assert all(event["timestamp"] > asked[event["query_id"]] for event in log.events)
+    assert len(log.queries) == pytest.approx(3000, rel=0.1)
+
+
+def test_ubi_fields(log: Log) -> None:
+    for query in log.queries:
+        assert set(query) == {
+            "application",
+            "query_id",
+            "client_id",
+            "user_query",
+            "timestamp",
+            "query_response_id",
+            "query_response_hit_ids",
+            "query_attributes",
+        }
+    assert {query["application"] for query in log.queries} == {"shop"}
+    hits = {query["query_id"]: query["query_response_hit_ids"] for query in log.queries}
+    assert len(hits) == len(log.queries)
+    sessions = {query["query_id"]: query["query_attributes"]["session_id"] for query in log.queries}
+    for event in log.events:
+        place = event["event_attributes"]
+        assert hits[event["query_id"]][place["position"]["ordinal"] - 1] == place["object"]["object_id"]
+        assert place["object"]["object_id_field"] == "id"
+        assert event["session_id"] == sessions[event["query_id"]]
+        assert event["client_id"].startswith("hash-")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["timestamp"])
+    actions = Counter(event["action_name"] for event in log.events)
+    assert actions["impression"] > actions["click"] > actions["add_to_cart"] > actions["purchase"] > 20
+
+
+def test_slates_say_what_the_engine_said_and_what_was_shown(log: Log, truths: dict[str, Truth]) -> None:
+    orders = shuffled_engine(truths)
+    arms = Counter(slate["arm"] for slate in log.slates)
+    assert arms["explore"] / len(log.slates) == pytest.approx(0.2, abs=0.05)
+    for slate in log.slates:
+        there = [i for i in orders[slate["query"]] if truths[i].created <= slate["at"][:10]]
+        assert slate["engine"] == there
+        assert sorted(slate["shown"]) == sorted(slate["engine"])
+        if slate["arm"] == "engine":
+            assert slate["shown"] == slate["engine"]
+    explored = [s for s in log.slates if s["arm"] == "explore" and len(s["engine"]) > 20]
+    assert all(slate["shown"] != slate["engine"] for slate in explored)
+
+
+def test_simulation_is_deterministic_and_searches_each_query_once(truths: dict[str, Truth]) -> None:
+    orders = shuffled_engine(truths)
+    asked: Counter[str] = Counter()
+
+    def search(text: str) -> list[str]:
+        asked[text] += 1
+        return orders[text]
+
+    plan = Plan(UNTIL, searches=400)
+    logs = [simulate(draw_shoppers(20), query_pool(), truths, search, str.upper, plan) for _ in range(2)]
+    assert logs[0] == logs[1]
+    assert set(asked.values()) == {2}
