@@ -30,7 +30,8 @@ class FieldPlan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         known = {field.name for field in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
+        read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        return cls(**read)
 
 
 @dataclass(frozen=True)
