@@ -13,7 +13,10 @@ from opensearch.errors import VitrineError
 # command -> (module:attribute, the line shown by `vitrine --help`, kept here so that help imports nothing)
 COMMANDS = {
     "node": ("opensearch.cli:node", "A real OpenSearch on this machine, without Docker: up, down, status."),
-    "index": ("indexer.cli:index", "Bulk-index a catalogue: text, picture vectors and numbers behind an alias."),
+    "index": (
+        "indexer.cli:index",
+        "Bulk-index a catalogue: text, picture vectors and numbers behind an alias.",
+    ),
     "delete": ("indexer.cli:delete", "Delete products from an index by id."),
     "encoder": ("indexer.encoders.cli:encoder", "Train an image tower on your own catalogue."),
     "search": ("rerank.cli:search", "Search one query, or many queries to a TREC run."),

@@ -19,3 +19,11 @@ class NodeError(EngineError):
 
 class IndexMissingError(EngineError):
     """The named index or alias does not exist."""
+
+
+class SchemaMismatchError(EngineError):
+    """The index was made with another field plan or other encoders."""
+
+
+class QueryError(VitrineError):
+    """A filter, facet, sort, vector or context of a query does not fit the index or the engine."""

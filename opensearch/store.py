@@ -76,7 +76,9 @@ class Store:
 
 def open_store(url: str | None = None) -> Store:
     """The store at `url`, else at VITRINE_STORE, else a folder in the user's data directory."""
-    where = url or os.environ.get("VITRINE_STORE") or str(Path(platformdirs.user_data_dir("vitrine")) / "store")
+    where = (
+        url or os.environ.get("VITRINE_STORE") or str(Path(platformdirs.user_data_dir("vitrine")) / "store")
+    )
     return Store(where)
 
 

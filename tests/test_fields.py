@@ -40,4 +40,6 @@ def test_a_schema_comes_back_from_json_as_it_was(schema: IndexSchema) -> None:
 
 
 def test_a_plan_ignores_what_a_later_version_added() -> None:
-    assert FieldPlan.from_dict({"id": "sku", "text": ["a"], "added_later": 1}) == FieldPlan(id="sku", text=("a",))
+    assert FieldPlan.from_dict({"id": "sku", "text": ["a"], "added_later": 1}) == FieldPlan(
+        id="sku", text=("a",)
+    )

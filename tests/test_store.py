@@ -56,13 +56,17 @@ def test_any_fsspec_url_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert store.names("models") == ["m1"]
 
 
-def test_the_place_is_the_argument_else_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_place_is_the_argument_else_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VITRINE_STORE", str(tmp_path / "environment"))
     assert open_store().url == str(tmp_path / "environment")
     assert open_store(str(tmp_path / "argument")).url == str(tmp_path / "argument")
 
 
 def test_the_name_follows_the_content(tmp_path: Path) -> None:
-    one, same, other = (_directory(tmp_path / name, text) for name, text in (("a", "x"), ("b", "x"), ("c", "y")))
+    one, same, other = (
+        _directory(tmp_path / name, text) for name, text in (("a", "x"), ("b", "x"), ("c", "y"))
+    )
     assert content_name("m", one) == content_name("m", same) != content_name("m", other)
     assert content_name("m", one).startswith("m-")
