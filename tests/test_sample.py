@@ -28,7 +28,7 @@ from scripts.sample.simulation import (
     simulate,
 )
 from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking
-from scripts.sample.wishes import read_wish, true_relevance
+from scripts.sample.wishes import read_wish, true_ndcg, true_relevance
 from scripts.sample.words import COLOURS as COLOUR_WORDS
 from scripts.sample.words import KINDS, PATTERNS
 
@@ -242,6 +242,19 @@ def test_every_query_of_the_pool_is_understood() -> None:
 )
 def test_true_relevance(query: str, grade: int) -> None:
     assert true_relevance(query, truth_of()) == grade
+
+
+def test_true_ndcg_by_hand() -> None:
+    shop = {
+        "red": truth_of(),
+        "blue": truth_of(colour="blue"),
+        "mug": truth_of(category="mug"),
+    }
+    # gains 7, 1, 0: (0 + 7 / log2 3 + 1 / 2) over (7 + 1 / log2 3)
+    expected = (7 / math.log2(3) + 0.5) / (7 + 1 / math.log2(3))
+    assert true_ndcg("red dress", ["mug", "red", "blue"], shop) == pytest.approx(expected)
+    assert true_ndcg("red dress", ["red", "blue", "unknown"], shop) == pytest.approx(1)
+    assert true_ndcg("red lamp", ["red"], shop) is None
 
 
 def test_demo_queries_are_what_they_claim(truths: dict[str, Truth]) -> None:

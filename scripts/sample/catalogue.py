@@ -150,6 +150,8 @@ def write_catalogue(
 ) -> None:
     """Write catalogue.jsonl, catalogue.toml, truth.jsonl and the pictures into `folder`."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
+    for stale in (folder / "images").glob("p*.jpg"):  # of an earlier shop
+        stale.unlink()
     _write_lines(folder / "catalogue.jsonl", catalogue.rows)
     _write_lines(folder / "truth.jsonl", [asdict(truth) for truth in catalogue.truths])
     (folder / "catalogue.toml").write_text(tomli_w.dumps({"fields": PLAN}), encoding="utf-8")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -87,6 +88,22 @@ def true_relevance(query: str, truth: Truth) -> int:
     if missed == 0:
         return 3
     return 2 if missed == 1 and len(met) > 1 else 1
+
+
+def true_ndcg(
+    query: str, ranked: Sequence[str], truths: Mapping[str, Truth], depth: int = 10
+) -> float | None:
+    """nDCG (gain 2 ** grade - 1) of ranked ids by the hidden truth; None when no product answers the query.
+
+    The ideal order is that of the whole catalogue (Järvelin and Kekäläinen, TOIS 2002).
+    """
+    gains = {id_: 2 ** true_relevance(query, truth) - 1 for id_, truth in truths.items()}
+    ideal = _discounted(sorted(gains.values(), reverse=True)[:depth])
+    return _discounted([gains.get(id_, 0) for id_ in ranked[:depth]]) / ideal if ideal else None
+
+
+def _discounted(gains: Sequence[int]) -> float:
+    return sum(gain / math.log2(place + 2) for place, gain in enumerate(gains))
 
 
 def _take(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:
