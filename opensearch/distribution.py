@@ -103,6 +103,7 @@ def _assemble(cache: Path, home: Path, arrived: Arrived) -> None:
     for folder, _, _ in os.walk(staging):
         Path(folder).chmod(0o755)  # whatever the umask: another user may have to read it
     (staging / ".complete").touch()
+    (staging / ".complete").chmod(0o644)
     staging.rename(home)
     shutil.rmtree(zips, ignore_errors=True)
 
