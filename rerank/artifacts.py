@@ -68,11 +68,10 @@ def read_card(directory: Path) -> ModelCard:
     known = {item.name for item in fields(ModelCard)}
     try:
         found = json.loads((directory / _CARD).read_text())
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in found.items() if k in known
-        }
+        values: dict[str, Any] = {k: found[k] for k in known & found.keys()}
+        values |= {k: tuple(values[k]) for k in ("numbers", "keywords", "features")}
         return ModelCard(**values)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
             f"{directory} holds no model of this release ({error}); run `vitrine train`"
         ) from None

@@ -10,9 +10,7 @@ from typing import Any
 from ..catalogue import seconds_of
 
 GAINS = {"click": 1.0, "add_to_cart": 2.0, "purchase": 3.0}
-RANDOM_ARMS = frozenset(
-    {"explore", "exploration", "random"}
-)  # the order was shuffled: no position favours any
+EXPLORE = "explore"  # the arm whose order is shuffled, so that no position favours any product
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,12 @@ class Slate:
     shopper: str | None  # keyed hash
     engine: tuple[str, ...]
     shown: tuple[str, ...]
+    viewed: int  # of the shown ones, how many were on the pages that the shopper opened
     arm: str = "engine"
 
     @property
     def random(self) -> bool:
-        return self.arm in RANDOM_ARMS
+        return self.arm == EXPLORE
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,17 @@ def read_log(
     queries: Iterable[Mapping[str, Any]],
     events: Iterable[Mapping[str, Any]],
 ) -> Log:
-    """Slate log, UBI queries and UBI events to one log; a query without slate was shown as it was answered."""
+    """Slate log, UBI queries and UBI events to one log; a query alone was shown as it was answered."""
     unread = 0
     found: dict[str, Slate] = {}
+    answered = {str(record.get("query_id")): record for record in queries}
     for record in slates:
-        slate = slate_of(record)
+        answer = answered.pop(str(record.get("query_id")), {})
+        slate = slate_of(record, len(answer.get("query_response_hit_ids") or ()))
         unread += slate is None
         if slate:
             found[slate.query_id] = slate
-    for record in queries:
-        if record.get("query_id") in found:
-            continue
+    for record in answered.values():
         slate = slate_of_query(record)
         unread += slate is None
         if slate:
@@ -83,8 +82,8 @@ def read_log(
     return Log(sorted(found.values(), key=lambda s: s.at), sorted(acts, key=lambda e: e.at), unread)
 
 
-def slate_of(record: Mapping[str, Any]) -> Slate | None:
-    """A record of the slate log, None when it lacks an id, a time or products."""
+def slate_of(record: Mapping[str, Any], viewed: int = 0) -> Slate | None:
+    """A record of the slate log, None when it lacks an id, a time or products; `viewed` 0: all of it."""
     shown = tuple(str(i) for i in record.get("shown") or ())
     engine = tuple(str(i) for i in record.get("engine") or shown)
     at = seconds_of(record.get("at"))
@@ -97,6 +96,7 @@ def slate_of(record: Mapping[str, Any]) -> Slate | None:
         shopper=record.get("shopper") or None,
         engine=engine,
         shown=shown,
+        viewed=min(viewed or len(shown), len(shown)),
         arm=str(record.get("arm") or "engine"),
     )
 

@@ -41,8 +41,8 @@ class Showing:
 def estimate_positions(showings: Sequence[Showing]) -> Positions:
     """Propensity by position: falling fit to click rates, on random orders when these have 200 clicks.
 
-    On a random order every position holds the same products on average, so click rates are proportional to the
-    chance of a look (Joachims, Swaminathan, Schnabel 2017, section 5.1: randomised intervention).
+    On a random order every position holds the same products on average, so click rates are proportional to
+    the chance of a look (Joachims, Swaminathan, Schnabel 2017, section 5.1: randomised intervention).
     """
     random = [s for s in showings if s.random]
     measured = sum(len(s.clicked) for s in random) >= _ENOUGH
