@@ -15,7 +15,3 @@ class ArtifactError(RerankError):
 
 class JudgeError(RerankError):
     """Ratings or runs cannot be read or compared."""
-
-
-class QueryError(RerankError):
-    """A query cannot be understood or cannot be answered by this index."""

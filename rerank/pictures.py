@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import QueryError
+from opensearch.errors import QueryError
 
 _SIDE = 448  # no encoder looks at more
 _MOST_PIXELS = 100_000_000  # 300 MB decoded

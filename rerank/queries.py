@@ -9,15 +9,16 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
+from opensearch.errors import QueryError
 from opensearch.fields import IndexSchema, VectorField
+from opensearch.query import knows
 from opensearch.store import Store
+from opensearch.words import clean_words, language_of
 
 from .arrays import FloatArray, unit
 from .embed import ImageEmbedder, TextEmbedder, open_image_embedder, open_text_embedder
-from .errors import ArtifactError, QueryError
+from .errors import ArtifactError
 from .features import QueryVectors
-
-_CJK = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FA1F))
 
 T = TypeVar("T")
 
@@ -45,8 +46,9 @@ class QueryEncoders:
 
     def batch(self, words: Sequence[str], pictures: Sequence[Image.Image | None]) -> list[QueryVectors]:
         """One `vectors` a query, the words embedded in batches."""
-        text = self._embed(self.schema.text, words)
-        image = self._embed(self.schema.image, words)
+        lines = [clean_words(text) for text in words]
+        text = self._embed(self.schema.text, lines)
+        image = self._embed(self.schema.image, lines)
         shown = [row for row, picture in enumerate(pictures) if picture is not None]
         seen = self._see([picture for picture in pictures if picture is not None])
         for row, vector in zip(shown, seen, strict=True):
@@ -63,7 +65,8 @@ class QueryEncoders:
 
     def _embed(self, field: VectorField | None, words: Sequence[str]) -> list[FloatArray | None]:
         made: list[FloatArray | None] = [None] * len(words)
-        rows = [row for row, text in enumerate(words) if field and knows(field, text)]
+        usual = self.schema.plan.language
+        rows = [row for row, text in enumerate(words) if text and knows(field, language_of(text, usual))]
         if field and rows:
             embedder = self._words[field.query_encoder].get()
             require_dimension(field, embedder.name, embedder.dimension)
@@ -98,7 +101,7 @@ def require_same_encoders(schema: IndexSchema, encoders: Mapping[str, str | None
         if found != wanted:
             raise ArtifactError(
                 f"the {space} vectors of the index are by {found or 'no encoder'}, {what} was made "
-                f"for those of {wanted or 'none'}; run `vitrine train`, or index with the encoder that it was made for"
+                f"for those of {wanted or 'none'}; run `vitrine train`, or index with that encoder again"
             )
 
 
@@ -109,18 +112,6 @@ def require_dimension(field: VectorField, name: str, dimension: int) -> None:
             f"query encoder {name} gives vectors of {dimension} values, the index holds {field.dimension} "
             f"by {field.encoder}; index the catalogue again, or name the store that holds its encoders"
         )
-
-
-def knows(field: VectorField, words: str) -> bool:
-    """True when the field's query encoder knows the language of the words; no words, no vector."""
-    if not words.strip():
-        return False
-    return not field.languages or language(words) in field.languages
-
-
-def language(words: str) -> str:
-    """`zh` for words with a Chinese, Japanese or other CJK sign, else `en`."""
-    return "zh" if any(low <= ord(sign) <= high for sign in words for low, high in _CJK) else "en"
 
 
 def _both(words: FloatArray | None, picture: FloatArray) -> FloatArray:

@@ -61,6 +61,10 @@ class Ranker(Protocol):
         """Finite scores (n,), higher is better, aligned with `request.ids`."""
         ...
 
+    def warm(self) -> None:
+        """Touch what scoring reads, so that the first searches do not wait for the disk."""
+        ...
+
 
 def order_of(scores: npt.ArrayLike) -> list[int]:
     """Positions by falling score; equal scores keep the order that they came in."""
@@ -163,6 +167,9 @@ class FusedRanker:
         scores = self._model.scores(x, sight.rows, sight.query, sight.click_rows, sight.age_hours)
         return interleave(_finite(scores, self.artifacts), sight.known)
 
+    def warm(self) -> None:
+        self._tables.items.warm()
+
 
 class FusionRanker:
     """Weighted reciprocal rank fusion of engine rank, text cosine, picture cosine and popularity.
@@ -185,6 +192,9 @@ class FusionRanker:
         signals = single_signals(sight.window, sight.rates, sight.query)
         scores = reciprocal_ranks(signals, np.array(self.WEIGHTS), self.OFFSET)
         return interleave(_finite(scores, self.artifacts), sight.known)
+
+    def warm(self) -> None:
+        self._tables.items.warm()
 
 
 def single_signals(window: Facts, rates: FloatArray, query: QueryVectors) -> FloatArray:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from opensearch.errors import QueryError
 from opensearch.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.store import Store
 from rerank import queries
-from rerank.errors import ArtifactError, QueryError
+from rerank.errors import ArtifactError
 from rerank.pictures import open_picture, read_picture
 
 ENGLISH = VectorField("minilm-1", "minilm-1", 384, ("en",))
@@ -22,17 +23,6 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form)
     return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("words", "known"), [("red shoes", True), ("红色跑鞋", False), ("nike 跑鞋", False), ("  ", False)]
-)
-def test_an_english_encoder_knows_english_only(words: str, known: bool) -> None:
-    assert queries.knows(ENGLISH, words) is known
-
-
-def test_an_encoder_without_languages_knows_all() -> None:
-    assert queries.knows(VectorField("m", "m", 8), "红色跑鞋")
 
 
 def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""One window of candidates, ranked: what the engine's hook, the service and `vitrine search` all call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from opensearch.words import clean_words
+
+from .errors import RerankError
+from .features import QueryVectors
+from .queries import QueryEncoders
+from .ranker import Artifacts, Click, Ranker, RankRequest
+from .rules import Ranking, settle
+
+WINDOW = 200  # candidates from the top of engine order that are ranked; pages are cut from them afterwards
+
+
+@dataclass(frozen=True)
+class Window:
+    """Candidates in engine order and who asks what; without `vectors` the encoders make them of the words."""
+
+    ids: Sequence[str]
+    query: str = ""
+    vectors: QueryVectors | None = None
+    history: Sequence[Click] = ()
+    unavailable: Collection[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The window in its final order; in engine order `degraded` says why and nothing has scores."""
+
+    order: list[int]  # positions into the window, a permutation of it
+    scores: list[float]  # aligned with `order`, never rising
+    rules: dict[str, str]  # rule by id of the products that it moved
+    artifacts: Artifacts | None
+    degraded: str | None
+
+
+def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: float) -> Verdict:
+    """Score and order a window with everything that every way in can carry. Raises VitrineError."""
+    words = clean_words(window.query)
+    vectors = window.vectors or encoders.vectors(words)
+    request = RankRequest(
+        ids=window.ids,
+        query=words,
+        text_vector=vectors.text,
+        image_vector=vectors.image,
+        history=window.history,
+        as_of=as_of,
+    )
+    scores = ranker.scores(request)
+    if scores.shape != (len(window.ids),) or not np.isfinite(scores).all():
+        raise RerankError(
+            f"model {ranker.artifacts.model} gave {scores.size} scores for {len(window.ids)} candidates, "
+            "expected one finite score each; go back with `vitrine model rollback`"
+        )
+    ranking: Ranking = settle(window.ids, scores, window.unavailable)
+    sorted_scores = [float(ranking.scores[i]) for i in ranking.order]
+    return Verdict(ranking.order, sorted_scores, ranking.rules, ranker.artifacts, None)
+
+
+def engine_order(count: int, why: str) -> Verdict:
+    """The window as the engine ordered it, and why."""
+    return Verdict(list(range(count)), [], {}, None, why)
+
+
+def this_minute() -> float:
+    """Now in seconds since 1970, rounded down to the minute, so that all ways in mean the same moment."""
+    return time.time() // 60 * 60
