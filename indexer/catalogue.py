@@ -100,7 +100,9 @@ class _Lines:
         self._raw = path.open("rb")
         packed = self._raw.read(2) == b"\x1f\x8b"
         self._raw.seek(0)
-        self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=self._raw) if packed else self._raw
+        self._file: gzip.GzipFile | io.BufferedReader | io.BytesIO = (
+            gzip.GzipFile(fileobj=self._raw) if packed else self._raw
+        )
         self._encoding = self._known(encoding) if encoding else "utf-8"
         self._wide: io.TextIOWrapper | None = None
         self._skip_mark(encoding)
