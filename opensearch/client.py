@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,8 +68,8 @@ class OrjsonSerializer(JSONSerializer):
 def hosts_of(url: str | None = None) -> list[str]:
     """List the hosts of a comma-separated URL list (default: `OPENSEARCH_URL`, else this machine)."""
     named = url or os.environ.get("OPENSEARCH_URL") or DEFAULT_URL
-    hosts = [part.strip().rstrip("/") for part in named.split(",") if part.strip()]
-    hosts = [host if "://" in host else f"http://{host}" for host in hosts]
+    listed = [part.strip() for part in named.split(",") if part.strip()]
+    hosts = [(part if "://" in part else f"http://{part}").rstrip("/") for part in listed]
     for host in hosts:
         try:
             parts = urlsplit(host)
@@ -113,7 +114,9 @@ def _settings(url: str | None, timeout: float, pool: int, retries: int) -> dict[
     }
     user = os.environ.get("OPENSEARCH_USER")
     if user:
-        settings["http_auth"] = (user, os.environ.get("OPENSEARCH_PASSWORD", ""))
+        # the engine reads UTF-8 here, where `http_auth` would send Latin-1
+        secret = b64encode(f"{user}:{os.environ.get('OPENSEARCH_PASSWORD', '')}".encode()).decode()
+        settings["headers"] = {"authorization": f"Basic {secret}"}
     authority = os.environ.get("OPENSEARCH_CA")
     if authority:
         if not Path(authority).exists():
@@ -166,7 +169,7 @@ def _unreachable(error: NoConnectionError, place: str) -> str:
         )
     if isinstance(error, ConnectionTimeout):
         return f"OpenSearch at {place} did not answer in time: look at it with `vitrine doctor`, or try again"
-    if "RemoteDisconnected" in detail or "BadStatusLine" in detail:
+    if "Connection aborted" in detail or "Server disconnected" in detail or "BadStatusLine" in detail:
         return (
             f"{place} closed the connection without an answer: if it is a secured cluster, "
             "write https:// instead of http:// in OPENSEARCH_URL, else look into its log"
