@@ -1,0 +1,281 @@
+"""Versions behind an alias, on the live node."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opensearch import index as versions
+from opensearch.errors import EngineError, IndexMissingError, SchemaMismatchError
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.synonyms import parse_rules, read_synonyms, set_synonyms
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+
+SCHEMA = IndexSchema(
+    FieldPlan(numbers=("price",), keywords=("brand",), dates=("released",)),
+    VectorField("text-aaaaaaaaaaaa", "text-aaaaaaaaaaaa", 4, ("en",)),
+    VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 4, ("en",)),
+)
+
+
+@pytest.fixture
+def alias(engine: OpenSearch) -> Iterator[str]:
+    name = f"t-index-{uuid.uuid4().hex[:8]}"
+    yield name
+    engine.indices.delete(index=f"{name}*", ignore_unavailable=True)
+
+
+def _document(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "title": f"red sofa {number}",
+        "texts": {"description": "soft " * 20_000},
+        "search": {"en": f"red sofa {number} for the living room"},
+        "text_vec": [1.0, 0.0, 0.0, number + 1.0],
+        "images": [{"hash": "h", "ref": "data:" + "x" * 100_000, "vec": [0.5, 1, 0, 0]}, {"hash": "i"}],
+        "numbers": {"price": 9.5, "unplanned": 3},
+        "keywords": {"brand": ["acme", "x" * 40_000], "unplanned": "y"},
+        "dates": {"released": "2026-11-20"},
+        "language": "en",
+        "available": True,
+        "hashes": {"text": "t", "row": "r"},
+        **changes,
+    }
+
+
+def _published(engine: OpenSearch, alias: str, documents: int = 3, **settings: Any) -> str:
+    index = versions.create_version(engine, alias, SCHEMA, **settings)
+    for number in range(documents):
+        engine.index(index=index, id=str(number), body=_document(number))
+    versions.publish(engine, alias, index)
+    return index
+
+
+def _count(engine: OpenSearch, alias: str, field: str, words: str) -> int:
+    return int(engine.count(index=alias, body={"query": {"match": {field: words}}})["count"])
+
+
+def test_version_is_seen_only_once_published(engine: OpenSearch, alias: str) -> None:
+    index = versions.create_version(engine, alias, SCHEMA, shards=2)
+    engine.index(index=index, id="1", body=_document(1))
+    assert versions.current(engine, alias) is None
+    assert versions.unfinished(engine, alias) == index
+    assert engine.count(index=index)["count"] == 0  # no refresh while it loads
+
+    versions.publish(engine, alias, index)
+    assert versions.current(engine, alias) == index
+    assert versions.unfinished(engine, alias) is None
+    assert engine.count(index=alias)["count"] == 1
+    settings = engine.indices.get_settings(index=index)[index]["settings"]["index"]
+    assert settings["refresh_interval"] == "1s"
+    assert settings["number_of_shards"] == "2"
+    assert versions.read_schema(engine, alias) == SCHEMA
+
+
+def test_unknown_top_level_field_is_refused(engine: OpenSearch, alias: str) -> None:
+    from opensearchpy.exceptions import RequestError
+
+    index = versions.create_version(engine, alias, SCHEMA)
+    with pytest.raises(RequestError, match="strict_dynamic_mapping_exception"):
+        engine.index(index=index, id="1", body=_document(1, colour="red"))
+
+
+def test_title_of_a_megabyte_is_held_found_and_highlighted(engine: OpenSearch, alias: str) -> None:
+    index = versions.create_version(engine, alias, SCHEMA)
+    for number, title in enumerate(["armchair " * 120_000, "x" * 1_000_000 + " armchair"]):
+        engine.index(
+            index=index,
+            id=str(number),
+            body=_document(number, title=title, search={"en": title}, group=title),
+        )
+    versions.publish(engine, alias, index)
+    body = {
+        "query": {"match": {"title": "armchair"}},
+        "highlight": {"fields": {"title": {}}},
+        "_source": False,
+    }
+    assert engine.search(index=alias, body=body)["hits"]["total"]["value"] == 2
+
+
+def test_swap_is_atomic_for_a_searcher(engine: OpenSearch, alias: str) -> None:
+    _published(engine, alias)
+    stop, trouble, searches = threading.Event(), [], []
+
+    def search() -> None:
+        while not stop.is_set():
+            try:
+                searches.append(engine.search(index=alias, body={"size": 0})["hits"]["total"]["value"])
+            except Exception as error:
+                trouble.append(error)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        for _ in range(3):
+            _published(engine, alias)
+            set_synonyms(engine, alias, [f"sofa, {uuid.uuid4().hex}"])
+    finally:
+        stop.set()
+        thread.join()
+    assert not trouble
+    assert set(searches) == {3}
+
+
+def test_rollback_goes_to_the_version_before_and_can_be_written(engine: OpenSearch, alias: str) -> None:
+    first = _published(engine, alias, 1)
+    second = _published(engine, alias, 2)
+    third = set_synonyms(engine, alias, ["sofa, couch"])
+    abandoned = versions.create_version(engine, alias, SCHEMA)
+    assert versions.rollback(engine, alias) == second
+    engine.index(index=alias, id="9", body=_document(9))  # the block that the clone needed is gone
+    assert versions.rollback(engine, alias) == first
+    assert engine.count(index=alias)["count"] == 1
+    with pytest.raises(EngineError, match=f"no version of {alias} before {first}"):
+        versions.rollback(engine, alias)
+    told = [(v.index, v.current, v.published is not None) for v in versions.versions(engine, alias)]
+    assert told == [
+        (first, True, True),
+        (second, False, True),
+        (third, False, True),
+        (abandoned, False, False),
+    ]
+
+
+def test_prune_keeps_what_is_in_service_the_one_before_and_what_loads(engine: OpenSearch, alias: str) -> None:
+    first = _published(engine, alias, 1)
+    abandoned = versions.create_version(engine, alias, SCHEMA)
+    second = _published(engine, alias, 1)
+    third = _published(engine, alias, 1)
+    loading = versions.create_version(engine, alias, SCHEMA)
+    assert versions.prune(engine, alias, keep=2) == [first, abandoned]
+    assert [v.index for v in versions.versions(engine, alias)] == [second, third, loading]
+    assert versions.prune(engine, alias, keep=1) == [second]
+    with pytest.raises(EngineError, match="keep at least 1"):
+        versions.prune(engine, alias, keep=0)
+
+
+def test_drop_refuses_what_is_in_service_and_foreign_names(engine: OpenSearch, alias: str) -> None:
+    index = _published(engine, alias, 1)
+    with pytest.raises(EngineError, match="is in service"):
+        versions.drop(engine, alias, index)
+    with pytest.raises(EngineError, match="is no version of"):
+        versions.drop(engine, alias, "other")
+    loading = versions.create_version(engine, alias, SCHEMA)
+    versions.drop(engine, alias, loading)
+    assert [v.index for v in versions.versions(engine, alias)] == [index]
+
+
+def test_alias_that_is_an_index_is_refused(engine: OpenSearch, alias: str) -> None:
+    engine.indices.create(index=alias)
+    for call in (versions.current, versions.versions, versions.read_schema):
+        with pytest.raises(EngineError, match=f"{alias} is an index and not an alias"):
+            call(engine, alias)
+    with pytest.raises(EngineError, match=f"vitrine index --from {alias}"):
+        versions.create_version(engine, alias, SCHEMA)
+
+
+def test_alias_over_two_indices_is_refused(engine: OpenSearch, alias: str) -> None:
+    for name in ("a", "b"):
+        engine.indices.create(index=f"{alias}-{name}", body={"aliases": {alias: {}}})
+    with pytest.raises(EngineError, match=f"names 2 indices \\({alias}-a, {alias}-b\\)"):
+        versions.current(engine, alias)
+
+
+def test_missing_alias_names_what_exists(engine: OpenSearch, alias: str) -> None:
+    _published(engine, f"{alias}-there", 1)
+    with pytest.raises(IndexMissingError, match=rf"there is no index '{alias}' \(there are: "):
+        versions.read_schema(engine, alias)
+    with pytest.raises(IndexMissingError):
+        versions.rollback(engine, alias)
+
+
+def test_foreign_index_behind_an_alias_is_told(engine: OpenSearch, alias: str) -> None:
+    engine.indices.create(index=f"{alias}-foreign", body={"aliases": {alias: {}}})
+    with pytest.raises(EngineError, match="was not made by Vitrine"):
+        versions.read_schema(engine, alias)
+
+
+def test_other_plan_or_encoder_is_refused() -> None:
+    versions.require_same_schema("products", SCHEMA, SCHEMA)
+    other = IndexSchema(SCHEMA.plan, VectorField("text-cccccccccccc", "text-cccccccccccc", 8), SCHEMA.image)
+    with pytest.raises(SchemaMismatchError, match=r"text-aaaaaaaaaaaa \(4.*text-cccccccccccc \(8"):
+        versions.require_same_schema("products", SCHEMA, other)
+
+
+def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) -> None:
+    first = _published(engine, alias, 3, synonyms=["sofa, couch"])
+    assert _count(engine, alias, "search.en", "couches") == 3  # the rule meets the plural
+    second = set_synonyms(engine, alias, ["# seating", "sofa, davenport", "end of the line => sofa", ""])
+    assert second > first
+    assert versions.current(engine, alias) == second
+    assert read_synonyms(engine, alias) == ["sofa, davenport", "end of the line => sofa"]
+    assert _count(engine, alias, "search.en", "couches") == 0
+    assert _count(engine, alias, "search.en", "davenport") == 3
+    assert _count(engine, alias, "search.en", "end of the line") == 3
+    engine.index(index=alias, id="9", body=_document(9), refresh=True)  # the new version takes writes
+    knn = {"knn": {"text_vec": {"vector": [1, 0, 0, 10], "k": 1}}}
+    best = engine.search(index=alias, body={"query": knn, "size": 1, "_source": False})["hits"]["hits"][0]
+    assert best["_id"] == "9"
+    assert set_synonyms(engine, alias, read_synonyms(engine, alias)) == second  # nothing to do
+    third = set_synonyms(engine, alias, [])
+    assert _count(engine, alias, "search.en", "davenport") == 0
+    assert read_synonyms(engine, alias) == []
+    assert versions.current(engine, alias) == third
+
+
+def test_synonyms_are_taken_over_by_the_next_version(engine: OpenSearch, alias: str) -> None:
+    _published(engine, alias, 1, synonyms=["sofa, couch"])
+    _published(engine, alias, 1)
+    assert read_synonyms(engine, alias) == ["sofa, couch"]
+
+
+def test_bad_synonyms_change_nothing(engine: OpenSearch, alias: str) -> None:
+    index = _published(engine, alias, 1, synonyms=["sofa, couch"])
+    for rules in (["sofa"], ["a, b", "x => y => z"], ["a,,b"], ["!!!, ???"]):
+        with pytest.raises(EngineError, match="synonym rules"):
+            set_synonyms(engine, alias, rules)
+    assert versions.current(engine, alias) == index
+    assert read_synonyms(engine, alias) == ["sofa, couch"]
+    engine.index(index=alias, id="9", body=_document(9))  # and writes are open
+
+
+def test_rules_name_each_bad_line() -> None:
+    with pytest.raises(EngineError, match=r"2 synonym rules .*line 2: 'sofa'; line 4: '=> x'"):
+        parse_rules(["a, b", "sofa", "# comment", "=> x"])
+
+
+def test_chinese_words_are_found_although_nothing_separates_them(engine: OpenSearch, alias: str) -> None:
+    index = versions.create_version(engine, alias, SCHEMA, synonyms=["连衣裙, 洋装"])
+    for number, title in enumerate(["红色连衣裙女夏季", "黑色运动鞋 Nike running shoes", "白色衬衫"]):
+        engine.index(index=index, id=str(number), body=_document(number, title=title, search={"zh": title}))
+    versions.publish(engine, alias, index)
+
+    def found(words: str) -> set[str]:
+        body = {"query": {"match": {"search.zh": {"query": words, "operator": "and"}}}, "_source": False}
+        return {hit["_id"] for hit in engine.search(index=alias, body=body)["hits"]["hits"]}
+
+    assert found("连衣裙") == {"0"}
+    assert found("运动鞋") == {"1"}
+    assert found("洋装") == {"0"}
+    assert found("Running shoe") == {"1"}
+    assert found("衬衫") == {"2"}
+    assert found("汽车") == set()
+
+
+def test_english_stop_words_and_possessives(engine: OpenSearch, alias: str) -> None:
+    index = versions.create_version(engine, alias, SCHEMA)
+    engine.index(index=index, id="1", body=_document(1, search={"en": "the women's café chairs"}))
+    versions.publish(engine, alias, index)
+    assert _count(engine, alias, "search.en", "woman") == 0  # irregular plurals are no stems
+    assert _count(engine, alias, "search.en", "women") == 1
+    assert _count(engine, alias, "search.en", "cafe") == 1
+    assert _count(engine, alias, "search.en", "chair") == 1
+    assert _count(engine, alias, "search.en", "the of and") == 0

@@ -1,0 +1,143 @@
+"""The body of an index: the document contract, and the plans that the engine cannot hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opensearch.errors import EngineError
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.schema import (
+    META_KEY,
+    Layout,
+    analysis,
+    differences,
+    index_body,
+    mappings,
+    schema_from_mapping,
+)
+
+TEXT = VectorField("minilm-aaaaaaaaaaaa", "minilm-aaaaaaaaaaaa", 384, ("en",))
+IMAGE = VectorField("tower-bbbbbbbbbbbb", "minilm-aaaaaaaaaaaa", 384, ("en",))
+PLAN = FieldPlan(title="name", numbers=("price", "rating"), keywords=("brand",), dates=("released",))
+SCHEMA = IndexSchema(PLAN, TEXT, IMAGE)
+
+
+def _leaves(mapping: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, held in mapping.get("properties", {}).items():
+        found[f"{path}{name}"] = held
+        found |= _leaves(held, f"{path}{name}.")
+    return found
+
+
+def test_mapping_is_the_document_contract() -> None:
+    mapping = mappings(SCHEMA, "cjk")
+    fields = _leaves(mapping)
+    assert mapping["dynamic"] == "strict"
+    assert {name: held.get("type", "object") for name, held in fields.items()} == {
+        "id": "keyword",
+        "title": "text",
+        "texts": "object",
+        "search": "object",
+        "search.en": "text",
+        "search.zh": "text",
+        "search.any": "text",
+        "text_vec": "knn_vector",
+        "images": "nested",
+        "images.hash": "keyword",
+        "images.ref": "keyword",
+        "images.vec": "knn_vector",
+        "numbers": "object",
+        "numbers.price": "double",
+        "numbers.rating": "double",
+        "keywords": "object",
+        "keywords.brand": "keyword",
+        "dates": "object",
+        "dates.released": "date",
+        "language": "keyword",
+        "group": "keyword",
+        "available": "boolean",
+        "created": "date",
+        "hashes": "object",
+        "hashes.text": "keyword",
+        "hashes.row": "keyword",
+    }
+    assert fields["texts"]["enabled"] is False
+    assert all(fields[name]["dynamic"] is True for name in ("numbers", "keywords", "dates"))
+    assert all(fields[name]["index"] is False for name in ("images.ref", "hashes.text", "hashes.row"))
+
+
+def test_every_vector_is_lucene_and_source_is_whole() -> None:
+    mapping = mappings(SCHEMA, "cjk")
+    vectors = [held for held in _leaves(mapping).values() if held.get("type") == "knn_vector"]
+    assert [held["dimension"] for held in vectors] == [384, 384]
+    assert all(
+        held["method"] == {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
+        for held in vectors
+    )
+    assert "_source" not in mapping
+
+
+def test_schema_without_vectors_has_no_vector_field() -> None:
+    fields = _leaves(mappings(IndexSchema(PLAN, None, None), "cjk"))
+    assert not [name for name, held in fields.items() if held.get("type") == "knn_vector"]
+
+
+def test_every_keyword_bounds_its_length() -> None:
+    fields = _leaves(mappings(SCHEMA, "cjk"))
+    lengths = [held["ignore_above"] for held in fields.values() if held.get("type") == "keyword"]
+    assert lengths
+    assert max(lengths) * 4 <= 32_766  # bytes of a Lucene term, four to the longest character
+
+
+@pytest.mark.parametrize("chinese", ["smartcn", "cjk"])
+def test_every_named_part_of_the_analysis_exists(chinese: Any) -> None:
+    made = analysis(chinese, ["sofa, couch"])
+    used = {name for chain in made["analyzer"].values() for name in chain["filter"]}
+    assert {name for name in used if name.startswith("vitrine_")} <= set(made["filter"])
+    named = {held["analyzer"] for held in _leaves(mappings(SCHEMA, chinese)).values() if "analyzer" in held}
+    assert named | {f"{name}_search" for name in named} == set(made["analyzer"])
+    knowing = {name for name, chain in made["analyzer"].items() if "vitrine_synonyms" in chain["filter"]}
+    assert knowing == {name for name in made["analyzer"] if name.endswith("_search")}
+
+
+def test_meta_gives_the_schema_back() -> None:
+    body = index_body(SCHEMA, layout=Layout(3, 1), chinese="cjk")
+    assert schema_from_mapping(body["mappings"]) == SCHEMA
+    assert body["settings"]["index"]["number_of_shards"] == 3
+    assert body["settings"]["index"]["number_of_replicas"] == 1
+    assert schema_from_mapping({"properties": {}}) is None
+
+
+def test_another_form_of_meta_is_refused() -> None:
+    mapping = {"_meta": {META_KEY: {**SCHEMA.to_dict(), "version": 7}}}
+    with pytest.raises(EngineError, match=r"form 7 .* reads form 1"):
+        schema_from_mapping(mapping)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a..b", ".a", "a."])
+def test_column_that_is_no_field_is_named(name: str) -> None:
+    with pytest.raises(EngineError, match="cannot be a field"):
+        mappings(IndexSchema(FieldPlan(numbers=(name,)), None, None), "cjk")
+
+
+def test_column_inside_another_names_both() -> None:
+    with pytest.raises(EngineError, match=r"'size' and 'size\.eu'"):
+        mappings(IndexSchema(FieldPlan(keywords=("size", "size.eu")), None, None), "cjk")
+
+
+def test_dimension_beyond_the_engine_names_the_encoder() -> None:
+    with pytest.raises(EngineError, match=r"huge gives 20000 dimensions.*16000"):
+        mappings(IndexSchema(PLAN, VectorField("huge", "huge", 20_000), None), "cjk")
+
+
+def test_differences_name_both_plans_and_both_encoders() -> None:
+    other = IndexSchema(FieldPlan(title="name", numbers=("price",)), None, IMAGE)
+    told = "\n".join(differences(SCHEMA, other))
+    assert "numbers is [price, rating] in the index and [price] in the plan" in told
+    assert "the text encoder is minilm-aaaaaaaaaaaa (384, searched by minilm-aaaaaaaaaaaa)" in told
+    assert "and none now" in told
+    assert "image" not in told
+    assert differences(SCHEMA, SCHEMA) == []
