@@ -100,6 +100,18 @@ def current(client: OpenSearch, alias: str) -> str | None:
     return next(iter(holders), None)
 
 
+def published(client: OpenSearch) -> dict[str, str]:
+    """Give the index in service behind every alias that Vitrine keeps on this cluster."""
+    with explained(client):
+        found: dict[str, Any] = client.indices.get_alias(index="*")
+    return {
+        alias: index
+        for index in sorted(found)
+        for alias in found[index].get("aliases") or {}
+        if _is_version(alias, index)
+    }
+
+
 def require_current(client: OpenSearch, alias: str) -> str:
     """Give the index that the alias names; IndexMissingError lists what exists instead."""
     index = current(client, alias)
