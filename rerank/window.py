@@ -64,8 +64,8 @@ def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: 
     return Verdict(ranking.order, sorted_scores, ranking.rules, ranker.artifacts, None)
 
 
-def engine_order(count: int, why: str) -> Verdict:
-    """The window as the engine ordered it, and why."""
+def engine_order(count: int, why: str | None = None) -> Verdict:
+    """The window as the engine ordered it; `why` when that was not what was asked for."""
     return Verdict(list(range(count)), [], {}, None, why)
 
 

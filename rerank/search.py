@@ -1,0 +1,146 @@
+"""READ FIRST. A search from end to end: retrieve, features, rank, rules, hits.
+
+`vitrine search` calls `search`; the service and the engine's hook join at `window.rank_window`. All three give the
+same order for the same window, query, shopper and artifacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from opensearch.errors import VitrineError
+from opensearch.filters import ids_filter
+from opensearch.query import LEGS, WINDOW, Clause, Fusion, Leg, Query, hybrid_body
+from opensearch.retrieve import Candidate, Retrieved, retrieve
+
+from .features import QueryVectors
+from .ranker import Artifacts, Click
+from .shop import Shop
+from .shoppers import read_history
+from .window import Verdict, Window, engine_order, rank_window, this_minute
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from opensearch.client import OpenSearch
+
+Order = Literal["engine", "reranked"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is asked for. `shopper` is a keyed hash; filters and sort are clauses of `opensearch.filters`."""
+
+    words: str = ""
+    picture: Image | None = None
+    filters: Sequence[Clause] = ()
+    shopper: str | None = None
+    order: Order = "reranked"
+    facets: Sequence[str] = ()
+    sort: Sequence[Clause] = ()
+    legs: Collection[Leg] = LEGS
+    fusion: Fusion = "score"
+    window: int = WINDOW
+    candidates: Sequence[str] = ()  # rank these instead of the whole index
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A product in its final place; ranks count from one, `legs` are raw scores of the engine's legs."""
+
+    id: str
+    rank: int
+    engine_rank: int
+    score: float
+    legs: dict[str, float] = field(default_factory=dict)
+    rule: str | None = None
+    product: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The whole window in its final order; pages are slices of it, so they never repeat or lose a product."""
+
+    hits: list[Hit]
+    found: Retrieved
+    order: Order
+    artifacts: Artifacts | None = None
+    degraded: str | None = None
+
+    def page(self, number: int, size: int) -> list[Hit]:
+        """The hits of page `number`, counted from one."""
+        return self.hits[(number - 1) * size : number * size]
+
+
+def search(client: OpenSearch, shop: Shop, asked: Search) -> Answer:
+    """Retrieve a window, rank it, apply the rules. Raises VitrineError only for what the engine or the query is."""
+    vectors = shop.encoders.vectors(asked.words, asked.picture)
+    return search_with(client, shop, asked, vectors)
+
+
+def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors) -> Answer:
+    """`search` for a query whose vectors are there already."""
+    found = retrieve(client, shop.alias, body_of(shop, asked, vectors))
+    candidates = [*found.candidates, *_not_found(asked.candidates, found)]
+    verdict = judge(client, shop, asked, vectors, candidates)
+    hits = [
+        Hit(
+            id=candidates[place].id,
+            rank=rank,
+            engine_rank=place + 1,
+            score=verdict.scores[rank - 1] if verdict.scores else candidates[place].score,
+            legs=candidates[place].legs,
+            rule=verdict.rules.get(candidates[place].id),
+            product=candidates[place].source,
+        )
+        for rank, place in enumerate(verdict.order, start=1)
+    ]
+    order: Order = "reranked" if verdict.artifacts else "engine"
+    return Answer(hits, found, order, verdict.artifacts, verdict.degraded)
+
+
+def body_of(shop: Shop, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
+    """The engine's query for the whole window."""
+    filters = [*asked.filters, *([ids_filter(asked.candidates)] if asked.candidates else [])]
+    query = Query(asked.words, vectors.text, vectors.image, filters, picture=asked.picture is not None)
+    return hybrid_body(
+        query,
+        shop.schema,
+        window=max(asked.window, len(asked.candidates)),
+        facets=asked.facets,
+        sort=asked.sort or None,
+        fusion=asked.fusion,
+        legs=asked.legs,
+    )
+
+
+def judge(
+    client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors, candidates: Sequence[Candidate]
+) -> Verdict:
+    """The candidates' final order; engine order where that is asked for, sorted for, or all that can be had."""
+    if asked.order == "engine" or asked.sort:
+        return engine_order(len(candidates))
+    if shop.ranker is None:
+        return engine_order(len(candidates), shop.degraded or f"no model for alias {shop.alias}")
+    try:
+        window = Window(
+            ids=[candidate.id for candidate in candidates],
+            query=asked.words,
+            vectors=vectors,
+            history=_history(client, shop, asked.shopper),
+            unavailable={c.id for c in candidates if c.source.get("available") is False},
+        )
+        return rank_window(shop.ranker, shop.encoders, window, this_minute())
+    except VitrineError as error:
+        return engine_order(len(candidates), str(error))
+
+
+def _history(client: OpenSearch, shop: Shop, shopper: str | None) -> Sequence[Click]:
+    return read_history(client, shop.alias, shopper) if shopper else ()
+
+
+def _not_found(wanted: Sequence[str], found: Retrieved) -> list[Candidate]:
+    there = {candidate.id for candidate in found.candidates}
+    return [Candidate(product, 0.0) for product in dict.fromkeys(wanted) if product not in there]

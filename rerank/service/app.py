@@ -1,0 +1,198 @@
+"""The rerank service as a Starlette application: doors, health, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import click
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from opensearch.errors import VitrineError
+
+from ..shop import Shop
+from ..shoppers import shopper_hash
+from ..window import Verdict
+from .embed import embed
+from .hook import hook
+from .metrics import Metrics
+from .order import DEADLINE_MS, Ask, Lookups, RankPool, order
+from .requests import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
+from .slates import Slate, SlateLog, slate_of
+
+
+class Shops(Protocol):
+    """The aliases that are open just now; `watch` keeps them so until it is cancelled."""
+
+    open: dict[str, Shop]
+    trouble: str | None  # why none could be opened yet; None: ready
+
+    async def watch(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the service stands on; a test may stand it on something smaller."""
+
+    shops: Shops
+    lookups: Lookups
+    write_slates: Callable[[Sequence[Slate]], None]
+    metrics: Metrics
+    deadline_ms: float = DEADLINE_MS
+    close: Callable[[], Awaitable[None]] | None = None
+
+
+class UnknownAliasError(VitrineError):
+    """A request names an alias that has neither index nor model."""
+
+
+class Server:
+    """Orders windows for both doors: finds the shop, keeps the deadline, counts, and logs the slate."""
+
+    def __init__(self, parts: Parts, pool: RankPool, slates: SlateLog) -> None:
+        self._parts = parts
+        self._pool = pool
+        self._slates = slates
+
+    def shop(self, alias: str) -> Shop:
+        shops = self._parts.shops
+        if alias not in shops.open:
+            known = ", ".join(sorted(shops.open)) or (shops.trouble or "none")
+            raise UnknownAliasError(
+                f"there is no index behind alias {alias!r}; known here: {known}; see `vitrine index`"
+            )
+        return shops.open[alias]
+
+    async def __call__(self, door: str, alias: str, ask: Ask, query_id: str | None = None) -> Verdict:
+        """The verdict on a window. Raises UnknownAliasError."""
+        began = time.perf_counter()
+        shop = self.shop(alias)
+        verdict = await order(shop, ask, self._parts.lookups, self._pool)
+        metrics = self._parts.metrics
+        metrics.answers.labels(alias, door, "degraded" if verdict.degraded else "reranked").inc()
+        metrics.seconds.labels(door).observe(time.perf_counter() - began)
+        if len(ask.ids) > 1:  # one candidate has no order to learn from
+            shown = [ask.ids[i] for i in verdict.order]
+            slate = slate_of(alias, ask.query, ask.shopper, ask.ids, shown, verdict.artifacts, query_id)
+            self._slates.add(slate)
+        return verdict
+
+
+def make_app(parts: Parts) -> Starlette:
+    """The application; it opens shops and writes slates from its start to its end."""
+    pool = RankPool()
+    slates = SlateLog(parts.write_slates, parts.metrics.count_slates)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        running = [asyncio.create_task(parts.shops.watch()), asyncio.create_task(slates.run())]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            pool.close()
+            if parts.close:
+                await parts.close()
+
+    app = Starlette(
+        routes=[
+            Route("/v1/order/{alias}", order_window, methods=["POST"]),
+            Route("/v1/hook/{alias}", hook, methods=["POST"]),
+            Route("/v1/embed", embed, methods=["POST"]),
+            Route("/health", health),
+            Route("/ready", ready),
+            Route("/metrics", metrics),
+        ],
+        exception_handlers={VitrineError: explain, Exception: hide},
+        lifespan=lifespan,
+    )
+    app.state.serve = Server(parts, pool, slates)
+    app.state.shops = parts.shops
+    app.state.pool = pool
+    app.state.metrics = parts.metrics
+    app.state.deadline_ms = parts.deadline_ms
+    return app
+
+
+async def order_window(request: Request) -> Response:
+    """Candidate ids, query, shopper, deadline -> order, scores, artifacts, rules, degraded."""
+    body = await body_of(request, OrderBody)
+    alias = request.path_params["alias"]
+    serve: Server = request.app.state.serve
+    schema = serve.shop(alias).schema
+    shopper = shopper_hash(body.shopper) if body.shopper else body.shopper_hash
+    ask = Ask(
+        ids=body.ids,
+        query=body.query,
+        shopper=shopper,
+        vectors=vectors_of(body.vectors, schema),
+        deadline_ms=body.deadline_ms or request.app.state.deadline_ms,
+    )
+    verdict = await serve("order", alias, ask, body.query_id)
+    return answer(
+        {
+            "order": [body.ids[i] for i in verdict.order],
+            "scores": verdict.scores,
+            "rules": verdict.rules,
+            "artifacts": asdict(verdict.artifacts) if verdict.artifacts else None,
+            "degraded": verdict.degraded,
+        }
+    )
+
+
+async def health(request: Request) -> Response:
+    """The process lives."""
+    return answer({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """200 once the shops have been opened; what each serves, or why not."""
+    shops: Shops = request.app.state.shops
+    request.app.state.metrics.ready.set(shops.trouble is None)
+    if shops.trouble is not None:
+        return answer({"ready": False, "error": shops.trouble}, 503)
+    served = {
+        alias: {
+            "artifacts": asdict(shop.ranker.artifacts) if shop.ranker else None,
+            "degraded": shop.degraded,
+        }
+        for alias, shop in shops.open.items()
+    }
+    return answer({"ready": True, "aliases": served})
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def explain(request: Request, error: Exception) -> Response:
+    """A known trouble as one sentence: the caller's (400, 404), else ours (503)."""
+    status = 503
+    if isinstance(error, BadRequestError):
+        status = 400
+    elif isinstance(error, UnknownAliasError):
+        status = 503 if request.app.state.shops.trouble else 404
+    return count_refused(request, refused(error, status))
+
+
+async def hide(request: Request, error: Exception) -> Response:
+    """A fault of ours: 503 without its inside, which goes to the log."""
+    click.echo(f"{request.url.path} failed: {type(error).__name__}: {error}", err=True)
+    return count_refused(request, refused(Exception("the service failed; see its log"), 503))
+
+
+def count_refused(request: Request, response: Response) -> Response:
+    door = request.url.path.split("/")[2:3] or [""]
+    request.app.state.metrics.refused.labels(door[0], str(response.status_code)).inc()
+    return response

@@ -1,0 +1,89 @@
+"""The slate log, written in the background: answers never wait for it, and what does not fit is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..ranker import Artifacts
+
+Slate = dict[str, Any]
+_MOST_WAITING = 2_000
+_BATCH = 200
+_PAUSE_S = 0.5
+
+
+def slate_of(
+    alias: str,
+    query: str,
+    shopper: str | None,
+    engine: Sequence[str],
+    shown: Sequence[str],
+    artifacts: Artifacts | None,
+    query_id: str | None = None,
+) -> Slate:
+    """One answered window as the log keeps it; `shopper` is a keyed hash."""
+    made_by = None
+    if artifacts:
+        made_by = {"model": artifacts.model, "items": artifacts.items, "behaviour": artifacts.behaviour}
+    return {
+        "query_id": query_id or uuid.uuid4().hex,
+        "alias": alias,
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "query": query,
+        "shopper": shopper,
+        "engine": list(engine),
+        "shown": list(shown),
+        "window": len(engine),
+        "arm": "reranked" if artifacts else "engine",
+        "artifacts": made_by,
+        "features": None,
+    }
+
+
+class SlateLog:
+    """A bounded queue in front of `write`, which stores a batch and may block (it runs in a thread)."""
+
+    def __init__(self, write: Callable[[Sequence[Slate]], None], count: Callable[[str, int], None]) -> None:
+        self._write = write
+        self._count = count
+        self._waiting: asyncio.Queue[Slate] = asyncio.Queue(_MOST_WAITING)
+
+    def add(self, slate: Slate) -> None:
+        try:
+            self._waiting.put_nowait(slate)
+        except asyncio.QueueFull:
+            self._count("dropped", 1)
+
+    async def run(self) -> None:
+        """Write batches until cancelled; then write what still waits."""
+        try:
+            while True:
+                batch = [await self._waiting.get()]
+                if self._waiting.qsize() < _BATCH:
+                    await asyncio.sleep(_PAUSE_S)  # a batch, not a request a slate
+                await self._flush(self._take(batch))
+        finally:
+            while not self._waiting.empty():
+                await self._flush(self._take([]))
+
+    def _take(self, batch: list[Slate]) -> list[Slate]:
+        while len(batch) < _BATCH and not self._waiting.empty():
+            batch.append(self._waiting.get_nowait())
+        return batch
+
+    async def _flush(self, batch: list[Slate]) -> None:
+        if not batch:
+            return
+        try:
+            await asyncio.to_thread(self._write, batch)
+        except Exception as error:  # the log must never stop the service; the counter tells
+            self._count("failed", len(batch))
+            click.echo(f"slate log: {len(batch)} slates were not written: {error}", err=True)
+        else:
+            self._count("written", len(batch))

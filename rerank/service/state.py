@@ -1,0 +1,131 @@
+"""What the service knows: the open shops, kept up with the engine, and what it looks up for each window."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import click
+from opensearch.pointer import Pointer, read_pointer
+
+from opensearch.errors import VitrineError
+from opensearch.index import published
+from opensearch.store import Store
+
+from ..ranker import Click
+from ..shop import Shop, open_shop
+from ..shoppers import read_history_async
+from .metrics import Metrics
+
+if TYPE_CHECKING:
+    from opensearch.client import AsyncOpenSearch, OpenSearch
+
+POLL_S = 1.0
+_RETRY_S = 10.0  # before a shop whose artifacts did not open is tried again
+_HISTORY_S = 1.0  # a click counts in the same shopper's next search within a second
+_MOST_HISTORIES = 20_000
+
+State = tuple[str, Pointer | None]  # index behind the alias, pointer
+
+
+class EngineShops:
+    """One open shop an alias of the engine; a change of index or pointer opens it anew, then exchanges it."""
+
+    def __init__(self, client: OpenSearch, store: Store, metrics: Metrics) -> None:
+        self.open: dict[str, Shop] = {}
+        self.trouble: str | None = "the service is starting"
+        self._client = client
+        self._store = store
+        self._metrics = metrics
+        self._states: dict[str, State] = {}
+        self._retry_at: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.refresh)
+                self.trouble = None
+            except VitrineError as error:
+                self._told(str(error))
+            except Exception as error:  # whatever it was, the shops that are open stay open
+                self._told(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(POLL_S)
+
+    def refresh(self) -> None:
+        """Compare with the engine once, and open what has changed. Raises VitrineError."""
+        found = {
+            alias: (index, read_pointer(self._client, alias))
+            for alias, index in published(self._client).items()
+        }
+        for alias, state in found.items():
+            due = time.monotonic() >= self._retry_at.get(alias, float("inf"))
+            if self._states.get(alias) != state or due:
+                self._open(alias, state)
+        for alias in set(self.open) - set(found):
+            del self.open[alias]
+            self._states.pop(alias, None)
+
+    def _open(self, alias: str, state: State) -> None:
+        self._retry_at.pop(alias, None)
+        began = time.perf_counter()
+        try:
+            shop = open_shop(self._client, self._store, alias)
+            if shop.ranker:
+                shop.ranker.warm()
+                shop.encoders.warm()
+        except VitrineError as error:
+            self._metrics.loads.labels("failed").inc()
+            self._retry_at[alias] = time.monotonic() + _RETRY_S
+            click.echo(f"{alias}: not opened: {error}", err=True)
+            return
+        previous = self.open.get(alias)
+        if shop.ranker is None and state[1] is not None:
+            self._retry_at[alias] = time.monotonic() + _RETRY_S
+        self._states[alias] = state
+        self.open[alias] = shop
+        self._metrics.loads.labels("degraded" if shop.degraded else "ready").inc()
+        if previous is None or previous.degraded != shop.degraded or shop.ranker:
+            what = shop.degraded or f"serving {state[1].model if state[1] else 'engine order'}"
+            click.echo(f"{alias}: {what} (opened in {time.perf_counter() - began:.1f} s)", err=True)
+
+    def _told(self, trouble: str) -> None:
+        if self.trouble is not None:  # not ready yet; a service that was ready goes on with what is open
+            if trouble != self.trouble:
+                click.echo(trouble, err=True)
+            self.trouble = trouble
+
+
+class EngineLookups:
+    """Histories and availability, asked of the engine while a window waits."""
+
+    def __init__(self, client: AsyncOpenSearch) -> None:
+        self._client = client
+        self._histories: OrderedDict[tuple[str, str], tuple[float, Sequence[Click]]] = OrderedDict()
+
+    async def history(self, alias: str, shopper: str) -> Sequence[Click]:
+        """A shopper's clicks, at most a second old."""
+        key = (alias, shopper)
+        kept = self._histories.get(key)
+        if kept and time.monotonic() - kept[0] < _HISTORY_S:
+            return kept[1]
+        asked_at = time.monotonic()
+        clicks = await read_history_async(self._client, alias, shopper)
+        self._histories[key] = (asked_at, clicks)
+        self._histories.move_to_end(key)
+        while len(self._histories) > _MOST_HISTORIES:
+            self._histories.popitem(last=False)
+        return clicks
+
+    async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
+        """Those of the ids that the index says are not available."""
+        body = {
+            "size": len(ids),
+            "_source": False,
+            "track_total_hits": False,
+            "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, {"term": {"available": False}}]}},
+        }
+        found = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
+        return {hit["_id"] for hit in found["hits"]["hits"]}
