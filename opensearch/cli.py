@@ -1,4 +1,4 @@
-"""The commands that concern the engine itself: `vitrine node`."""
+"""The commands that concern the engine itself: `vitrine node` and `vitrine hook`."""
 
 from __future__ import annotations
 
@@ -137,3 +137,81 @@ def _fetching(total: int) -> Iterator[Arrived | None]:
                 bar.stop()
 
         yield arrived
+
+
+@click.group()
+def hook() -> None:
+    """The engine's own search pipeline that asks the rerank service."""
+
+
+@hook.command()
+@options.url
+@options.index
+@click.option(
+    "--service",
+    envvar="VITRINE_SERVICE",
+    show_envvar=True,
+    default="http://127.0.0.1:8060",
+    show_default=True,
+    help="The rerank service, as the engine's nodes reach it.",
+)
+@click.option(
+    "--key",
+    envvar="VITRINE_API_KEY",
+    show_envvar=True,
+    default="",
+    help="Sent to the service as bearer token.",
+)
+@click.option("--default", is_flag=True, help="Rerank every search of the index that names no pipeline.")
+@options.as_json
+def install(url: str, alias: str, service: str, key: str, default: bool, as_json: bool) -> None:
+    """Let OpenSearch's own `_search` give reranked hits; a second run replaces the first."""
+    from dataclasses import asdict
+
+    from .client import connect
+    from .hook import install_hook
+
+    made = install_hook(connect(url), alias, service, key, default=default)
+    for line in made.told:
+        click.echo(line, err=True)
+    if as_json:
+        click.echo(json.dumps(asdict(made)))
+        return
+    named = "is the default of the index" if default else f"search with ?search_pipeline={made.pipeline}"
+    click.echo(f"pipeline {made.pipeline} calls {service}/v1/hook/{alias}: {named}")
+
+
+@hook.command()
+@options.url
+@options.index
+def remove(url: str, alias: str) -> None:
+    """Take pipeline, model and connector out of the engine; searches are answered in its own order again."""
+    from .client import connect
+    from .hook import remove_hook
+
+    removed = remove_hook(connect(url), alias)
+    click.echo("removed " + ", ".join(removed) if removed else f"there is no hook of {alias}")
+
+
+@hook.command(name="status")
+@options.url
+@options.index
+@options.as_json
+def hook_status(url: str, alias: str, as_json: bool) -> None:
+    """Tell what of the hook is there and whether the service answers; exit status 1 when it does not."""
+    from dataclasses import asdict
+
+    from . import hook as installed
+    from .client import connect
+
+    found = installed.hook_status(connect(url), alias)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        for name, value in asdict(found).items():
+            if name != "told":
+                click.echo(f"{name:<10} {', '.join(value) if isinstance(value, list) else _plain(value)}")
+        for line in found.told:
+            click.echo(line, err=True)
+    if not found.answers:
+        sys.exit(1)
