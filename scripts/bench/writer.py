@@ -1,0 +1,215 @@
+"""How fast documents leave this machine: our bulk writer beside opensearch-py's `streaming_bulk` with its defaults.
+
+A sink on loopback (another process) reads each request and answers at once, so only the client is measured. The
+documents hold 384 + 512 float32 in numpy arrays. Arms are interleaved and turn their order every round; a round is
+thrown away when other processes used more than 15 % of a core while it ran. Reported: the median of the rounds'
+ratios with its range, by processor time of the client and by the clock.
+
+    .venv/bin/python scripts/bench/writer.py --rounds 7
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import resource
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import numpy as np
+
+logging.getLogger("opensearch").addHandler(logging.NullHandler())
+Documents = list[dict[str, Any]]
+_NOISE = 0.15  # of a core
+
+
+@click.command()
+@click.option("--rounds", default=7, show_default=True, help="Rounds that count.")
+@click.option("--documents", default=3_000, show_default=True, help="Written by each arm in a round.")
+@click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
+@click.option(
+    "--url", default=None, help="Write to this OpenSearch (its index `bench-writer`) instead of the sink."
+)
+def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
+    """Measure the writer against opensearch-py's defaults."""
+    made = _documents(documents)
+    sink = None
+    if url is None:
+        ours, theirs = multiprocessing.Pipe()
+        sink = multiprocessing.get_context("spawn").Process(target=_sink, args=(theirs,), daemon=True)
+        sink.start()
+        url = f"http://127.0.0.1:{ours.recv()}"
+    arms: dict[str, Callable[[], int]] = {
+        "vitrine": lambda: _ours(url, made),
+        "streaming_bulk": lambda: _theirs(url, made),
+    }
+    try:
+        told = list(_measure(arms, rounds, documents, noisy, sink.pid if sink else None))
+    finally:
+        if sink:
+            sink.terminate()
+    for line in told:
+        click.echo(line)
+
+
+def _measure(
+    arms: dict[str, Callable[[], int]], rounds: int, documents: int, noisy: bool, sink: int | None
+) -> Iterator[str]:
+    kept: list[dict[str, tuple[float, float]]] = []  # a round: arm -> seconds of processor, seconds of clock
+    thrown = 0
+    order = list(arms)
+    for arm in arms.values():
+        arm()  # warm up
+    while len(kept) < rounds and thrown < 10 * rounds:
+        order.reverse()
+        quiet, spent = _noise(sink), {}
+        for name in order:
+            cpu, clock = _cpu(), time.perf_counter()
+            written = arms[name]()
+            spent[name] = (_cpu() - cpu, time.perf_counter() - clock)
+            if written != documents:
+                raise click.ClickException(f"{name} wrote {written} of {documents} documents")
+        if quiet() > _NOISE and not noisy:
+            thrown += 1
+            continue
+        kept.append(spent)
+    if not kept:
+        raise click.ClickException(
+            "every round was disturbed by other processes: try later, or count them with --noisy"
+        )
+    for unit, what in enumerate(("of processor time", "of the clock")):
+        for name in arms:
+            rate = statistics.median(documents / spent[name][unit] for spent in kept)
+            yield f"{name:>15}: {rate:10,.0f} documents a second {what}"
+        ratios = sorted(spent["streaming_bulk"][unit] / spent["vitrine"][unit] for spent in kept)
+        yield f"{'ratio':>15}: {statistics.median(ratios):10.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) {what}"
+    yield f"{len(kept)} rounds of {documents} documents counted, {thrown} thrown away as disturbed"
+
+
+def _documents(count: int) -> Documents:
+    random = np.random.default_rng(7)
+    vectors = [random.standard_normal((count, size), dtype=np.float32) for size in (384, 512)]
+    text, image = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in vectors)
+    return [
+        {
+            "id": f"p{row}",
+            "title": f"product {row} with a title of usual length",
+            "search": {
+                "en": f"product {row} with a title of usual length and one more sentence of description"
+            },
+            "text_vec": text[row],
+            "images": [{"hash": f"{row:032x}", "vec": image[row]}],
+            "numbers": {"price": float(row), "rating": 4.5, "stock": row},
+            "keywords": {"brand": f"brand {row % 50}", "colour": ["red", "blue"]},
+        }
+        for row in range(count)
+    ]
+
+
+def _ours(url: str, documents: Documents) -> int:
+    from opensearch.bulk import Action, write
+    from opensearch.client import connect
+
+    client = connect(url)
+    actions = (Action("index", document["id"], document) for document in documents)
+    written = sum(outcome.status != "failed" for outcome in write(client, "bench-writer", actions))
+    client.close()
+    return written
+
+
+def _theirs(url: str, documents: Documents) -> int:
+    from opensearchpy import OpenSearch
+    from opensearchpy.helpers import streaming_bulk
+
+    parts = urlsplit(url)
+    client = OpenSearch(hosts=[{"host": parts.hostname, "port": parts.port}])
+    actions = ({"_index": "bench-writer", "_id": document["id"], **document} for document in documents)
+    written = sum(ok for ok, _ in streaming_bulk(client, actions))
+    client.close()
+    return written
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _noise(sink: int | None) -> Callable[[], float]:
+    """Start a watch; calling it gives the cores that neither this process nor the sink has used since."""
+
+    def foreign() -> float:
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+        ticks = os.sysconf("SC_CLK_TCK")
+        busy = (sum(fields) - fields[3] - fields[4]) / ticks - _cpu()
+        if sink:
+            held = Path(f"/proc/{sink}/stat").read_text().rpartition(")")[2].split()
+            busy -= (int(held[11]) + int(held[12])) / ticks
+        return busy
+
+    started, before = time.perf_counter(), foreign()
+    return lambda: (foreign() - before) / (time.perf_counter() - started)
+
+
+def _sink(pipe: Any) -> None:
+    """Answer `_bulk` as the engine does, whatever is sent; runs in a process of its own."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=64)
+    pipe.send(server.getsockname()[1])
+    while True:
+        connection, _ = server.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=_serve, args=(connection,), daemon=True).start()
+
+
+def _serve(connection: socket.socket) -> None:
+    buffer = bytearray(1 << 24)
+    answers: dict[tuple[int, bool], bytes] = {}
+    while True:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = connection.recv(65536)
+            if not part:
+                return
+            head += part
+        head, _, rest = head.partition(b"\r\n\r\n")
+        lengths = [
+            line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+        ]
+        length = int(lengths[0]) if lengths else 0
+        if length > len(buffer):
+            buffer = bytearray(length)
+        view = memoryview(buffer)
+        view[: len(rest)] = rest
+        got = len(rest)
+        while got < length:
+            got += connection.recv_into(view[got:length])
+        key = (buffer.count(b"\n", 0, length) // 2, b"filter_path" in head)
+        if key not in answers:
+            answers[key] = _answer(*key)
+        answer = b"" if head.startswith(b"HEAD") else answers[key]
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer)
+            + answer
+        )
+
+
+def _answer(count: int, filtered: bool) -> bytes:
+    """Give what a node says of `count` created documents, whole or as `filter_path` cuts it."""
+    if filtered:
+        item: dict[str, Any] = {"result": "created", "status": 201}
+        return json.dumps({"errors": False, "items": [{"index": item}] * count}).encode()
+    item = {"_index": "bench-writer", "_id": "p1000", "_version": 1, "result": "created", "_seq_no": 1000}
+    item |= {"_shards": {"total": 1, "successful": 1, "failed": 0}, "_primary_term": 1, "status": 201}
+    return json.dumps({"took": 30, "errors": False, "items": [{"index": item}] * count}).encode()
+
+
+if __name__ == "__main__":
+    main()
