@@ -255,6 +255,10 @@ def test_true_ndcg_by_hand() -> None:
     assert true_ndcg("red dress", ["mug", "red", "blue"], shop) == pytest.approx(expected)
     assert true_ndcg("red dress", ["red", "blue", "unknown"], shop) == pytest.approx(1)
     assert true_ndcg("red lamp", ["red"], shop) is None
+    by_colour = true_ndcg(
+        "dress", ["blue", "red"], shop, lambda _, truth: float(truth.colour == "red"), depth=2
+    )
+    assert by_colour == pytest.approx(((1 / math.log2(3)) + 0) / (1 + 1 / math.log2(3)))
 
 
 def test_demo_queries_are_what_they_claim(truths: dict[str, Truth]) -> None:

@@ -59,7 +59,7 @@ NAMED_SHOPPERS = (
         thrift=0.3,
         quality=0.8,
         interests=_even(dress=3.0, bag=1.6, skirt=1.4, shirt=1.2, cushion=1.0, sneaker=0.8),
-        sessions=3.0,
+        sessions=4.0,
     ),
     Shopper(
         "ben",
@@ -71,7 +71,7 @@ NAMED_SHOPPERS = (
         thrift=0.3,
         quality=0.8,
         interests=_even(dress=3.0, bag=1.6, boot=1.4, shirt=1.2, chair=1.0, watch=0.8),
-        sessions=3.0,
+        sessions=4.0,
     ),
     Shopper(
         "mei",
@@ -83,7 +83,7 @@ NAMED_SHOPPERS = (
         thrift=0.6,
         quality=0.8,
         interests=_even(dress=2.6, bag=1.4, mug=1.2, umbrella=1.0),
-        sessions=3.0,
+        sessions=4.0,
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -90,19 +90,28 @@ def true_relevance(query: str, truth: Truth) -> int:
     return 2 if missed == 1 and len(met) > 1 else 1
 
 
+def true_gain(query: str, truth: Truth) -> float:
+    """2 ** grade - 1, the same for every shopper."""
+    return float(2 ** true_relevance(query, truth) - 1)
+
+
 def true_ndcg(
-    query: str, ranked: Sequence[str], truths: Mapping[str, Truth], depth: int = 10
+    query: str,
+    ranked: Sequence[str],
+    truths: Mapping[str, Truth],
+    gain: Callable[[str, Truth], float] = true_gain,
+    depth: int = 10,
 ) -> float | None:
-    """nDCG (gain 2 ** grade - 1) of ranked ids by the hidden truth; None when no product answers the query.
+    """nDCG of ranked ids by the hidden truth; None when no product of the catalogue answers the query.
 
     The ideal order is that of the whole catalogue (Järvelin and Kekäläinen, TOIS 2002).
     """
-    gains = {id_: 2 ** true_relevance(query, truth) - 1 for id_, truth in truths.items()}
+    gains = {id_: gain(query, truth) for id_, truth in truths.items()}
     ideal = _discounted(sorted(gains.values(), reverse=True)[:depth])
-    return _discounted([gains.get(id_, 0) for id_ in ranked[:depth]]) / ideal if ideal else None
+    return _discounted([gains.get(id_, 0.0) for id_ in ranked[:depth]]) / ideal if ideal else None
 
 
-def _discounted(gains: Sequence[int]) -> float:
+def _discounted(gains: Sequence[float]) -> float:
     return sum(gain / math.log2(place + 2) for place, gain in enumerate(gains))
 
 
