@@ -50,6 +50,7 @@ class LocalNode:
     heap: str = "1g"
     name: str = "n1"
     settings: Mapping[str, Any] = field(default_factory=dict)  # of opensearch.yml, over our own; None removes
+    java_options: tuple[str, ...] = ()  # besides our own
     cache: Path = field(default_factory=default_cache)
     health: str = _ALONE  # what `_cluster/health` is asked to wait for
     patience_s: float = 180.0
@@ -100,7 +101,8 @@ class LocalNode:
             self._hand_over(user)
             for path in (home, java.home):
                 _refuse_closed(path, user, CACHE)
-        self._launch(command(home, java, self.root, self.heap, paths), user)
+        arguments = command(home, java, self.root, self.heap, paths)
+        self._launch([arguments[0], *self.java_options, *arguments[1:]], user)
         self._note(java)
 
     def wait(self) -> None:
@@ -223,7 +225,12 @@ class LocalNode:
 
 @contextmanager
 def cluster(
-    root: Path, n: int = 3, *, heap: str = "512m", settings: Mapping[str, Any] | None = None
+    root: Path,
+    n: int = 3,
+    *,
+    heap: str = "512m",
+    settings: Mapping[str, Any] | None = None,
+    java_options: tuple[str, ...] = (),
 ) -> Iterator[list[LocalNode]]:
     """Run `n` nodes on free loopback ports as one cluster, green and complete, as long as the block.
 
@@ -241,7 +248,7 @@ def cluster(
     with ExitStack() as running:
         nodes = []
         for name, http, transport in zip(names, ports[:n], ports[n:], strict=True):
-            node = LocalNode(root / name, http, transport, heap, name, common, health=health)
+            node = LocalNode(root / name, http, transport, heap, name, common, java_options, health=health)
             running.callback(node.stop)
             node.start()
             nodes.append(node)

@@ -1,0 +1,278 @@
+"""The Docker way: what is asked of a Docker engine, and the compose file for people."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from opensearch import container
+from opensearch.errors import NodeError
+from opensearch.launch import free_ports
+from opensearch.pinned import VERSION
+from vitrine import main
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+class Engine(ThreadingHTTPServer):
+    """The few calls of Docker's HTTP interface that we make, over one container in memory.
+
+    A started container's published port is served by the same process with a healthy cluster's answer.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.images: set[str] = set()
+        self.container: dict[str, Any] | None = None
+        self.running, self.recipe, self.dies = False, b"", False
+        self.inside: ThreadingHTTPServer | None = None
+        super().__init__(("127.0.0.1", 0), Docker)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        bindings = (self.container or {})["HostConfig"]["PortBindings"]
+        return int(bindings["9200/tcp"][0]["HostPort"])
+
+    def start_container(self) -> None:
+        self.running = not self.dies
+        if self.running:
+            self.inside = ThreadingHTTPServer(("127.0.0.1", self.port), Healthy)
+            threading.Thread(target=self.inside.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop_container(self) -> None:
+        self.running = False
+        if self.inside is not None:
+            self.inside.shutdown()
+            self.inside.server_close()
+            self.inside = None
+
+
+class Silent(BaseHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def give(self, status: int, body: object) -> None:
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+class Healthy(Silent):
+    def do_GET(self) -> None:
+        self.give(200, {"status": "green", "timed_out": False})
+
+
+class Docker(Silent):
+    server: Engine
+
+    def handle_one(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.headers.get("transfer-encoding") == "chunked":
+            raw = self.chunks()
+        path = re.sub(r"^/v1\.\d+", "", self.path.split("?")[0])
+        self.give(*self.reply(f"{self.command} {path}", raw))
+
+    do_GET = do_POST = do_DELETE = handle_one  # noqa: N815
+
+    def chunks(self) -> bytes:
+        found = b""
+        while size := int(self.rfile.readline(), 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
+    def reply(self, call: str, raw: bytes) -> tuple[int, object]:
+        engine = self.server
+        if call == "GET /version":
+            return 200, {"ApiVersion": "1.44", "Version": "27"}
+        if call.startswith("GET /images/"):
+            name = call.removeprefix("GET /images/").removesuffix("/json")
+            return (
+                (200, {"Id": "sha256:1", "RepoTags": [name]})
+                if name in engine.images
+                else (404, {"message": f"No such image: {name}"})
+            )
+        if call == "POST /build":
+            engine.recipe = raw
+            engine.images |= {f"{container.NAME}:{VERSION}", "1"}
+            return 200, b'{"stream":"Successfully built 1\\n"}\r\n{"aux":{"ID":"sha256:1"}}\r\n'
+        if call == "POST /containers/create":
+            engine.container = json.loads(raw)
+            return 201, {"Id": "c1", "Warnings": []}
+        if call.startswith("DELETE /containers/"):
+            engine.container = None
+            return 204, b""
+        if engine.container is None:
+            return 404, {"message": f"No such container: {container.NAME}"}
+        if call.endswith("/start"):
+            engine.start_container()
+            return 204, b""
+        if call.endswith("/stop"):
+            engine.stop_container()
+            return 204, b""
+        if call.endswith("/logs"):
+            line = b"[1]: max virtual memory areas vm.max_map_count [65530] is too low\n"
+            return 200, bytes([1, 0, 0, 0]) + len(line).to_bytes(4, "big") + line
+        return 200, self.inspected()
+
+    def inspected(self) -> dict[str, object]:
+        engine = self.server
+        ports = (
+            {"9200/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(engine.port)}]} if engine.running else {}
+        )
+        state = "running" if engine.running else "exited"
+        return {
+            "Id": "c1",
+            "Name": f"/{container.NAME}",
+            "State": {"Status": state, "Running": engine.running},
+            "NetworkSettings": {"Ports": ports},
+            "Config": {"Image": "sha256:1", "Labels": {}, "Tty": False},
+            "Image": "sha256:1",
+        }
+
+
+@pytest.fixture
+def docker_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    engine = Engine()
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{engine.server_port}")
+    monkeypatch.delenv("DOCKER_TLS_VERIFY", raising=False)
+    yield engine
+    engine.stop_container()
+    engine.shutdown()
+    engine.server_close()
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    told = CliRunner().invoke(main, ["node", *arguments, "--docker"])
+    return told.exit_code, told.stdout, told.stderr
+
+
+def test_up_status_down_through_a_docker_engine(docker_engine: Engine) -> None:
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    code, told, progress = run("up", "--port", str(port), "--heap", "2g")
+    assert (code, told) == (0, f"OpenSearch is ready at {url} (container {container.NAME})\n")
+    assert "building the image" in progress
+    assert b"FROM opensearchproject/opensearch:3.6.0" in docker_engine.recipe
+
+    asked = docker_engine.container
+    assert asked is not None
+    assert "OPENSEARCH_JAVA_OPTS=-Xms2g -Xmx2g" in asked["Env"]
+    assert "discovery.type=single-node" in asked["Env"]
+    assert asked["HostConfig"]["PortBindings"] == {
+        "9200/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]
+    }
+    assert asked["HostConfig"]["Binds"] == [f"{container.NAME}:/usr/share/opensearch/data:rw"]
+
+    again = run("up", "--port", str(port))
+    assert again[:2] == (0, f"OpenSearch {VERSION} already runs at {url} (container {container.NAME})\n")
+    code, told, _ = run("status", "--json")
+    assert (code, json.loads(told)["url"], json.loads(told)["health"]) == (0, url, "green")
+    assert run("down")[:2] == (0, "stopped\n")
+    assert docker_engine.container is None
+    assert run("down")[:2] == (0, "no container runs\n")
+    code, told, _ = run("status")
+    assert (code, f"{container.NAME} does not exist" in told) == (1, True)
+
+
+def test_a_stopped_container_is_made_anew_with_the_settings_asked_for(docker_engine: Engine) -> None:
+    first, second = free_ports(2)
+    assert run("up", "--port", str(first))[0] == 0
+    docker_engine.stop_container()
+    code, told, progress = run("up", "--port", str(second))
+    assert (code, f"ready at http://127.0.0.1:{second}" in told) == (0, True)
+    assert "building the image" not in progress
+
+
+def test_a_container_that_ends_gives_its_last_line(docker_engine: Engine) -> None:
+    docker_engine.dies = True
+    code, _, told = run("up", "--port", str(free_ports(1)[0]))
+    assert code == 1
+    assert (
+        "error: the container ended (exited): [1]: max virtual memory areas vm.max_map_count [65530] is too low"
+        in told
+    )
+
+
+def test_without_a_docker_engine_the_other_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(NodeError, match="no Docker engine answers: start Docker, or leave out --docker"):
+        container.up(9200, "1g", print)
+
+
+# --- docker-compose.yml
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    told: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+    return told
+
+
+def test_compose_starts_engine_and_service_and_secures_them_in_a_profile(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    plain = {name for name, service in services.items() if "profiles" not in service}
+    assert plain == {"opensearch", "rerank"}
+    assert {name: service["profiles"] for name, service in services.items() if name not in plain} == {
+        "opensearch-secure": ["secure"],
+        "rerank-secure": ["secure"],
+    }
+    for name, service in services.items():
+        assert {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"]), name
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+    for name in ("rerank", "rerank-secure"):
+        engine = name.replace("rerank", "opensearch")
+        assert services[name]["depends_on"] == {engine: {"condition": "service_healthy"}}
+        assert services[name]["command"] == ["vitrine", "serve", "--host", "0.0.0.0", "--port", "8060"]
+    named = {volume.split(":")[0] for service in services.values() for volume in service["volumes"]}
+    assert named == set(compose["volumes"])
+
+
+def test_only_the_plain_engine_is_without_users(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert services["opensearch"]["environment"]["DISABLE_SECURITY_PLUGIN"] == "true"
+    secure = services["opensearch-secure"]["environment"]
+    assert not [name for name in secure if name in ("DISABLE_SECURITY_PLUGIN", "DISABLE_INSTALL_DEMO_CONFIG")]
+    assert services["rerank-secure"]["environment"]["OPENSEARCH_URL"].startswith("https://")
+
+
+def test_compose_and_the_docker_option_agree(compose: dict[str, Any]) -> None:
+    service = compose["services"]["opensearch"]
+    assert service["image"] == f"{container.NAME}:{VERSION}"
+    assert (REPOSITORY / service["build"]["context"] / service["build"]["dockerfile"]).read_text() == (
+        container._RECIPE.read_text()
+    )
+    assert f"opensearchproject/opensearch:{VERSION}" in container._RECIPE.read_text()
+    ours, theirs = container._ENVIRONMENT, service["environment"]
+    differing = {name for name in ours if ours[name] != theirs.get(name)}
+    assert differing == {
+        "plugins.ml_commons.trusted_connector_endpoints_regex",
+        "cluster.routing.allocation.disk.threshold_enabled",
+    }
+    allowed = theirs["plugins.ml_commons.trusted_connector_endpoints_regex"].replace("$$", "$")
+    assert re.match(allowed, "http://rerank:8060/v1/hook/products")
+    assert not re.match(allowed, "http://rerank.example:8060/")
+
+
+def test_the_service_image_copies_what_it_needs(compose: dict[str, Any]) -> None:
+    recipe = (REPOSITORY / "Dockerfile").read_text()
+    sources = [word for line in re.findall(r"^COPY (.*) \S+$", recipe, re.M) for word in line.split()]
+    kept = (REPOSITORY / ".dockerignore").read_text().split()
+    for source in sources:
+        assert (REPOSITORY / source).exists(), source
+        assert f"!{source}" in kept, source
