@@ -266,6 +266,11 @@ def _csv_row(names: list[str], cells: list[str], record: list[_Line]) -> Row | B
     return Row(record[0].number, {n: c for n, c in zip(names, cells, strict=True) if n and c != ""})
 
 
+def parquet_rows(path: Path) -> int:
+    """The number of rows that a Parquet file declares."""
+    return int(_parquet_file(path).metadata.num_rows)
+
+
 def _parquet_file(path: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -105,6 +105,6 @@ class Embedder:
     def _kept(self, encoder: str, keys: Sequence[str], made: FloatArray) -> dict[str, FloatArray]:
         """The vectors that the engine can take, by content hash, put into the cache."""
         usable = np.isfinite(made).all(axis=1) & (np.abs(made).max(axis=1, initial=0) > 0)
-        rows = [row for row in range(len(keys)) if usable[row]]
-        self.cache.put(encoder, [keys[row] for row in rows], made[rows])
-        return {keys[row]: made[row] for row in rows}
+        vectors = {key: vector for key, vector, good in zip(keys, made, usable, strict=True) if good}
+        self.cache.put(encoder, vectors)
+        return vectors

@@ -144,10 +144,10 @@ class Column:
         return self.distinct <= max(2, len(self.values) // 2)
 
 
-def infer_plan(rows: Sequence[Mapping[str, Any]]) -> FieldPlan:
-    """The plan of a sample of rows; CatalogueError when no column can be the id."""
+def infer_plan(rows: Sequence[Mapping[str, Any]], id: str | None = None) -> FieldPlan:
+    """The plan of a sample of rows, `id` known or not; CatalogueError when no column can be the id."""
     columns = _columns(rows)
-    id_column = _id_column(columns, len(rows))
+    id_column = next((c for c in columns if c.name == id), None) or _id_column(columns, len(rows))
     rest = [column for column in columns if column is not id_column]
     language = _named(rest, _LANGUAGES, lambda c: c.reads(read_language))
     rest = [column for column in rest if column.name != language]

@@ -10,6 +10,7 @@ from pathlib import Path
 from opensearch.bulk import Action, Outcome, write
 from opensearch.errors import EngineError
 from opensearch.fields import FieldPlan
+from opensearch.index import refresh
 from opensearch.patch import patch
 from opensearch.stored import read_stored
 
@@ -74,6 +75,7 @@ def load(
 def _lookup(target: Target) -> Lookup:
     if target.empty:
         return lambda ids: {}
+    refresh(target.client, target.index)  # once: an id comes once in a run, so nothing newer is looked up
     return lambda ids: read_stored(target.client, target.index, ids)
 
 

@@ -117,8 +117,11 @@ def check_columns(plan: FieldPlan, catalogue: Path, encoding: str | None = None)
         )
 
 
-def plan_from_rows(rows: Iterable[Row | BadRow], name: str) -> FieldPlan:
-    """The plan inferred from the first 1,000 rows; CatalogueError when none of them can be read."""
+def plan_from_rows(rows: Iterable[Row | BadRow], name: str, id: str | None = None) -> FieldPlan:
+    """The plan inferred from the first 1,000 rows, `id` being the id's column where that is known.
+
+    CatalogueError when none of the rows can be read.
+    """
     sample = list(islice(rows, SAMPLE))
     readable = [row.values for row in sample if isinstance(row, Row)]
     if not readable:
@@ -126,7 +129,7 @@ def plan_from_rows(rows: Iterable[Row | BadRow], name: str) -> FieldPlan:
         if bad is None:
             raise CatalogueError(f"{name} holds no rows; expected one product a line or row")
         raise CatalogueError(f"no row of {name} can be read; line {bad.line}: {bad.reason}")
-    return infer_plan(readable)
+    return infer_plan(readable, id)
 
 
 def plan_toml(plan: FieldPlan) -> str:

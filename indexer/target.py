@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opensearch import index as versions
+from opensearch.bulk import Action, write
 from opensearch.errors import SchemaMismatchError
 from opensearch.fields import IndexSchema, VectorField
+from opensearch.foreign import count, documents
 
 from .encoders.protocol import ImageEncoder, TextEncoder
+from .report import Report
+from .seen import SeenIds
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -44,8 +48,12 @@ def schema_for(plan: FieldPlan, text: TextEncoder | None, image: ImageEncoder | 
     )
 
 
-def choose_target(client: OpenSearch, alias: str, schema: IndexSchema, *, rebuild: bool) -> Target:
+def choose_target(
+    client: OpenSearch, alias: str, schema: IndexSchema, *, rebuild: bool, layout: tuple[int, int] = (1, 0)
+) -> Target:
     """The index in service when it fits; with `rebuild`, or when there is none, a version beside it.
+
+    `layout`: shards and replicas of a version that is made.
 
     A version that a killed run left is gone on with when its plan and encoders are the same.
     SchemaMismatchError when the index in service was made otherwise.
@@ -60,4 +68,57 @@ def choose_target(client: OpenSearch, alias: str, schema: IndexSchema, *, rebuil
     left = versions.unfinished(client, alias)
     if left and versions.schema_of(client, left) == schema:
         return Target(client, alias, left, in_service=False, empty=False)
-    return Target(client, alias, versions.create_version(client, alias, schema), in_service=False, empty=True)
+    made = versions.create_version(client, alias, schema, shards=layout[0], replicas=layout[1])
+    return Target(client, alias, made, in_service=False, empty=True)
+
+
+def finish(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> None:
+    """Make what was written searchable; what is no longer in the catalogue is counted, or deleted with `sync`.
+
+    A version that is not in service yet is published, and always without what the catalogue no longer has.
+    """
+    if report.stopped:
+        report.notes.append(_resumed(target))
+        return
+    if not target.in_service and (reason := _unfit(report)):
+        report.notes.append(f"{target.index} is not put in service: {reason}")
+        return
+    versions.refresh(target.client, target.index)
+    if not target.empty:
+        if sync or not target.in_service:
+            _delete_vanished(target, report, seen)
+        else:
+            report.vanished = max(0, count(target.client, target.index) - len(seen))
+    if target.in_service:
+        report.published = True
+        return
+    versions.publish(target.client, target.alias, target.index)
+    report.published = True
+    versions.prune(target.client, target.alias)
+
+
+def _unfit(report: Report) -> str | None:
+    if report.settled == report.rejected + report.failed:
+        return "no row of the catalogue became a product"
+    if report.rejected + report.failed > report.read / 2:
+        return f"{report.rejected + report.failed} of {report.read} rows failed; mend them and run again"
+    return None
+
+
+def _resumed(target: Target) -> str:
+    if target.in_service:
+        return "what was written stays; the same command goes on from there"
+    return f"{target.alias} is as it was; the same command goes on with {target.index}"
+
+
+def _delete_vanished(target: Target, report: Report, seen: SeenIds) -> None:
+    if report.unreadable:
+        report.notes.append(
+            f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be theirs"
+        )
+        return
+    found = documents(target.client, target.index, source=False, page=5000)
+    gone = (Action("delete", id) for id, _ in found if id not in seen)
+    for outcome in write(target.client, target.index, gone):
+        report.deleted += outcome.status == "deleted"
+    versions.refresh(target.client, target.index)
