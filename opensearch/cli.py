@@ -185,7 +185,7 @@ def install(url: str, alias: str, service: str, key: str, default: bool, as_json
 @options.url
 @options.index
 def remove(url: str, alias: str) -> None:
-    """Take pipeline, model and connector out of the engine; searches are answered in its own order again."""
+    """Take pipeline and model out of the engine; searches are answered in its own order again."""
     from .client import connect
     from .hook import remove_hook
 

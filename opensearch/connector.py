@@ -1,4 +1,8 @@
-"""Models and connectors of ml-commons, the engine's plugin that calls services: make, call and delete them."""
+"""Remote models of ml-commons, the engine's plugin that calls services: make, call and delete them.
+
+A model carries its connector inside. As an object of its own the engine (3.6.0) would refuse to delete it while
+any other model's connector has an id that shares a piece between hyphens with its own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _WAIT_S = 0.1
 # whole seconds: the engine reads a fraction as 0, and 0 as forever
 _CLIENT = {"max_connection": 64, "connection_timeout": 1, "read_timeout": 1, "max_retry_times": 0}
 
-Kind = Literal["models", "connectors", "model_groups"]
+Kind = Literal["models", "model_groups"]
 
 
 def allow(client: OpenSearch, endpoint: str) -> list[str]:
@@ -45,15 +49,16 @@ def allow(client: OpenSearch, endpoint: str) -> list[str]:
     return [f"cluster setting {name} is now {value}" for name, value in changes.items()]
 
 
-def _register(client: OpenSearch, alias: str, connector: str) -> str:
-    """Register and deploy a model of the connector, wait until it is ready and give its id."""
-    body = {"name": _name(alias), "function_name": "remote", "connector_id": connector}
-    groups = named(client, "model_groups", alias)
-    if groups:  # a second group of one name is refused
-        body["model_group_id"] = groups[0]
-    model = str(_post(client, "/models/_register", body, deploy="true")["model_id"])
+def connect_service(client: OpenSearch, alias: str, endpoint: str, key: str) -> str:
+    """Register and deploy a model that calls the service, wait until it is ready and give its id."""
+    body = {"name": _name(alias), "function_name": "remote", "connector": _connector(alias, endpoint, key)}
+    with explained(client):
+        groups = named(client, "model_groups", alias)
+        if groups:  # a second group of one name is refused
+            body["model_group_id"] = groups[0]
+        model = str(_post(client, "/models/_register", body, deploy="true")["model_id"])
     end = time.monotonic() + _PATIENCE_S
-    while (state := (read(client, f"/models/{model}") or {}).get("model_state")) != "DEPLOYED":
+    while (state := (read_model(client, model) or {}).get("model_state")) != "DEPLOYED":
         if time.monotonic() > end or state == "DEPLOY_FAILED":
             raise EngineError(
                 f"the engine did not deploy the model of the rerank service within {_PATIENCE_S:.0f} s (state "
@@ -63,15 +68,6 @@ def _register(client: OpenSearch, alias: str, connector: str) -> str:
     return model
 
 
-def connect_service(client: OpenSearch, alias: str, endpoint: str, key: str) -> tuple[str, str]:
-    """Make a connector to the service and a deployed model on it, and give the ids of both."""
-    with explained(client):
-        connector = str(
-            _post(client, "/connectors/_create", _connector(alias, endpoint, key))["connector_id"]
-        )
-        return connector, _register(client, alias, connector)
-
-
 def call(client: OpenSearch, model: str) -> str:
     """Call the service through the engine once; give what went wrong, empty when nothing did.
 
@@ -79,35 +75,33 @@ def call(client: OpenSearch, model: str) -> str:
     """
     body = {"query_text": '{"q":""}', "text_docs": ["vitrine-warm-up"]}
     try:
-        client.transport.perform_request("POST", f"{_ML}/_predict/text_similarity/{model}", body=body)
+        answer = client.transport.perform_request(
+            "POST", f"{_ML}/_predict/text_similarity/{model}", body=body
+        )
+        scores = [output["data"] for output in answer["inference_results"][0]["output"]]
     except OpenSearchException as error:
         return str(explain(error, client))
-    return ""
+    except (KeyError, IndexError, TypeError):
+        return "what it answers holds no scores"
+    return "" if len(scores) == 1 else f"it gave {len(scores)} scores for one product"
 
 
-def delete(
-    client: OpenSearch, models: list[str], connectors: list[str], groups: list[str] | None = None
-) -> None:
-    """Delete models, their connectors and groups, in the only order that the engine takes."""
-    for model in models:
-        end = time.monotonic() + _PATIENCE_S
-        while True:
-            _gone(client, "POST", f"/models/{model}/_undeploy")
-            try:
-                _gone(client, "DELETE", f"/models/{model}")
-                break
-            except EngineError:  # a search has just deployed it again
-                if time.monotonic() > end:
-                    raise
-                time.sleep(_WAIT_S)
-    for connector in connectors:
-        _gone(client, "DELETE", f"/connectors/{connector}")
-    for group in groups or []:
-        _gone(client, "DELETE", f"/model_groups/{group}")
+def clear(client: OpenSearch, alias: str, keep: str | None = None) -> list[str]:
+    """Delete the models of this alias but the one to keep, their group with the last, and name what went."""
+    removed: list[str] = []
+    for model in named(client, "models", alias):
+        if model != keep:
+            _delete_model(client, model)
+            removed.append(f"model {model}")
+    if keep is None:
+        for group in named(client, "model_groups", alias):
+            _gone(client, "DELETE", f"/model_groups/{group}")
+            removed.append(f"model group {group}")
+    return removed
 
 
 def named(client: OpenSearch, kind: Kind, alias: str) -> list[str]:
-    """Give the ids of all models, connectors or groups of this alias."""
+    """Give the ids of all models or groups of this alias."""
     body = {"query": {"term": {"name.keyword": _name(alias)}}, "size": 1_000, "_source": ["name"]}
     with explained(client):
         try:
@@ -117,10 +111,11 @@ def named(client: OpenSearch, kind: Kind, alias: str) -> list[str]:
     return [hit["_id"] for hit in answer["hits"]["hits"] if hit["_source"]["name"] == _name(alias)]
 
 
-def read(client: OpenSearch, path: str) -> dict[str, Any] | None:
+def read_model(client: OpenSearch, model: str) -> dict[str, Any] | None:
+    """Give what the engine holds of a model, its connector without the key; None when it is gone."""
     with explained(client):
         try:
-            answer: dict[str, Any] = client.transport.perform_request("GET", f"{_ML}{path}")
+            answer: dict[str, Any] = client.transport.perform_request("GET", f"{_ML}/models/{model}")
         except NotFoundError:
             return None
     return answer
@@ -153,6 +148,18 @@ def _has_ml_node(client: OpenSearch) -> bool:
     with explained(client):
         nodes = client.nodes.info(params={"filter_path": "nodes.*.roles"})["nodes"]
     return any("ml" in node["roles"] for node in nodes.values())
+
+
+def _delete_model(client: OpenSearch, model: str) -> None:
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        _gone(client, "POST", f"/models/{model}/_undeploy")
+        try:
+            return _gone(client, "DELETE", f"/models/{model}")
+        except EngineError:  # a search has just deployed it again
+            if time.monotonic() > end:
+                raise
+            time.sleep(_WAIT_S)
 
 
 def _gone(client: OpenSearch, method: str, path: str) -> None:

@@ -1,6 +1,6 @@
-"""The hook: a connector and a model in the engine that call the rerank service, and the pipeline that uses them.
+"""The hook: a model in the engine that calls the rerank service, and the pipeline that uses it.
 
-Installing again puts a new connector in place first and takes the old one away afterwards, so that no search
+Installing again puts a new model in place first and takes the old one away afterwards, so that no search
 fails in between; whatever an interrupted run left behind carries the same name and goes with it.
 """
 
@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from .client import explained
-from .connector import allow, call, connect_service, delete, named, read
+from .connector import allow, call, clear, connect_service, read_model
 from .errors import EngineError
 from .pipeline import (
     default_pipelines,
@@ -34,7 +34,6 @@ class Installed:
 
     pipeline: str
     model: str
-    connector: str
     answers: bool  # the service answered the first call
     told: list[str] = field(default_factory=list)
 
@@ -71,19 +70,18 @@ def install_hook(
     endpoint = _checked(endpoint)
     default_pipelines(client, alias)  # a wrong index name is said before anything is made
     told = allow(client, endpoint)
-    old_models, old_connectors = named(client, "models", alias), named(client, "connectors", alias)
-    connector, model = connect_service(client, alias, endpoint, key)
+    model = connect_service(client, alias, endpoint, key)
     with explained(client):
         client.search_pipeline.put(id=rerank_name(alias), body=rerank_pipeline(model, weights))
     put_fusion(client, alias, weights)
     _choose_default(client, alias, default, told)
-    delete(client, old_models, old_connectors)
+    clear(client, alias, keep=model)
     trouble = call(client, model)
     if trouble:
         told.append(
             f"{endpoint} does not answer yet, and searches keep the engine's order until it does: {trouble}"
         )
-    return Installed(rerank_name(alias), model, connector, not trouble, told)
+    return Installed(rerank_name(alias), model, not trouble, told)
 
 
 def remove_hook(client: OpenSearch, alias: str) -> list[str]:
@@ -104,11 +102,7 @@ def remove_hook(client: OpenSearch, alias: str) -> list[str]:
         [] if fusion_name(alias) in _in_use(client, alias) else [fusion_name(alias)]
     )
     removed = [f"pipeline {name}" for name in unused if _drop_pipeline(client, name)]
-    models, connectors = named(client, "models", alias), named(client, "connectors", alias)
-    groups = named(client, "model_groups", alias)
-    delete(client, models, connectors, groups)
-    removed += [f"model {model}" for model in models] + [f"connector {connector}" for connector in connectors]
-    return removed + [f"model group {group}" for group in groups]
+    return removed + clear(client, alias)
 
 
 def hook_status(client: OpenSearch, alias: str) -> HookStatus:
@@ -116,27 +110,26 @@ def hook_status(client: OpenSearch, alias: str) -> HookStatus:
     found = _pipelines(client, alias)
     steps = found.get(rerank_name(alias), {}).get("response_processors") or [{}]
     model = steps[0].get("rerank", {}).get("ml_opensearch", {}).get("model_id")
-    held = read(client, f"/models/{model}") if model else None
-    connector = read(client, f"/connectors/{held['connector_id']}") if held else None
+    held = read_model(client, str(model)) if model else None
     told = []
     if not model:
         told.append(f"there is no pipeline {rerank_name(alias)}: run `vitrine hook install`")
-    elif not held or not connector:
+    elif held is None:
         told.append(
             f"pipeline {rerank_name(alias)} names a model that is gone: run `vitrine hook install` again"
         )
-    trouble = call(client, str(model)) if connector else ""
+    trouble = call(client, str(model)) if held else ""
     if trouble:
         told.append(f"the service does not answer, and searches keep the engine's order: {trouble}")
     defaults = sorted({name or "none" for name in default_pipelines(client, alias).values()})
     return HookStatus(
-        installed=connector is not None,
-        service=connector["parameters"]["endpoint"] if connector else None,
+        installed=held is not None,
+        service=held["connector"]["parameters"]["endpoint"] if held else None,
         model=model,
         state=held.get("model_state") if held else None,
         pipelines=sorted(found),
         default=", ".join(defaults) or None,
-        answers=connector is not None and not trouble,
+        answers=held is not None and not trouble,
         failures=_failures(client, alias),
         told=told,
     )

@@ -47,12 +47,12 @@ def retrieve(
     pipeline: str | None = None,
     deadline_s: float | None = None,
 ) -> Retrieved:
-    """Search the alias; `pipeline` names a stored one, which then replaces the one in the body.
+    """Search the alias; `pipeline` names a stored one that takes the place of the one in the body.
 
     `deadline_s` bounds one attempt of the client. Raises EngineError (IndexMissingError) in one sentence.
     """
     with explained(client):
-        return parse(client.search(index=alias, body=body, params=_params(body, pipeline, deadline_s)))
+        return parse(client.search(**_request(alias, body, pipeline, deadline_s)))
 
 
 async def retrieve_async(
@@ -65,7 +65,7 @@ async def retrieve_async(
 ) -> Retrieved:
     """Search the alias without blocking the event loop; otherwise as `retrieve`."""
     with explained(client):
-        return parse(await client.search(index=alias, body=body, params=_params(body, pipeline, deadline_s)))
+        return parse(await client.search(**_request(alias, body, pipeline, deadline_s)))
 
 
 def parse(answer: Mapping[str, Any]) -> Retrieved:
@@ -96,13 +96,16 @@ def _candidate(hit: Mapping[str, Any]) -> Candidate:
     return Candidate(str(hit["_id"]), float(hit.get("_score") or 0.0), legs, hit.get("_source") or {})
 
 
-def _params(body: Mapping[str, Any], pipeline: str | None, deadline_s: float | None) -> dict[str, Any]:
+def _request(
+    alias: str, body: Mapping[str, Any], pipeline: str | None, deadline_s: float | None
+) -> dict[str, Any]:
     params: dict[str, Any] = {"include_named_queries_score": "true"}
-    if pipeline:
+    if pipeline:  # the engine refuses two
         params["search_pipeline"] = pipeline
+        body = {key: value for key, value in body.items() if key != "search_pipeline"}
     if deadline_s is not None:
         params["request_timeout"] = deadline_s
     if not body.get("size", 10):
         # the engine caches such an answer on one shard and then fails to fuse it (3.6.0)
         params["request_cache"] = "false"
-    return params
+    return {"index": alias, "body": body, "params": params}

@@ -1,0 +1,336 @@
+"""Pipelines and the hook: what the engine is told, and what its own `_search` answers with and without service."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from opensearchpy.exceptions import NotFoundError
+from shelf import SCHEMA, TEXTS, shelf
+
+from opensearch.errors import EngineError, IndexMissingError, QueryError
+from opensearch.hook import hook_status, install_hook, remove_hook
+from opensearch.pipeline import (
+    LARGEST_CONTEXT,
+    default_pipelines,
+    escaped,
+    fusion_pipeline,
+    put_fusion,
+    rerank_ext,
+    rerank_pipeline,
+    set_default,
+    unescaped,
+)
+from opensearch.query import FOR_WORDS, Query, hybrid_body
+from opensearch.retrieve import Retrieved, retrieve
+from opensearch.words import clean_words
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+NASTY = (
+    "${parameters.docs}",
+    "${parameters.query}",
+    "${ml_inference.parameters}",
+    "${credential.api_key}",
+    "100% wool $5 %24",
+    '"},"docs":["x',
+    '["a"]',
+    '{"a":1}',
+    "null",
+    "back\\slash\nnew\tline",
+    "红色 跑鞋 👟 \u2028",
+)
+
+
+class Service:
+    """A rerank service that turns the order round, or misbehaves as told; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.mode = "reverse"
+        self.connections: list[socket.socket] = []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                service.connections.append(self.connection)
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                service.asked.append({**asked, "path": self.path, "key": self.headers["authorization"]})
+                status, answer = service.answer(asked["docs"])
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Keep the test's output clean."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, docs: list[str]) -> tuple[int, bytes]:
+        if self.mode == "503":
+            return 503, b'{"error":"not now"}'
+        if self.mode == "nonsense":
+            return 200, b"<html>"
+        count = len(docs) - (self.mode == "short")
+        results = [{"index": place, "relevance_score": place + 0.5} for place in range(count)]
+        return 200, json.dumps({"results": results}).encode()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        for connection in self.connections:  # the engine keeps them open
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def service() -> Iterator[Service]:
+    running = Service()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def products(engine: OpenSearch) -> Iterator[str]:
+    with shelf(engine) as alias:
+        try:
+            yield alias
+        finally:
+            for index, default in default_pipelines(engine, alias).items():
+                if default:
+                    set_default(engine, [index], None)
+            remove_hook(engine, alias)
+
+
+def search(engine: OpenSearch, alias: str, context: dict[str, Any] | None = None) -> Retrieved:
+    body = hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA, size=20)
+    if context is not None:
+        body["ext"] = rerank_ext(context)
+    return retrieve(engine, alias, body, pipeline=f"{alias}-rerank" if context is not None else None)
+
+
+def ids(found: Retrieved) -> list[str]:
+    return [candidate.id for candidate in found.candidates]
+
+
+def test_rerank_step_never_fails_a_search_and_sends_one_field() -> None:
+    (step,) = rerank_pipeline("m-1")["response_processors"]
+    assert step["rerank"]["ignore_failure"] is True
+    assert step["rerank"]["context"] == {"document_fields": ["id"]}
+    assert step["rerank"]["ml_opensearch"] == {"model_id": "m-1"}
+
+
+def test_both_pipelines_fuse_alike() -> None:
+    step = rerank_pipeline("m-1")["phase_results_processors"]
+    assert step == fusion_pipeline()["phase_results_processors"]
+    assert step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == FOR_WORDS.shares()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=3))
+def test_escaping_can_be_undone_and_leaves_no_placeholder(context: dict[str, Any]) -> None:
+    assert unescaped(escaped(context)) == context
+    assert "$" not in json.dumps(escaped(context))
+
+
+def test_context_is_json_of_an_object() -> None:
+    text = rerank_ext({"q": "50% $off", "shopper": "ab"})["rerank"]["query_context"]["query_text"]
+    assert json.loads(text) == {"q": "50%25 %24off", "shopper": "ab"}
+
+
+def test_large_context_is_refused() -> None:
+    with pytest.raises(QueryError, match="16384"):
+        rerank_ext({"q": "x" * LARGEST_CONTEXT})
+
+
+@pytest.mark.parametrize("sign", ["词", "$", "\x00", '"', "𠀀", "\\"])
+def test_cleaned_words_always_fit_the_context(sign: str) -> None:
+    rerank_ext({"q": clean_words(sign * 100_000), "shopper": "f" * 32, "query_id": "f" * 36})
+
+
+def test_context_that_is_no_json_is_refused() -> None:
+    with pytest.raises(QueryError, match="JSON"):
+        rerank_ext({"q": object()})
+
+
+@pytest.mark.live
+def test_fusion_becomes_the_default_of_an_index_without_one(engine: OpenSearch, products: str) -> None:
+    assert set(default_pipelines(engine, products).values()) == {None}
+    assert put_fusion(engine, products) == f"{products}-fusion"
+    assert set(default_pipelines(engine, products).values()) == {f"{products}-fusion"}
+    body = hybrid_body(Query("red shoes"), SCHEMA)
+    inline = retrieve(engine, products, body)
+    del body["search_pipeline"]
+    assert ids(retrieve(engine, products, body)) == ids(inline)
+
+
+@pytest.mark.live
+def test_search_without_fusion_is_an_error_and_no_answer(engine: OpenSearch, products: str) -> None:
+    body = hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA)
+    with pytest.raises(EngineError, match="without fusing"):
+        retrieve(engine, products, body, pipeline="_none")
+
+
+@pytest.mark.live
+def test_engine_reranks_through_the_service(engine: OpenSearch, products: str) -> None:
+    plain = search(engine, products)
+    with service() as running:
+        made = install_hook(engine, products, running.url, "secret")
+        assert made.answers
+        assert made.told == []
+        found = search(engine, products, {"q": "red shoes", "shopper": "ab12"})
+        asked = running.asked[-1]
+    assert ids(found) == ids(plain)[::-1]
+    assert found.reranked
+    assert not plain.reranked
+    assert asked["docs"] == ids(plain)
+    assert asked["ctx"] == {"q": "red shoes", "shopper": "ab12"}
+    assert asked["path"] == f"/v1/hook/{products}"
+    assert asked["key"] == "Bearer secret"
+
+
+@pytest.mark.live
+def test_engine_order_stands_when_the_service_is_in_trouble(engine: OpenSearch, products: str) -> None:
+    plain = ids(search(engine, products))
+    with service() as running:
+        install_hook(engine, products, running.url, "")
+        for mode in ("503", "nonsense", "short"):
+            running.mode = mode
+            found = search(engine, products, {"q": "red shoes"})
+            assert ids(found) == plain, mode
+            assert not found.reranked, mode
+        assert not hook_status(engine, products).answers
+        running.mode = "reverse"
+        assert ids(search(engine, products, {"q": "red shoes"})) == plain[::-1]
+    assert ids(search(engine, products, {"q": "red shoes"})) == plain  # nobody listens any more
+    status = hook_status(engine, products)
+    assert status.installed
+    assert not status.answers
+    assert status.failures >= 4
+    assert any("engine's order" in line for line in status.told)
+
+
+@pytest.mark.live
+def test_nasty_words_arrive_as_they_were_typed(engine: OpenSearch, products: str) -> None:
+    plain = ids(search(engine, products))
+    with service() as running:
+        install_hook(engine, products, running.url, "")
+        for words in NASTY:
+            found = search(engine, products, {"q": words})
+            assert ids(found) == plain[::-1], words
+            assert unescaped(running.asked[-1]["ctx"]) == {"q": words}
+
+
+@pytest.mark.live
+def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearch, products: str) -> None:
+    with service() as first, service() as second:
+        install_hook(engine, products, first.url, "")
+        before = left_over(engine, products)
+        install_hook(engine, products, second.url, "", default=True)
+        after = left_over(engine, products)
+        assert len(after["models"]) == len(after["model_groups"]) == 1
+        assert not set(after["models"]) & set(before["models"])
+        assert hook_status(engine, products).service == second.url
+        asked = len(first.asked)
+        body = hybrid_body(Query("red"), SCHEMA)
+        del body["search_pipeline"]
+        found = retrieve(engine, products, {**body, "ext": rerank_ext({"q": "red"})})
+        assert found.reranked
+        assert len(first.asked) == asked
+        assert default_pipelines(engine, products) == {f"{products}-v1": f"{products}-rerank"}
+        assert remove_hook(engine, products)
+    assert left_over(engine, products) == {"models": [], "model_groups": []}
+    assert default_pipelines(engine, products) == {f"{products}-v1": f"{products}-fusion"}
+    assert ids(search(engine, products))
+    assert not hook_status(engine, products).installed
+    assert remove_hook(engine, products) == []
+
+
+@pytest.mark.live
+def test_hook_outlives_its_index_only_until_it_is_removed(engine: OpenSearch) -> None:
+    with service() as running, shelf(engine) as alias:
+        install_hook(engine, alias, running.url, "")
+    assert any(line.startswith("pipeline") for line in remove_hook(engine, alias))
+    assert left_over(engine, alias) == {"models": [], "model_groups": []}
+    for name in (f"{alias}-fusion", f"{alias}-rerank"):
+        with pytest.raises(NotFoundError):
+            engine.search_pipeline.get(id=name)
+
+
+@pytest.mark.live
+def test_another_default_pipeline_stays(engine: OpenSearch, products: str) -> None:
+    other = f"{products}-other"
+    engine.search_pipeline.put(id=other, body=fusion_pipeline())
+    set_default(engine, [f"{products}-v1"], other)
+    try:
+        with service() as running:
+            told = install_hook(engine, products, running.url, "", default=True).told
+        assert default_pipelines(engine, products) == {f"{products}-v1": other}
+        assert any(other in line for line in told)
+    finally:
+        set_default(engine, [f"{products}-v1"], None)
+        engine.search_pipeline.delete(id=other)
+
+
+@pytest.mark.live
+def test_wrong_names_are_told_before_anything_is_made(engine: OpenSearch) -> None:
+    with pytest.raises(IndexMissingError, match="eq-nothing"):
+        install_hook(engine, "eq-nothing", "http://127.0.0.1:8060", "")
+    with pytest.raises(EngineError, match="http://127"):
+        install_hook(engine, "eq-nothing", "127.0.0.1:8060", "")
+    assert left_over(engine, "eq-nothing") == {"models": [], "model_groups": []}
+    with pytest.raises(IndexMissingError):
+        hook_status(engine, "eq-nothing")
+
+
+@pytest.mark.live
+def test_the_command_installs_shows_and_removes(engine: OpenSearch, engine_url: str, products: str) -> None:
+    from vitrine import main
+
+    at = ["--url", engine_url, "--index", products]
+    with service() as running:
+        run = CliRunner().invoke(main, ["hook", "install", *at, "--service", running.url])
+        assert run.exit_code == 0, run.output
+        assert f"search_pipeline={products}-rerank" in run.stdout
+        run = CliRunner().invoke(main, ["hook", "status", *at, "--json"])
+        assert run.exit_code == 0, run.output
+        assert json.loads(run.stdout)["state"] == "DEPLOYED"
+    run = CliRunner().invoke(main, ["hook", "status", *at])
+    assert run.exit_code == 1
+    assert "engine's order" in run.stderr
+    run = CliRunner().invoke(main, ["hook", "remove", *at])
+    assert f"pipeline {products}-rerank" in run.stdout
+
+
+def left_over(engine: OpenSearch, alias: str) -> dict[str, list[str]]:
+    from opensearch.connector import named
+
+    return {kind: named(engine, kind, alias) for kind in ("models", "model_groups")}
