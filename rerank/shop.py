@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opensearch.pointer import Pointer, read_pointer
+
 from opensearch.errors import VitrineError
 from opensearch.fields import IndexSchema
 from opensearch.index import read_schema
-from opensearch.pointer import Pointer, read_pointer
 from opensearch.store import Store
 
 from .artifacts import read_card
@@ -31,13 +32,15 @@ class Shop:
     degraded: str | None = None
 
 
-def open_shop(client: OpenSearch, store: Store, alias: str) -> Shop:
-    """Read schema and pointer of an alias and open their artifacts.
+def open_shop(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> Shop:
+    """Read schema and pointer of an alias and open their artifacts; without `ranked` no ranker is looked for.
 
     A ranker that does not open is told in `degraded`. Raises IndexMissingError for an alias without index.
     """
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, store)
+    if not ranked:
+        return Shop(alias, schema, encoders, None)
     try:
         return Shop(alias, schema, encoders, open_ranker(store, schema, alias, read_pointer(client, alias)))
     except VitrineError as error:

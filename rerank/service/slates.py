@@ -53,6 +53,7 @@ class SlateLog:
         self._write = write
         self._count = count
         self._waiting: asyncio.Queue[Slate] = asyncio.Queue(_MOST_WAITING)
+        self._held: list[Slate] = []  # taken from the queue, not yet written
 
     def add(self, slate: Slate) -> None:
         try:
@@ -64,22 +65,21 @@ class SlateLog:
         """Write batches until cancelled; then write what still waits."""
         try:
             while True:
-                batch = [await self._waiting.get()]
+                self._held.append(await self._waiting.get())
                 if self._waiting.qsize() < _BATCH:
                     await asyncio.sleep(_PAUSE_S)  # a batch, not a request a slate
-                await self._flush(self._take(batch))
+                await self._flush(self._take())
         finally:
-            while not self._waiting.empty():
-                await self._flush(self._take([]))
+            while self._held or not self._waiting.empty():
+                await self._flush(self._take())
 
-    def _take(self, batch: list[Slate]) -> list[Slate]:
+    def _take(self) -> list[Slate]:
+        batch, self._held = self._held, []
         while len(batch) < _BATCH and not self._waiting.empty():
             batch.append(self._waiting.get_nowait())
         return batch
 
     async def _flush(self, batch: list[Slate]) -> None:
-        if not batch:
-            return
         try:
             await asyncio.to_thread(self._write, batch)
         except Exception as error:  # the log must never stop the service; the counter tells

@@ -1,0 +1,215 @@
+"""A search from end to end on the live node: pages, permutation, pictures, shoppers, candidates, degradation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_shop import delete_shop, fusion_artifacts, index_shop, picture, products
+
+from opensearch.errors import IndexMissingError, QueryError
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.filters import parse_filters, parse_sort
+from opensearch.store import Store
+from rerank.arrays import FloatArray
+from rerank.queries import QueryEncoders
+from rerank.ranker import Artifacts, Click, RankRequest, load_ranker
+from rerank.rules import UNAVAILABLE
+from rerank.search import Answer, Search, search
+from rerank.shop import Shop, open_ranker, open_shop
+from rerank.shoppers import PROFILES, profile_id, read_history
+from rerank.window import Window, rank_window
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+IDS = [product["id"] for product in products()]
+COLOUR_OF = {f"p{place:02d}": ("red", "green", "blue", "black")[place // 12] for place in range(48)}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A ranker whose scores are given."""
+
+    drawn: Sequence[float]
+    artifacts = Artifacts("m", "i", "b")
+
+    def scores(self, request: RankRequest) -> FloatArray:
+        return np.array(self.drawn, dtype=np.float32)
+
+    def warm(self) -> None:
+        pass
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9, width=32), st.booleans()), min_size=1, max_size=50))
+def test_a_ranked_window_is_a_permutation_of_it(window: list[tuple[float, bool]]) -> None:
+    encoders = QueryEncoders(IndexSchema(FieldPlan(), None, None), Store("/nowhere"))
+    ids = [f"p{place}" for place in range(len(window))]
+    gone = {product for product, (_, out) in zip(ids, window, strict=True) if out}
+    ranker = Drawn([score for score, _ in window])
+    verdict = rank_window(ranker, encoders, Window(ids, "x", unavailable=gone), 0.0)
+    assert sorted(verdict.order) == list(range(len(ids)))
+    assert verdict.scores == sorted(verdict.scores, reverse=True)
+    assert set(verdict.rules) == gone
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
+    made, _ = index_shop(engine, store)
+    yield made
+    delete_shop(engine, made)
+
+
+@pytest.fixture(scope="module")
+def shop(engine: OpenSearch, store: Store, alias: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    bare = open_shop(engine, store, alias)
+    names = Artifacts(**fusion_artifacts(store, bare.schema, tmp_path_factory.mktemp("model")))
+    return replace(bare, ranker=load_ranker(store, names), degraded=None)
+
+
+def ids_of(answer: Answer) -> list[str]:
+    return [hit.id for hit in answer.hits]
+
+
+@pytest.mark.live
+def test_without_a_model_the_engine_order_stands_and_says_why(
+    engine: OpenSearch, store: Store, alias: str
+) -> None:
+    answer = search(engine, open_shop(engine, store, alias), Search("red shoes"))
+    assert answer.order == "engine"
+    assert answer.degraded == f"no model for alias {alias} yet: run `vitrine train`"
+    assert ids_of(answer)[0] == "p00"  # "red shoes" is its title
+    assert [hit.rank for hit in answer.hits] == [hit.engine_rank for hit in answer.hits]
+
+
+@pytest.mark.live
+def test_reranking_permutes_the_window_and_names_its_artifacts(engine: OpenSearch, shop: Shop) -> None:
+    plain = search(engine, shop, Search("red shoes", order="engine"))
+    ranked = search(engine, shop, Search("red shoes"))
+    assert plain.degraded is None
+    assert ranked.order == "reranked"
+    assert ranked.artifacts == shop.ranker.artifacts if shop.ranker else False
+    assert sorted(ids_of(ranked)) == sorted(ids_of(plain))
+    assert ids_of(ranked) != ids_of(plain)
+    engine_ranks = {hit.id: hit.engine_rank for hit in ranked.hits}
+    assert [engine_ranks[product] for product in ids_of(plain)] == list(range(1, len(plain.hits) + 1))
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("order", ["engine", "reranked"])
+def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shop: Shop, order: str) -> None:
+    asked = Search("shoes", order="engine" if order == "engine" else "reranked")
+    whole = search(engine, shop, asked)
+    pages = [search(engine, shop, asked).page(number, 7) for number in range(1, 9)]
+    assert [hit.id for page in pages for hit in page] == ids_of(whole)
+    assert len(set(ids_of(whole))) == len(whole.hits)
+
+
+@pytest.mark.live
+def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: Shop) -> None:
+    answer = search(engine, shop, Search("shoes"))
+    ruled = [hit.rule is not None for hit in answer.hits]
+    assert ruled == sorted(ruled)
+    assert any(ruled)
+    assert all((hit.rule == UNAVAILABLE) is (hit.product["available"] is False) for hit in answer.hits)
+
+
+@pytest.mark.live
+def test_a_picture_finds_products_of_its_colour(engine: OpenSearch, shop: Shop) -> None:
+    answer = search(engine, shop, Search(picture=picture("green"), order="engine"))
+    with_picture = [product["id"] for product in products() if "images" in product]
+    green = {product for product in with_picture if COLOUR_OF[product] == "green"}
+    assert set(ids_of(answer)[: len(green)]) == green
+    assert set(ids_of(answer)) <= set(with_picture)
+
+
+@pytest.mark.live
+def test_words_and_picture_together(engine: OpenSearch, shop: Shop) -> None:
+    answer = search(engine, shop, Search("dress", picture("blue"), order="engine"))
+    first = answer.hits[0]
+    assert "dress" in first.product["title"]
+    assert COLOUR_OF[first.id] == "blue"
+    assert set(first.legs) == {"words", "text", "image"}
+
+
+@pytest.mark.live
+def test_filters_facets_and_sort(engine: OpenSearch, shop: Shop) -> None:
+    plan = shop.schema.plan
+    found = search(engine, shop, Search("red", filters=parse_filters(["price<20"], plan), facets=["thing"]))
+    assert found.hits
+    assert all(hit.product["numbers"]["price"] < 20 for hit in found.hits)
+    assert sum(row["count"] for row in found.found.facets["thing"]["values"]) == found.found.total
+    dear = search(engine, shop, Search("shoes", sort=parse_sort("-price", plan)))
+    prices = [hit.product["numbers"]["price"] for hit in dear.hits]
+    assert prices == sorted(prices, reverse=True)
+    assert dear.order == "engine"
+
+
+@pytest.mark.live
+def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: Shop) -> None:
+    wanted = ["p47", "no such", "p00", "p30", "p47"]
+    for order in ("engine", "reranked"):
+        asked = Search("red shoes", order="engine" if order == "engine" else "reranked", candidates=wanted)
+        answer = search(engine, shop, asked)
+        assert sorted(ids_of(answer)) == ["no such", "p00", "p30", "p47"]
+        assert ids_of(answer)[0] == "p00"
+        assert [hit.id for hit in answer.hits if hit.engine_rank == 4] == ["no such"]
+
+
+@pytest.mark.live
+def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: Shop) -> None:
+    vectors = shop.encoders.vectors("红色跑鞋")
+    assert vectors.text is None
+    assert vectors.image is None
+    assert search(engine, shop, Search("红色跑鞋")).degraded is None
+
+
+@pytest.mark.live
+def test_clicks_are_read_oldest_first(engine: OpenSearch, alias: str) -> None:
+    shopper = "0" * 32
+    clicks = [{"id": "p03", "at": "2026-11-20T10:00:01Z"}, {"id": "p01", "at": "2026-11-20T10:00:00Z"}]
+    document = {"alias": alias, "shopper": shopper, "clicks": clicks}
+    engine.index(index=PROFILES, id=profile_id(alias, shopper), body=document, refresh=True)
+    try:
+        assert read_history(engine, alias, shopper) == (
+            Click("p01", 1795168800.0),
+            Click("p03", 1795168801.0),
+        )
+        assert read_history(engine, alias, "f" * 32) == ()
+    finally:
+        engine.delete(index=PROFILES, id=profile_id(alias, shopper))
+
+
+@pytest.mark.live
+def test_an_index_that_is_not_there_is_one_sentence(engine: OpenSearch, store: Store) -> None:
+    with pytest.raises(IndexMissingError, match="there is no index 'srv-nothing'"):
+        open_shop(engine, store, "srv-nothing")
+
+
+@pytest.mark.live
+def test_a_model_for_other_vectors_is_refused_by_both_names(
+    engine: OpenSearch, store: Store, shop: Shop, tmp_path: Path
+) -> None:
+    pointer = Artifacts(**fusion_artifacts(store, shop.schema, tmp_path))
+    other = replace(shop.schema, text=VectorField("clip-9", "clip-9", 10))
+    with pytest.raises(Exception, match=r"text vectors of the index are by clip-9, model .* of words-"):
+        open_ranker(store, other, shop.alias, pointer)
+
+
+@pytest.mark.live
+def test_a_picture_where_the_index_has_none_is_refused(engine: OpenSearch, shop: Shop, store: Store) -> None:
+    schema = replace(shop.schema, image=None)
+    bare = replace(shop, schema=schema, encoders=QueryEncoders(schema, store))
+    with pytest.raises(QueryError, match="no picture vectors"):
+        search(engine, bare, Search(picture=picture("red")))
