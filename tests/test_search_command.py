@@ -1,0 +1,205 @@
+"""`vitrine search` as people type it: tables, JSON, runs, and a sentence for everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from opensearch.pointer import Pointer, swap_pointer
+from small_shop import delete_shop, fusion_artifacts, index_shop, picture
+
+from opensearch.store import Store
+from vitrine import main
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def shops(
+    engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Two aliases on one store: one with a model in service, one without."""
+    folder = tmp_path_factory.mktemp("store")
+    store = Store(str(folder))
+    ranked, schema = index_shop(engine, store)
+    plain, _ = index_shop(engine, store)
+    names = fusion_artifacts(store, schema, tmp_path_factory.mktemp("model"))
+    swap_pointer(engine, ranked, Pointer(**names))
+    yield {"ranked": ranked, "plain": plain, "store": str(folder), "url": engine_url}
+    for alias in (ranked, plain):
+        delete_shop(engine, alias)
+        engine.delete(index="vitrine-pointers", id=alias, params={"ignore": 404})
+
+
+@pytest.fixture
+def run(shops: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OPENSEARCH_URL", shops["url"])
+    monkeypatch.setenv("VITRINE_STORE", shops["store"])
+    monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
+    monkeypatch.setenv("VITRINE_INDEX", shops["ranked"])
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["search", *arguments])
+
+    return invoke
+
+
+def test_a_table_shows_where_each_hit_came_from(run: Any) -> None:
+    result = run("red shoes")
+    assert result.exit_code == 0, result.output
+    assert "reranked order" in result.stdout
+    assert "price" in result.stdout
+    assert "red shoes" in result.stdout
+    assert any(sign in result.stdout for sign in "▲▼=")
+
+
+def test_both_orders_stand_side_by_side(run: Any) -> None:
+    result = run("red shoes", "--order", "both", "--size", "3")
+    assert result.exit_code == 0, result.output
+    assert "engine: id" in result.stdout
+    assert "reranked: id" in result.stdout
+
+
+def test_json_holds_both_orders_of_one_window(run: Any) -> None:
+    result = run("red shoes", "--order", "both", "--size", "48", "--json")
+    told = json.loads(result.stdout)
+    assert [hit["engine_rank"] for hit in told["engine"]] == list(range(1, len(told["engine"]) + 1))
+    assert sorted(hit["id"] for hit in told["engine"]) == sorted(hit["id"] for hit in told["hits"])
+    assert told["artifacts"]["model"].startswith("model-")
+    assert told["degraded"] is None
+
+
+def test_explain_shows_raw_scores_of_the_legs(run: Any) -> None:
+    told = json.loads(run("red shoes", "--explain", "--json").stdout)
+    first = told["hits"][0]["legs"]
+    assert 0 < first["text"] <= 1
+    assert first["words"] > 1
+    table = run("red shoes", "--explain").stdout
+    assert all(leg in table for leg in ("words", "text", "image"))
+
+
+def test_legs_filters_facets_and_sort(run: Any) -> None:
+    words = json.loads(run("red shoes", "--legs", "words", "--order", "engine", "--json").stdout)
+    assert all(set(hit["legs"]) == {"words"} for hit in words["hits"])
+    found = run("red", "--filter", "price<20", "--facet", "thing", "--sort", "price:desc", "--json")
+    told = json.loads(found.stdout)
+    prices = [hit["product"]["numbers"]["price"] for hit in told["hits"]]
+    assert prices == sorted(prices, reverse=True)
+    assert max(prices) < 20
+    assert told["facets"]["thing"]["values"]
+
+
+def test_a_picture_from_a_file(run: Any, tmp_path: Path) -> None:
+    picture("blue").save(tmp_path / "blue.png")
+    told = json.loads(run("--image", str(tmp_path / "blue.png"), "--order", "engine", "--json").stdout)
+    assert all(24 <= int(hit["id"][1:]) < 36 for hit in told["hits"][:5])
+
+
+def test_without_a_model_it_says_what_to_do(run: Any, shops: dict[str, str]) -> None:
+    result = run("red shoes", "--index", shops["plain"])
+    assert result.exit_code == 0
+    assert f"no model for alias {shops['plain']} yet: run `vitrine train`" in result.stderr
+    assert "engine order" in result.stdout
+
+
+def queries(folder: Path, *lines: Any) -> tuple[str, ...]:
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+    (folder / "queries.jsonl").write_text(text)
+    return "--queries", str(folder / "queries.jsonl"), "--run", str(folder / "out.trec")
+
+
+def read(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in (folder / "out.trec").read_text().splitlines():
+        query, _, product, rank, _, _ = line.split()
+        found.setdefault(query, []).append(product)
+        assert int(rank) == len(found[query])
+    return found
+
+
+def test_many_queries_give_the_same_order_as_one(run: Any, tmp_path: Path) -> None:
+    picture("green").save(tmp_path / "green.png")
+    arguments = queries(
+        tmp_path,
+        {"id": "q1", "text": "red shoes"},
+        {"id": 2, "text": "bag", "filter": "price<40", "shopper": "anna"},
+        {"id": "q3", "image": "green.png"},
+        {"id": "q4", "text": "red shoes", "candidates": ["p40", "gone", "p00", "p02"]},
+    )
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    found = read(tmp_path)
+    one = json.loads(run("red shoes", "--size", "200", "--json").stdout)
+    assert found["q1"] == [hit["id"] for hit in one["hits"]]
+    assert set(found) == {"q1", "2", "q3", "q4"}
+    assert all(int(product[1:]) < 30 for product in found["2"])
+    assert sorted(found["q4"]) == ["gone", "p00", "p02", "p40"]
+
+
+def test_bad_lines_are_named_and_the_rest_goes_on(run: Any, tmp_path: Path) -> None:
+    arguments = queries(
+        tmp_path,
+        {"id": "q1", "text": "red shoes"},
+        "{not json",
+        "",
+        {"text": "no id"},
+        {"id": "q5"},
+        {"id": "q 6", "text": "bag"},
+        {"id": "q1", "text": "twice"},
+        {"id": "q8", "text": "bag", "filter": "weight<3"},
+        {"id": "q9", "image": "none.png"},
+        {"id": "q10", "text": "lamp"},
+    )
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert set(read(tmp_path)) == {"q1", "q10"}
+    for number, sentence in {
+        2: "expected a JSON object",
+        4: "missing required field `id`",
+        5: "neither `text` nor `image`",
+        6: "holds a space",
+        7: "stands in an earlier line too",
+        8: "no column",
+        9: "cannot be read",
+    }.items():
+        assert f"queries.jsonl, line {number}: " in result.stderr
+        assert sentence in result.stderr
+    assert "2 queries answered, 7 failed" in result.stderr
+
+
+def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, str], tmp_path: Path) -> None:
+    arguments = queries(tmp_path, {"id": "q1", "text": "red"})
+    refused = run(*arguments, "--order", "reranked", "--index", shops["plain"])
+    assert refused.exit_code == 1
+    assert "run `vitrine train`" in refused.stderr
+    assert not (tmp_path / "out.trec").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("x", "--index", "nothing-here"), "there is no index 'nothing-here'"),
+        (("x", "--url", "http://127.0.0.1:9"), "no OpenSearch answers at http://127.0.0.1:9"),
+        (("x", "--filter", "weight<3"), "no column 'weight'"),
+        (("x", "--facet", "weight"), "no column 'weight'"),
+        (("x", "--sort", "weight:desc"), "no column 'weight'"),
+        (("x", "--legs", "words,smell"), "--legs words,smell names no such leg"),
+        (("--image", "/nowhere.png"), "/nowhere.png cannot be read"),
+        (("x", "--queries", "q.jsonl"), "--queries and --run belong together"),
+        (("--queries", "/no.jsonl", "--run", "/tmp/x"), "/no.jsonl cannot be read"),
+        (("x", "--store", "/nowhere/store"), "artifact"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(run: Any, arguments: tuple[str, ...], sentence: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
