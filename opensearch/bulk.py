@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -90,7 +90,7 @@ _RESULTS: dict[str, Status] = {
 
 def write(
     client: OpenSearch, index: str, actions: Iterable[Action], pace: Pace | None = None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Write the actions, read no further than needed, and give the outcomes as they come, in no fixed order.
 
     Two actions on one id keep their order. Raises EngineError when the index refuses all writes, the engine
