@@ -15,7 +15,7 @@ from opensearch.filters import parse_filters
 
 from .judge.trec import run_lines
 from .pictures import read_picture
-from .search import Search, search_with
+from .search import Search, search_with, vectors_of
 from .shop import Shop
 from .shoppers import shopper_hash
 
@@ -144,7 +144,7 @@ def _answered(
     client: OpenSearch, shop: Shop, batch: list[_Asked], searchers: ThreadPoolExecutor, report: RunReport
 ) -> Iterator[str]:
     """The run's lines of a batch, in the order that its queries came in."""
-    vectors = shop.encoders.batch([a.search.words for a in batch], [a.search.picture for a in batch])
+    vectors = vectors_of(shop, [asked.search for asked in batch])
     waiting = [
         searchers.submit(search_with, client, shop, asked.search, vector)
         for asked, vector in zip(batch, vectors, strict=True)

@@ -76,8 +76,20 @@ class Answer:
 
 def search(client: OpenSearch, shop: Shop, asked: Search) -> Answer:
     """Retrieve a window, rank it, apply the rules. Raises VitrineError only for what the engine or the query is."""
-    vectors = shop.encoders.vectors(asked.words, asked.picture)
+    (vectors,) = vectors_of(shop, [asked])
     return search_with(client, shop, asked, vectors)
+
+
+def vectors_of(shop: Shop, asked: Sequence[Search]) -> list[QueryVectors]:
+    """The vectors of many queries, embedded in batches; none are made where no leg and no ranker needs them."""
+    needed = [one.order == "reranked" or bool({"text", "image"} & set(one.legs)) for one in asked]
+    made = iter(
+        shop.encoders.batch(
+            [one.words for one, need in zip(asked, needed, strict=True) if need],
+            [one.picture for one, need in zip(asked, needed, strict=True) if need],
+        )
+    )
+    return [next(made) if need else QueryVectors() for need in needed]
 
 
 def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors) -> Answer:
