@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from .arrays import BoolArray, FloatArray, HalfArray, HashArray, IndexArray, find_hashes, widen
+from .arrays import BoolArray, DoubleArray, FloatArray, HalfArray, HashArray, IndexArray, find_hashes, widen
 from .catalogue import Catalogue
 from .errors import ArtifactError
 
@@ -59,7 +59,7 @@ class ItemTower(Protocol):
     @property
     def layout(self) -> Layout: ...
 
-    def rows(self, text: FloatArray, image: FloatArray, numbers: FloatArray) -> FloatArray:
+    def rows(self, text: FloatArray, image: FloatArray, numbers: DoubleArray) -> FloatArray:
         """Vectors (n, d), missing as zeros, and raw numbers (n, m), missing as NaN -> (n, tower's width)."""
         ...
 
@@ -149,7 +149,7 @@ class VectorsOnly:
     def __init__(self, text: int, image: int) -> None:
         self.layout = Layout(text=text, image=image, hidden=0, keys=0)
 
-    def rows(self, text: FloatArray, image: FloatArray, numbers: FloatArray) -> FloatArray:
+    def rows(self, text: FloatArray, image: FloatArray, numbers: DoubleArray) -> FloatArray:
         return np.zeros((len(text), 0), dtype=np.float32)
 
 

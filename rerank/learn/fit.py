@@ -28,8 +28,8 @@ class Settings:
 
     epochs: int = 20
     batch: int = 64
-    rate: float = 2e-3
-    decay: float = 0.01
+    rate: float = 5e-4
+    decay: float = 0.1
     patience: int = 4  # epochs without a better validation loss
     seed: int = 7
 

@@ -25,6 +25,7 @@ class Sizes:
     keys: int = 32
     tower: int = 96
     head: int = 32
+    dropout: float = 0.3  # of the modality rows, in training only
 
 
 @dataclass
@@ -86,6 +87,7 @@ class Network(nn.Module):
         self.ask = nn.Linear(wide, sizes.keys, bias=False)
         self.key = nn.Linear(wide, sizes.keys, bias=False)
         self.value = nn.Linear(wide, hidden, bias=False)
+        self.thin = nn.Dropout(sizes.dropout)
         self.fading = nn.Parameter(torch.tensor(0.1))
         # a query part's last input says that it is missing, so that "missing" is learned
         spaces = {"text": sizes.text + 1, "image": sizes.image + 1}
@@ -110,7 +112,7 @@ class Network(nn.Module):
         inputs = {"text": items.text, "image": items.image, "numbers": items.numbers}
         empty = items.text.new_zeros(len(items.text), self.sizes.hidden)
         rows = [self.towers[m](inputs[m]) if m in self.towers else empty for m in MODALITIES]
-        stacked = torch.stack(rows, dim=1) * present[:, :, None]  # (N, 3, hidden)
+        stacked = self.thin(torch.stack(rows, dim=1)) * present[:, :, None]  # (N, 3, hidden)
         wide = stacked.flatten(1)
         gates, ask, key, value = (f(wide) for f in (self.item_gates, self.ask, self.key, self.value))
         return Tower(stacked, present, gates, ask / self.sizes.keys**0.5, key, value)
