@@ -103,9 +103,15 @@ class _Lines:
         self._file: gzip.GzipFile | io.BufferedReader | io.BytesIO = (
             gzip.GzipFile(fileobj=self._raw) if packed else self._raw
         )
-        self._encoding = self._known(encoding) if encoding else "utf-8"
+        self._encoding = "utf-8"
         self._wide: io.TextIOWrapper | None = None
-        self._skip_mark(encoding)
+        try:
+            if encoding:
+                self._encoding = self._known(encoding)
+            self._skip_mark()
+        except CatalogueError:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -117,7 +123,7 @@ class _Lines:
         except LookupError as error:
             raise CatalogueError(f"encoding {encoding!r} is not known; name one such as latin-1") from error
 
-    def _skip_mark(self, encoding: str | None) -> None:
+    def _skip_mark(self) -> None:
         """Reads the byte order mark; UTF-16 and UTF-32 are decoded as one stream."""
         try:
             start = self._file.read(4)

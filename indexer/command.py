@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class IndexOptions:
 
 def run(chosen: IndexOptions) -> int:
     """Do what the options say; the exit status."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # its word on damaged metadata, thousands of times
     if chosen.rollback:
         click.echo(f"{chosen.alias} is {versions.rollback(connect(chosen.url), chosen.alias)} again")
         return 0

@@ -60,9 +60,8 @@ def _plan_of(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
             if isinstance(value, str) and value:
                 values[key] = value
             else:
-                problems.append(
-                    f"{key} is {value!r}; expected one {'code' if key == 'language' else 'column name'}"
-                )
+                expected = "a language code" if key == "language" else "one column name"
+                problems.append(f"{key} is {value!r}; expected {expected}")
     return replace(FieldPlan(), **values), problems
 
 

@@ -220,7 +220,9 @@ def _one_keyword(value: Any) -> str | None:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or isinstance(value, (dict, list, bytes)):
+    if value is None:
+        return None
+    if isinstance(value, (dict, list, bytes)):
         raise CellError(f"{_shown(value)} is not a keyword")
     word = str(value).replace("\0", " ").strip()
     if len(word) > KEYWORD_CHARACTERS:

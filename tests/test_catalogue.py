@@ -1,0 +1,176 @@
+"""Catalogue files: every format and encoding is read, every broken row is told and costs nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.catalogue import BadRow, Row, columns_of, parquet_rows, read_rows
+from indexer.errors import CatalogueError
+
+PRODUCTS = [{"id": "1", "title": "red shoe"}, {"id": "2", "title": "红色连衣裙"}]
+
+
+def lines(path: Path, *texts: str | bytes) -> Path:
+    path.write_bytes(b"\n".join(t.encode() if isinstance(t, str) else t for t in texts))
+    return path
+
+
+def read(path: Path, encoding: str | None = None) -> list[Row | BadRow]:
+    return list(read_rows(path, encoding))
+
+
+def bad(rows: list[Row | BadRow]) -> list[tuple[int, str]]:
+    return [(row.line, row.reason) for row in rows if isinstance(row, BadRow)]
+
+
+def good(rows: list[Row | BadRow]) -> list[dict[str, Any]]:
+    return [row.values for row in rows if isinstance(row, Row)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_jsonl_gives_rows_with_their_lines(tmp_path: Path, packed: bool) -> None:
+    text = "\n".join(json.dumps(product) for product in PRODUCTS).replace("\n", "\n\n").encode()
+    path = tmp_path / ("c.jsonl.gz" if packed else "c.jsonl")
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert read(path) == [Row(1, PRODUCTS[0]), Row(3, PRODUCTS[1])]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_marked_encodings_are_read_by_themselves(tmp_path: Path, encoding: str, kind: str) -> None:
+    text = "".join(json.dumps(product, ensure_ascii=False) + "\n" for product in PRODUCTS)
+    if kind == "csv":
+        text = "id,title\n1,red shoe\n2,红色连衣裙\n"
+    path = tmp_path / f"c.{kind}"
+    path.write_bytes(text.encode(encoding))
+    assert good(read(path)) == PRODUCTS
+
+
+def test_another_encoding_is_told_by_byte_and_read_when_named(tmp_path: Path) -> None:
+    path = lines(tmp_path / "c.jsonl", '{"id": "1"}', '{"id": "2", "title": "café"}'.encode("latin-1"))
+    (told,) = bad(read(path))
+    assert told[0] == 2
+    assert "byte 0xe9 at offset 37 " in told[1]  # 12 bytes of line 1, then 25 before the é
+    assert "--encoding" in told[1]
+    assert good(read(path, "latin-1"))[1]["title"] == "café"
+    with pytest.raises(CatalogueError, match="klingon"):
+        read(path, "klingon")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"id": "1"', "not JSON"),
+        ('["1", "shoe"]', "a list"),
+        ("null", "null"),
+        ('{"id": "\\ud800"}', "not JSON"),
+        ("[" * 200_000, "not JSON"),
+        ("id;title", "not JSON"),
+    ],
+)
+def test_a_broken_line_costs_itself_only(tmp_path: Path, line: str, reason: str) -> None:
+    rows = read(lines(tmp_path / "c.jsonl", '{"id": "1"}', line, '{"id": "3"}'))
+    assert good(rows) == [{"id": "1"}, {"id": "3"}]
+    assert [told[0] for told in bad(rows)] == [2]
+    assert reason in bad(rows)[0][1]
+
+
+def test_nan_is_read_and_left_to_the_columns(tmp_path: Path) -> None:
+    (row,) = read(lines(tmp_path / "c.jsonl", '{"id": "1", "price": NaN, "stock": -Infinity}'))
+    assert isinstance(row, Row)
+    assert row.values["price"] != row.values["price"]
+
+
+def test_a_csv_cell_holds_quotes_line_ends_and_a_megabyte(tmp_path: Path) -> None:
+    long = "x" * 1_000_000
+    path = lines(tmp_path / "c.csv", "id,title", '1,"a ""big"" one', 'in two lines"', f"2,{long}", "", "3,")
+    assert read(path) == [
+        Row(2, {"id": "1", "title": 'a "big" one\nin two lines'}),
+        Row(4, {"id": "2", "title": long}),
+        Row(6, {"id": "3"}),
+    ]
+
+
+def test_csv_rows_of_another_length_and_stray_quotes_are_rejected_alone(tmp_path: Path) -> None:
+    path = lines(tmp_path / "c.csv", "id,title", "1,a,b", '2,"never closed', "3,c", "4", "5,e")
+    rows = read(path)
+    assert good(rows) == [{"id": "3", "title": "c"}, {"id": "5", "title": "e"}]
+    assert [line for line, _ in bad(rows)] == [2, 3, 5]
+    assert "3 cells and the header 2 columns" in bad(rows)[0][1]
+
+
+@pytest.mark.parametrize(("name", "sign"), [("c.csv", ";"), ("c.csv", "\t"), ("c.csv", "|"), ("c.tsv", "\t")])
+def test_the_delimiter_is_read_from_the_header(tmp_path: Path, name: str, sign: str) -> None:
+    path = lines(tmp_path / name, f"id{sign}title", f"1{sign}red, green")
+    assert good(read(path)) == [{"id": "1", "title": "red, green"}]
+    assert columns_of(path) == ("id", "title")
+
+
+def test_a_cut_gzip_keeps_what_came_before_the_cut(tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(b'{"id": "%d", "t": "%x"}\n' % (n, n * 7919**9) for n in range(5000)))
+    path = tmp_path / "c.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    rows = read(path)
+    assert len(good(rows)) > 1000
+    assert "breaks off" in bad(rows)[-1][1]
+    assert len(bad(rows)) <= 2
+
+
+def test_parquet_gives_rows_with_types_and_no_nulls(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "c.parquet"
+    table = pa.table({"id": [1, 2], "price": [1.5, None], "tags": [["a"], []], "photo": [b"\xff\xd8", None]})
+    pq.write_table(table, path)
+    first = {"id": 1, "price": 1.5, "tags": ["a"], "photo": b"\xff\xd8"}
+    assert read(path) == [Row(1, first), Row(2, {"id": 2, "tags": []})]
+    assert parquet_rows(path) == 2
+    assert columns_of(path) == ("id", "price", "tags", "photo")
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(CatalogueError, match="not a whole Parquet file"):
+        read(path)
+
+
+def test_files_that_are_no_catalogue_are_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "c.xlsx").write_bytes(b"PK")
+    lines(tmp_path / "twice.csv", "id,title,id", "1,2,3")
+    lines(tmp_path / "blank.csv", "", "  ")
+    (tmp_path / "c.csv.gz").write_bytes(b"\x1f\x8b\x08broken")
+    found = {}
+    for name in ("none.jsonl", "empty.jsonl", "c.xlsx", "twice.csv", "blank.csv", "c.csv.gz", "."):
+        with pytest.raises(CatalogueError) as caught:
+            read(tmp_path / name)
+        found[name] = str(caught.value)
+    assert "there is no file" in found["none.jsonl"]
+    assert "is empty" in found["empty.jsonl"]
+    assert ".parquet" in found["c.xlsx"]
+    assert "names a column twice: id" in found["twice.csv"]
+    assert "only blank lines" in found["blank.csv"]
+    assert "cannot be unpacked" in found["c.csv.gz"]
+    assert "is a folder" in found["."]
+
+
+_CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1).filter(
+    lambda text: text.strip() == text
+)
+
+
+@given(st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=5))
+def test_what_the_csv_module_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]
+) -> None:
+    import csv
+
+    path = tmp_path_factory.mktemp("csv") / "c.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "title"), *pairs])
+    assert good(read(path)) == [{"id": first, "title": second} for first, second in pairs]

@@ -1,0 +1,157 @@
+"""Pictures of every kind that hostile and honest catalogues hold, seen as a person sees them or refused."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from indexer.images import PictureError, open_picture
+
+RED, WHITE, GREEN = (255, 0, 0), (255, 255, 255), (0, 128, 0)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+def pixel(data: bytes, at: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
+    image = open_picture(data)
+    assert image.mode == "RGB"
+    found = image.getpixel(at)
+    assert isinstance(found, tuple)
+    return found
+
+
+def near(found: tuple[int, ...], wanted: tuple[int, ...], most: int = 12) -> bool:
+    return all(abs(a - b) <= most for a, b in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"])
+def test_the_formats_that_shops_use(kind: str) -> None:
+    assert near(pixel(saved(Image.new("RGB", (32, 32), RED), kind)), RED)
+
+
+def test_greyscale_and_bilevel() -> None:
+    assert pixel(saved(Image.new("L", (4, 4), 99))) == (99, 99, 99)
+    assert pixel(saved(Image.new("1", (4, 4), 1))) == WHITE
+    assert pixel(saved(Image.new("LA", (4, 4), (0, 0)))) == WHITE
+
+
+def test_sixteen_bits_keep_their_brightness() -> None:
+    for value, seen in ((0, 0), (257 * 99, 99), (65535, 255), (300, 1)):
+        image = Image.fromarray(np.full((4, 4), value, dtype=np.uint16))
+        assert pixel(saved(image, "PNG")) == (seen, seen, seen)
+    assert pixel(saved(Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)), "TIFF")) == (128, 128, 128)
+    assert pixel(saved(Image.fromarray(np.full((4, 4), 200, dtype=np.int32)), "TIFF")) == (200, 200, 200)
+
+
+def test_ink_is_seen_as_printed() -> None:
+    red = Image.new("CMYK", (32, 32), (0, 255, 255, 0))
+    assert near(pixel(saved(red, "JPEG", quality=95)), RED)
+    wrong_profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert near(pixel(saved(red, "JPEG", quality=95, icc_profile=wrong_profile)), RED)
+    assert near(pixel(saved(red, "TIFF", icc_profile=b"junk")), RED)
+
+
+def test_palettes_with_and_without_a_clear_colour() -> None:
+    image = Image.new("RGB", (4, 4), RED)
+    image.putpixel((0, 0), GREEN)
+    palette = image.quantize(4)
+    assert near(pixel(saved(palette)), GREEN)
+    clear = palette.getpixel((0, 0))
+    assert pixel(saved(palette, transparency=clear)) == WHITE
+    assert near(pixel(saved(palette, transparency=clear), (1, 1)), RED)
+    assert pixel(saved(palette, "GIF", transparency=clear)) == WHITE
+
+
+def test_transparency_lies_on_white() -> None:
+    assert pixel(saved(Image.new("RGBA", (4, 4), (0, 0, 0, 0)))) == WHITE
+    assert near(pixel(saved(Image.new("RGBA", (4, 4), (255, 0, 0, 128)))), (255, 127, 127), 2)
+    keyed = Image.new("RGB", (4, 4), RED)
+    assert pixel(saved(keyed, transparency=RED)) == WHITE
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # the command leaves those out too
+def test_pictures_stand_upright() -> None:
+    image = Image.new("RGB", (64, 32), RED)
+    image.paste(GREEN, (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter clockwise to see it upright
+    upright = open_picture(saved(image, "JPEG", exif=exif, quality=95))
+    assert upright.size == (32, 64)
+    assert near(upright.getpixel((16, 8)), GREEN)  # type: ignore[arg-type]
+    broken = saved(image, "JPEG", exif=b"Exif\0\0II*\0" + b"\xff" * 40)
+    assert open_picture(broken).size == (64, 32)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_is_its_first_frame(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
+    assert near(pixel(saved(frames[0], kind, save_all=True, append_images=frames[1:])), RED)
+
+
+def test_one_pixel_is_a_picture() -> None:
+    assert open_picture(saved(Image.new("RGB", (1, 1), RED))).size == (1, 1)
+
+
+def test_a_vast_jpeg_is_decoded_at_a_fraction_and_a_vast_png_refused() -> None:
+    vast = Image.new("L", (20_000, 20_000), 99)
+    small = open_picture(saved(vast, "JPEG"))
+    assert small.size == (2500, 2500)
+    assert small.getpixel((0, 0)) == (99, 99, 99)
+    with pytest.raises(PictureError, match="20000 x 20000 pixels is too large"):
+        open_picture(saved(vast, "PNG", compress_level=1))
+
+
+def test_a_jpeg_is_never_decoded_smaller_than_asked() -> None:
+    image = saved(Image.new("RGB", (1000, 600), RED), "JPEG")
+    assert min(open_picture(image, 200).size) >= 200
+    assert open_picture(image, 5000).size == (1000, 600)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"<!DOCTYPE html><html>not found</html>", "HTML page"),
+        (b"\xef\xbb\xbf\n<html>", "HTML page"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "PostScript"),
+        (b"just some words, renamed to .jpg", "text"),
+        (bytes(range(256)) * 4, "no picture format"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "damaged|no picture format"),
+    ],
+)
+def test_what_is_no_picture_is_named(data: bytes, reason: str) -> None:
+    with pytest.raises(PictureError, match=reason):
+        open_picture(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_a_cut_picture_is_refused(kind: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = saved(Image.fromarray(noise), kind)
+    with pytest.raises(PictureError, match="damaged|no picture format"):
+        open_picture(data[: len(data) // 2])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_random_damage_gives_a_picture_or_a_sentence() -> None:
+    generator = np.random.default_rng(1)
+    noise = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP"):
+        whole = np.frombuffer(saved(Image.fromarray(noise), kind), dtype=np.uint8)
+        for _ in range(30):
+            data = whole.copy()
+            data[generator.integers(0, data.size, 8)] = generator.integers(0, 256, 8)
+            try:
+                assert open_picture(data.tobytes()).mode == "RGB"
+            except PictureError as error:
+                assert "picture" in str(error) or "file" in str(error)

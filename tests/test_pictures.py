@@ -1,0 +1,101 @@
+"""Where a picture's bytes come from: only from the catalogue's folder, and only what ends."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+
+from indexer.images import PictureError
+from indexer.pictures import picture_ref, read_picture
+
+
+def no_fetch(url: str) -> bytes:
+    raise AssertionError(f"{url} was asked for")
+
+
+def read(source: str | bytes, folder: Path | None) -> bytes:
+    return read_picture(source, folder, no_fetch).data
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "shop"
+    (made / "pictures").mkdir(parents=True)
+    (made / "pictures" / "a.png").write_bytes(b"picture")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    return made
+
+
+def test_files_in_the_folder_are_read(folder: Path) -> None:
+    assert read("pictures/a.png", folder) == b"picture"
+    assert read("./pictures/../pictures/a.png", folder) == b"picture"
+    assert read(str(folder / "pictures" / "a.png"), folder) == b"picture"
+    (folder / "link.png").symlink_to("pictures/a.png")
+    assert read("link.png", folder) == b"picture"
+
+
+def test_nothing_outside_the_folder_is_read(folder: Path) -> None:
+    (folder / "way out").symlink_to(folder.parent)
+    (folder / "link.png").symlink_to(folder.parent / "secret.png")
+    outside = [
+        "../secret.png",
+        str(folder.parent / "secret.png"),
+        "way out/secret.png",
+        "link.png",
+        "/etc/passwd",
+    ]
+    for path in outside:
+        with pytest.raises(PictureError, match="leaves the catalogue's folder"):
+            read(path, folder)
+
+
+def test_what_cannot_be_read_is_told(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    (folder / "empty.png").touch()
+    (folder / "loop.png").symlink_to("loop.png")
+    for path, reason in [
+        ("none.png", "no such file"),
+        ("pictures", "not a file"),
+        ("pipe.png", "not a file"),
+        ("empty.png", "empty file"),
+        ("loop.png", "cannot be read"),
+        ("a\0b.png", "cannot be read"),
+        ("x" * 5000, "cannot be read"),
+        ("file:///etc/passwd", "file URLs are not read"),
+        ("ftp://host/a.png", "ftp URLs are not read"),
+    ]:
+        with pytest.raises(PictureError, match=reason):
+            read(path, folder)
+    with pytest.raises(PictureError, match="needs the folder"):
+        read("a.png", None)
+
+
+def test_data_uris_carry_the_picture_and_are_named_by_their_hash() -> None:
+    packed = base64.b64encode(b"\xfb\xff\xfe picture").decode()
+    uri = f"data:image/png;base64,{packed}"
+    assert read(uri, None) == b"\xfb\xff\xfe picture"
+    assert read(uri.replace("+", "-").replace("/", "_").replace("image_png", "image/png").rstrip("="), None)
+    assert read("data:,a%20b", None) == b"a b"
+    assert picture_ref(uri).startswith("data:")
+    assert len(picture_ref(uri)) < 50
+    assert picture_ref(b"x" * 1000).startswith("bytes:")
+    for broken, reason in [
+        ("data:image/png;base64,a!b", "not base64"),
+        ("data:image/png", "no comma"),
+        ("data:,", "empty"),
+    ]:
+        with pytest.raises(PictureError, match=reason):
+            read(broken, None)
+
+
+def test_the_same_bytes_have_the_same_hash_wherever_they_lie(folder: Path) -> None:
+    (folder / "b.png").write_bytes(b"picture")
+    found = {
+        read_picture(source, folder, lambda url: b"picture").hash for source in ("b.png", "pictures/a.png")
+    }
+    found.add(read_picture("http://shop/a.png", folder, lambda url: b"picture").hash)
+    found.add(read_picture(b"picture", None, no_fetch).hash)
+    assert len(found) == 1
