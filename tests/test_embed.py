@@ -1,114 +1,108 @@
-"""Query vectors at serving time: equal to the indexer's, cached, and without torch."""
+"""The embedding stage: what is asked of the encoders, in which company, and what is not."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from encoder_samples import tiny_text_encoder
+from stub_encoders import StubText, text_vector
 
-from indexer.encoders.text import TorchText, open_text
-from opensearch.errors import VitrineError
-from opensearch.store import Store
-from rerank.embed import TextEmbedder, VectorCache, open_text_embedder
-from rerank.errors import ArtifactError
-
-QUERIES = [
-    "red shoes",
-    "blue dress for women",
-    "bag",
-    "RED SHOES",
-    "unheard words",
-    "x" * 5000,
-    "red " * 3000,
-]
+from indexer.cache import VectorCache
+from indexer.document import fields_of
+from indexer.embed import Embedder
+from indexer.encoders.protocol import FloatArray
+from indexer.encoders.text import buckets
+from indexer.pages import Work
+from indexer.product import Product
+from indexer.report import Rejects, Report
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(str(tmp_path_factory.mktemp("store")))
-
-
-@pytest.fixture(scope="module")
-def encoder(store: Store, tmp_path_factory: pytest.TempPathFactory) -> TorchText:
-    opened = open_text(str(tiny_text_encoder(tmp_path_factory.mktemp("tiny"))), store)
-    assert isinstance(opened, TorchText)
-    return opened
+def work(id: str, title: str, language: str = "en") -> Work:
+    product = Product(id, title=title, language=language)
+    return Work(1, {}, product, fields_of(product))
 
 
 @pytest.fixture
-def embedder(store: Store, encoder: TorchText) -> TextEmbedder:
-    return open_text_embedder(store, encoder.name)
+def cache(tmp_path: Path) -> Iterator[VectorCache]:
+    made = VectorCache(tmp_path / "vectors.sqlite")
+    yield made
+    made.close()
 
 
-def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return (left * right).sum(axis=1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+def run(encoder: StubText, cache: VectorCache, works: list[Work], folder: Path) -> tuple[list[Work], Report]:
+    report = Report()
+    embedder = Embedder(encoder, None, cache, report, Rejects(folder / "rejected"))
+    pages = [works[start : start + 128] for start in range(0, len(works), 128)]
+    return list(embedder.embedded(pages)), report
 
 
-def test_served_vectors_equal_the_indexed_ones(embedder: TextEmbedder, encoder: TorchText) -> None:
-    served = np.stack(embedder.encode(QUERIES))
-    assert cosines(served, encoder.encode(QUERIES)).min() > 1 - 1e-3
+def test_texts_are_embedded_once_whatever_their_number(cache: VectorCache, tmp_path: Path) -> None:
+    encoder = StubText()
+    works = [work(str(n), f"title {n % 10}") for n in range(50)]
+    found, report = run(encoder, cache, works, tmp_path)
+    assert sorted(encoder.texts) == [f"title {n}" for n in range(10)]
+    assert report.texts_embedded == 10
+    for each in found:
+        np.testing.assert_array_equal(each.text_vec, text_vector(each.product.title))
+    again = StubText()
+    found, report = run(again, cache, [work("x", "title 3"), work("y", "new")], tmp_path)
+    assert again.texts == ["new"]
+    assert report.texts_cached == 1
+    np.testing.assert_array_equal(found[0].text_vec, text_vector("title 3"))
 
 
-def test_packaged_encoder_is_served_equal(store: Store) -> None:
-    encoder = open_text(None, store)
-    served = np.stack(open_text_embedder(store, encoder.name).encode(QUERIES))
-    assert cosines(served, encoder.encode(QUERIES)).min() > 1 - 1e-3
+def test_vectors_of_another_encoder_are_not_taken(cache: VectorCache, tmp_path: Path) -> None:
+    run(StubText(), cache, [work("1", "a")], tmp_path)
+    other = StubText(name="other")
+    run(other, cache, [work("1", "a")], tmp_path)
+    assert other.texts == ["a"]
 
 
-def test_a_query_alone_and_in_a_batch_is_the_same(
-    store: Store, encoder: TorchText, embedder: TextEmbedder
-) -> None:
-    together = embedder.encode(QUERIES)
-    alone = open_text_embedder(store, encoder.name)
-    for query, vector in zip(QUERIES, together, strict=True):
-        np.testing.assert_allclose(alone(query), vector, atol=1e-5)
+def test_empty_texts_and_unknown_languages_have_no_vector(cache: VectorCache, tmp_path: Path) -> None:
+    encoder = StubText(languages=("en",))
+    found, report = run(encoder, cache, [work("1", ""), work("2", "红色", "zh"), work("3", "red")], tmp_path)
+    assert encoder.texts == ["red"]
+    assert report.texts_foreign == 1
+    assert {each.product.id: each.text_vec is None for each in found} == {"1": True, "2": True, "3": False}
 
 
-def test_repeated_queries_in_one_call_and_a_hit_give_the_same_object(embedder: TextEmbedder) -> None:
-    first, second = embedder.encode(["red shoes", "red shoes"])
-    assert first is second is embedder("red shoes")
-    assert embedder.cache.hits == 1
+def test_at_most_a_tenth_of_the_tokens_is_padding(cache: VectorCache, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    lengths = np.clip(generator.lognormal(3.0, 0.8, 4096), 1, 256).astype(int)  # words, as descriptions have them
+    encoder = StubText()
+    titles = [" ".join(f"w{generator.integers(10, 99)}" for _ in range(length)) for length in lengths]
+    run(encoder, cache, [work(str(n), title) for n, title in enumerate(titles)], tmp_path)
+    real = padded = 0
+    for call in encoder.calls:
+        tokens = [len(text.split()) for text in call]
+        for rows in buckets(tokens, 64):
+            real += sum(tokens[row] for row in rows)
+            padded += len(rows) * max(tokens[row] for row in rows)
+    assert real <= padded <= 1.1 * real
 
 
-def test_a_cached_vector_cannot_be_changed(embedder: TextEmbedder) -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        embedder("red shoes")[0] = 1.0
+class Broken(StubText):
+    """Gives NaN for one text and zeros for another, as a model out of its depth does."""
+
+    def encode(self, texts: list[str]) -> FloatArray:  # type: ignore[override]
+        vectors = super().encode(texts)
+        vectors[[text == "nan" for text in texts]] = np.nan
+        vectors[[text == "zero" for text in texts]] = 0
+        return vectors
 
 
-def test_a_monstrous_query_is_answered_but_not_kept(embedder: TextEmbedder) -> None:
-    np.testing.assert_allclose(np.linalg.norm(embedder("red " * 1_000_000)), 1.0, atol=1e-4)
-    assert len(embedder.cache) == 0
+def test_vectors_that_the_engine_would_refuse_are_left_out(cache: VectorCache, tmp_path: Path) -> None:
+    found, _ = run(Broken(), cache, [work(t, t) for t in ("nan", "good", "zero")], tmp_path)
+    assert [each.product.id for each in found if each.text_vec is not None] == ["good"]
+    assert len(cache.get("stub-text-0", [each.fields["hashes"]["text"] for each in found])) == 1
 
 
-def test_the_cache_forgets_what_was_used_longest_ago() -> None:
-    cache = VectorCache(2)
-    for key in "ab":
-        cache.put(key, np.zeros(1, np.float32))
-    cache.get("a")
-    cache.put("c", np.zeros(1, np.float32))
-    assert cache.get("b") is None
-    assert cache.get("a") is not None
-    assert (cache.hits, cache.misses, len(cache)) == (2, 1, 2)
-
-
-def test_a_missing_artifact_names_the_store(store: Store) -> None:
-    with pytest.raises(VitrineError, match="encoders/nothing-000 is not in the store"):
-        open_text_embedder(store, "nothing-000")
-
-
-def test_an_incomplete_artifact_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"encoder\.json and model\.onnx are expected"):
-        TextEmbedder(tmp_path, "broken-1")
-
-
-def test_serving_never_imports_torch(store: Store, encoder: TorchText) -> None:
-    code = (
-        "import sys; from opensearch.store import Store; from rerank.embed import open_text_embedder;"
-        f"open_text_embedder(Store({store.url!r}), {encoder.name!r})('red shoes');"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_a_cache_that_fails_costs_time_and_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    broken = VectorCache(path)
+    assert "not kept" in str(broken.problem)
+    found, _ = run(StubText(), broken, [work("1", "a")], tmp_path)
+    assert found[0].text_vec is not None

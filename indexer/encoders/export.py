@@ -30,12 +30,17 @@ class _TextGraph(nn.Module):
 
 def export_text_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
     """Write input_ids, attention_mask (n, t) int64 -> vector (n, d) float32 of unit length."""
+    export_words_onnx(_TextGraph(model).eval(), path, max_tokens)
+
+
+def export_words_onnx(module: nn.Module, path: Path, max_tokens: int) -> None:
+    """Write a module that takes ids and mask (n, t) and gives unit vectors (n, d)."""
     rows, tokens = torch.export.Dim("n"), torch.export.Dim("t", max=max_tokens)
-    ids = torch.randint(5, 100, (3, 9))
+    ids = torch.randint(5, 10, (3, 9))
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
     shapes = ({0: rows, 1: tokens}, {0: rows, 1: tokens})
-    _export(_TextGraph(model).eval(), (ids, mask), path, ["input_ids", "attention_mask"], shapes)
+    _export(module, (ids, mask), path, ["input_ids", "attention_mask"], shapes)
 
 
 def export_image_onnx(tower: nn.Module, path: Path, size: int) -> None:

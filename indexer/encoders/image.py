@@ -98,15 +98,15 @@ def _adopt_clip(store: Store, model: str, pretrained: str) -> str:
     from .tower import clip_tower
 
     prefix = slug(f"{model}-{pretrained}")
-    tower, shape = clip_tower(model, pretrained, None)
+    tower, shape, whole = clip_tower(model, pretrained, None)
     with tempfile.TemporaryDirectory() as scratch:
         words, pictures = Path(scratch) / "words", Path(scratch) / "pictures"
         words.mkdir()
         pictures.mkdir()
-        query_encoder = export_clip_text(store, model, pretrained, words)
+        query_encoder = export_clip_text(store, whole, model, words)
         shape.write(pictures)
         card = EncoderCard(
-            prefix, "image", shape.dimension, (), None, None, shape.size, "crop", WHITE, query_encoder
+            prefix, "image", shape.dimension, ("en",), None, None, shape.size, shape.fit, WHITE, query_encoder
         )
         write_tower(pictures, tower.eval(), prefix, card)
         return put(store, pictures)

@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_ARCH = "resnet18"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# what open_clip calls the ways to make a square
+CLIP_FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 Triple = tuple[float, float, float]
 
 
@@ -32,6 +34,8 @@ class TowerShape:
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     projection: bool = True  # False: the visual model's own output is the vector
+    fit: str = "pad"
+    quick_gelu: bool = False  # the activation that some open_clip checkpoints were trained with
 
     def write(self, directory: Path) -> None:
         (directory / "tower.json").write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
@@ -72,7 +76,8 @@ class Tower(nn.Module):
 def build_tower(shape: TowerShape) -> Tower:
     """A tower of this shape with random weights. Raises EncoderError when nobody knows the architecture."""
     if shape.clip:
-        return clip_tower(shape.arch, None, shape.dimension if shape.projection else None)[0]
+        visual = create_clip(shape.arch, None, shape.quick_gelu).visual
+        return Tower(shape, visual, _width(visual, shape.size))
     from open_clip.timm_model import TimmModel
 
     try:
@@ -84,33 +89,61 @@ def build_tower(shape: TowerShape) -> Tower:
     return Tower(shape, visual, int(visual.trunk.num_features))
 
 
-def clip_tower(name: str, pretrained: str | None, dimension: int | None) -> tuple[Tower, TowerShape]:
-    """The image tower of an open_clip model; `dimension` None keeps its own space, else a projection is added."""
+def create_clip(name: str, pretrained: str | None, quick_gelu: bool = False) -> Any:
+    """An open_clip model. Raises EncoderError when it is unknown or no hub gives its weights."""
     import open_clip
 
-    _silence()
+    logging.getLogger("open_clip").setLevel(logging.ERROR)  # it logs every step through the root logger
+    logging.getLogger().disabled, before = True, logging.getLogger().disabled
     try:
-        model = open_clip.create_model(name, pretrained=pretrained, force_image_size=None)
+        return open_clip.create_model(name, pretrained=pretrained, force_quick_gelu=quick_gelu)
     except Exception as error:  # hub clients raise errors of many libraries here
         what = f"{name}/{pretrained}" if pretrained else name
         raise EncoderError(
-            f"open_clip model {what!r} could not be loaded ({str(error).splitlines()[0]});"
-            " name one that `open_clip.list_pretrained()` lists, with a hub in reach"
+            f"open_clip model {what!r} could not be loaded ({str(error).splitlines()[0][:200]});"
+            " name one that open_clip.list_pretrained() lists, with a hub in reach"
         ) from error
-    visual = model.visual
-    size = visual.image_size[0] if isinstance(visual.image_size, tuple) else visual.image_size
-    mean = tuple(getattr(visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN)
-    std = tuple(getattr(visual, "image_std", None) or open_clip.OPENAI_DATASET_STD)
+    finally:
+        logging.getLogger().disabled = before
+
+
+def clip_tower(name: str, pretrained: str | None, dimension: int | None) -> tuple[Tower, TowerShape, Any]:
+    """The image tower of an open_clip model, its shape, and the whole model.
+
+    `dimension` None keeps the model's own space, else a projection to that many is added.
+    """
+    import open_clip
+
+    model = create_clip(name, pretrained)
+    config = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
+    seen = getattr(model.visual, "preprocess_cfg", {})
+    size = seen.get("size") or model.visual.image_size
+    size = int(size[0] if isinstance(size, tuple | list) else size)
+    width = _width(model.visual, size)
+    shape = TowerShape(
+        arch=name,
+        clip=True,
+        dimension=dimension or width,
+        size=size,
+        mean=tuple(seen.get("mean") or open_clip.OPENAI_DATASET_MEAN),
+        std=tuple(seen.get("std") or open_clip.OPENAI_DATASET_STD),
+        projection=dimension is not None,
+        fit="pad" if dimension else CLIP_FITS.get(seen.get("resize_mode", "shortest"), "crop"),
+        quick_gelu=bool(config.get("quick_gelu", False)),
+    )
+    return Tower(shape, model.visual, width), shape, model
+
+
+def _width(visual: nn.Module, size: int) -> int:
     with torch.inference_mode():
-        width = visual.eval()(torch.zeros(1, 3, size, size)).shape[-1]
-    shape = TowerShape(name, True, dimension or width, size, mean, std, projection=dimension is not None)
-    return Tower(shape, visual, width), shape
+        return int(visual.eval()(torch.zeros(1, 3, size, size)).shape[-1])
 
 
 def save_weights(tower: nn.Module, path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({name: tensor.contiguous() for name, tensor in tower.state_dict().items()}, path)
+    path.chmod(0o644)  # safetensors writes for the owner alone, and a store is shared
 
 
 def load_tower(directory: Path) -> Tower:
@@ -125,8 +158,3 @@ def load_tower(directory: Path) -> Tower:
 def trainable(tower: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """The parameters that the optimiser moves, by name."""
     return ((name, value) for name, value in tower.named_parameters() if value.requires_grad)
-
-
-def _silence() -> None:
-    """open_clip logs every step of loading through the root logger."""
-    logging.getLogger("open_clip").setLevel(logging.ERROR)

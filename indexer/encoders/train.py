@@ -207,7 +207,8 @@ class Trainer:
 def _new_tower(settings: Settings, dimension: int) -> tuple[Tower, TowerShape]:
     if settings.init is not None:
         model, _, pretrained = settings.init.partition("/")
-        return clip_tower(model, pretrained or None, dimension)
+        tower, shape, _ = clip_tower(model, pretrained or None, dimension)
+        return tower, shape
     shape = TowerShape(settings.arch or DEFAULT_ARCH, False, dimension, settings.size)
     return build_tower(shape), shape
 

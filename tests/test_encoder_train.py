@@ -1,0 +1,259 @@
+"""Training a tower: captions, losses by hand, a run that learns, a run that is resumed, and refusals."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from encoder_samples import tiny_text_encoder
+from picture_samples import drawn_catalogue
+
+from indexer.encoders import losses
+from indexer.encoders.augment import augment, resized
+from indexer.encoders.captions import Described, attributes, phrase, themes
+from indexer.encoders.cli import encoder
+from indexer.encoders.course import (
+    Progress,
+    Settings,
+    learning_rate,
+    load_checkpoint,
+    picture_size,
+    save_checkpoint,
+)
+from indexer.encoders.image import open_image
+from indexer.encoders.teach import teach
+from indexer.encoders.text import open_text
+from indexer.errors import EncoderError
+from opensearch.store import Store
+
+SMALL = Settings(arch="test_resnet", size=32, epochs=4, batch=32, rate=4e-3)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_text_encoder(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn_catalogue(tmp_path_factory.mktemp("drawn"), 360)
+
+
+def run(drawn: Path, out: Path, words: str, store: Store, settings: Settings, **more: Any) -> dict[str, Any]:
+    return teach(
+        drawn, drawn.parent / "plan.toml", out, settings, text_encoder=words, store=store.url, **more
+    )
+
+
+def test_a_tower_learns_what_the_words_say(drawn: Path, words: str, store: Store, tmp_path: Path) -> None:
+    settings = Settings(arch="test_resnet", size=32, epochs=14, batch=32, rate=4e-3)
+    told = run(drawn, tmp_path / "out", words, store, settings)
+    right, commonest = told["validation"]["attributes"]["colour"]
+    assert right > commonest + 0.3
+    assert told["validation"]["ndcg_at_10"] > 0.7
+    tower = open_image(told["encoder"], store)
+    assert tower.query_encoder == told["query_encoder"] == open_text(words, store).name
+    assert tower.dimension == 32
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["epochs"] == told["epochs"]
+    assert open_image(str(tmp_path / "out"), store).name == told["encoder"]
+
+
+def test_a_resumed_run_ends_like_an_unbroken_one(
+    drawn: Path, words: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = run(drawn, tmp_path / "one", words, store, SMALL)
+
+    class KilledError(Exception):
+        pass
+
+    from indexer.encoders import train
+
+    def killed(folder: Path, *rest: Any) -> None:
+        save_checkpoint(folder, *rest)
+        if rest[-1].epoch == 2:
+            raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "save_checkpoint", killed)
+        with pytest.raises(KilledError):
+            run(drawn, tmp_path / "two", words, store, SMALL)
+    with pytest.raises(EncoderError, match=r"unfinished run.*--resume"):
+        run(drawn, tmp_path / "two", words, store, SMALL)
+    resumed = run(drawn, tmp_path / "two", words, store, SMALL, resume=True)
+    assert resumed["epochs"] == unbroken["epochs"] == 4
+    np.testing.assert_allclose(
+        [epoch["loss"] for epoch in resumed["history"]],
+        [epoch["loss"] for epoch in unbroken["history"]],
+        rtol=1e-2,
+    )
+    assert not (tmp_path / "two" / "checkpoint").exists()
+
+
+def test_the_command_reports_as_json(drawn: Path, words: str, store: Store, tmp_path: Path) -> None:
+    arguments = ["train", str(drawn), "--out", str(tmp_path / "out"), "--minutes", "0.05", "--size", "32"]
+    arguments += ["--arch", "test_resnet", "--text-encoder", words, "--store", store.url, "--json"]
+    result = CliRunner().invoke(encoder, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["pictures"] == 360
+    assert store.has("encoders", told["encoder"])
+
+
+def test_a_run_of_minutes_keeps_to_them(drawn: Path, words: str, store: Store, tmp_path: Path) -> None:
+    settings = Settings(arch="test_resnet", size=32, minutes=0.05, batch=32)
+    told = run(drawn, tmp_path / "out", words, store, settings)
+    assert told["seconds"]["training"] < 3 + 10  # the last step and validation, on a busy machine
+    assert told["epochs"] >= 1
+
+
+def test_too_few_pictures_are_refused(words: str, store: Store, tmp_path: Path) -> None:
+    few = drawn_catalogue(tmp_path / "few", 20)
+    with pytest.raises(EncoderError, match=r"20 products of drawn\.jsonl have a picture"):
+        run(few, tmp_path / "out", words, store, SMALL)
+
+
+def test_unreadable_pictures_are_counted_and_passed_over(words: str, store: Store, tmp_path: Path) -> None:
+    catalogue = drawn_catalogue(tmp_path / "drawn", 90)
+    (tmp_path / "drawn" / "7.png").write_text("<html>not found</html>")
+    (tmp_path / "drawn" / "8.png").unlink()
+    settings = Settings(arch="test_resnet", size=32, epochs=1, batch=32)
+    told = run(catalogue, tmp_path / "out", words, store, settings)
+    assert (told["pictures"], told["unreadable_pictures"]) == (90, 2)
+
+
+def test_an_unknown_architecture_is_one_sentence(
+    drawn: Path, words: str, store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(EncoderError, match="'resnet1' is no architecture"):
+        run(drawn, tmp_path / "out", words, store, Settings(arch="resnet1"))
+
+
+def test_a_full_folder_is_not_written_into(drawn: Path, words: str, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(EncoderError, match="is not empty"):
+        run(drawn, tmp_path, words, store, SMALL)
+
+
+def described(title: str, **keywords: str) -> Described:
+    return Described(title, (), {name: (value,) for name, value in keywords.items()})
+
+
+SHELF = [
+    described("Acme Men Black Shoes", colour="Black", gender="Men", article="Shoes"),
+    described("Acme Women Red Dress", colour="Red", gender="Women", article="Dress"),
+    described("Acme Women Black Dress", colour="Black", gender="Women", article="Dress"),
+] * 4
+
+
+def test_captions_are_said_as_shoppers_say_them() -> None:
+    made = {theme.names: theme for theme in themes(attributes(SHELF))}
+    widest = made[max(made, key=len)]
+    assert widest.captions == ("black dress for women", "black shoes for men", "red dress for women")
+    assert widest.answer.tolist() == [1, 2, 0] * 4
+    assert len(made) == 7  # three alone, three pairs, one of all
+
+
+def test_attributes_are_found_in_titles_where_no_column_has_them() -> None:
+    plain = [described(product.title.removeprefix("Acme ")) for product in SHELF]
+    found = {attribute.name: attribute.values[:3] for attribute in attributes(plain)}
+    assert found == {
+        "colour": ("black", "red", "black"),
+        "audience": ("men", "women", "women"),
+        "article": ("shoes", "dress", "dress"),
+    }
+
+
+def test_names_and_rare_values_are_no_attributes() -> None:
+    shelf = [
+        described(f"Thing {row}", sku=f"X{row}", brand="rare" if row == 0 else "ab"[row % 2])
+        for row in range(40)
+    ]
+    assert [attribute.name for attribute in attributes(shelf)] == ["brand"]
+    assert attributes(shelf)[0].values[0] is None
+
+
+def test_a_phrase_without_anything_but_whom() -> None:
+    gender = next(attribute for attribute in attributes(SHELF) if attribute.name == "gender")
+    assert phrase([(gender, "Women")]) == "for women"
+
+
+def test_choose_caption_by_hand() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    captions = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    # row 0: logits (2, 0), answer 0; row 1: logits (0, 2), answer 0; row 2 has no answer
+    by_hand = (-math.log(math.e**2 / (math.e**2 + 1)) - math.log(1 / (1 + math.e**2))) / 2
+    found = losses.choose_caption(vectors, captions, torch.tensor([0, 0, -1]), torch.tensor(2.0))
+    assert found.item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_rank_pictures_by_hand() -> None:
+    captions = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    gains = torch.tensor([[3.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    scores = [1.0, 0.0, 0.6]
+    total = sum(math.exp(score) for score in scores)
+    by_hand = -(0.75 * math.log(math.exp(1.0) / total) + 0.25 * math.log(math.exp(0.6) / total))
+    found = losses.rank_pictures(captions, vectors, gains, torch.tensor(1.0))
+    assert found.item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_match_titles_is_least_where_they_agree() -> None:
+    vectors = torch.eye(3)
+    aligned = losses.match_titles(vectors, vectors, torch.eye(3), torch.tensor(10.0))
+    crossed = losses.match_titles(vectors, vectors[[1, 2, 0]], torch.eye(3), torch.tensor(10.0))
+    assert aligned.item() == pytest.approx(math.log(math.e**10 + 2) - 10, rel=1e-3)
+    assert crossed.item() == pytest.approx(math.log(math.e**10 + 2), rel=1e-5)
+
+
+def test_gains_grow_as_in_ndcg() -> None:
+    assert losses.graded(torch.tensor([0.0, 1.0, 2.0, 3.0])).tolist() == [0.0, 1.0, 3.0, 7.0]
+
+
+def test_augmentation_keeps_size_range_and_colour() -> None:
+    red = torch.tensor([180, 20, 40], dtype=torch.uint8).expand(16, 40, 40, 3).contiguous()
+    seen = augment(red, 32, torch.Generator().manual_seed(1))
+    assert seen.shape == (16, 3, 32, 32)
+    assert seen.min() >= 0
+    assert seen.max() <= 255
+    middle = seen.flatten(2).median(dim=2).values  # (16, 3)
+    assert (middle[:, 0] > middle[:, 1] + 80).all()
+    assert (middle[:, 0] > middle[:, 2] + 80).all()
+
+
+def test_resizing_to_the_same_size_changes_nothing() -> None:
+    pixels = torch.randint(0, 255, (2, 32, 32, 3), dtype=torch.uint8)
+    np.testing.assert_array_equal(resized(pixels, 32).permute(0, 2, 3, 1).byte().numpy(), pixels.numpy())
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate(share / 100, 1.0) for share in range(101)]
+    assert rates[0] == pytest.approx(0.05)
+    assert max(rates) == rates[4] == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.01)
+
+
+def test_pictures_grow_to_their_full_size() -> None:
+    assert [picture_size(share, 96) for share in (0.0, 0.5, 0.9, 1.0)] == [64, 80, 96, 96]
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    progress = Progress(3, 40, 1.5, 0.4, 2, [{"epoch": 1, "loss": 2.0}])
+    save_checkpoint(
+        tmp_path, {"tower": {"a.b": torch.arange(3)}, "scale": {"log": torch.tensor(2.0)}}, progress
+    )
+    found = load_checkpoint(tmp_path)
+    assert found is not None
+    assert found[1] == progress
+    assert found[0]["tower"]["a.b"].tolist() == [0, 1, 2]
+    assert load_checkpoint(tmp_path / "nothing") is None
