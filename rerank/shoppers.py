@@ -8,14 +8,13 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 
-from opensearch.client import explained
+from opensearch.ubi import ProfileClick, read_profile, read_profile_async
 
 from .errors import RerankError
 from .ranker import HISTORY, Click
@@ -23,9 +22,6 @@ from .ranker import HISTORY, Click
 if TYPE_CHECKING:
     from opensearch.client import AsyncOpenSearch, OpenSearch
 
-PROFILES = "vitrine-shoppers"
-_READ = {"ignore": 404, "_source_includes": "clicks"}  # no profile, and no index yet, mean a stranger
-_MILLISECONDS = 1e11  # numbers beyond cannot be seconds of this age
 _HASH = re.compile(r"[0-9a-f]{32}")
 
 
@@ -69,36 +65,14 @@ def _make_key(path: Path) -> bytes:
 
 def read_history(client: OpenSearch, alias: str, shopper: str) -> tuple[Click, ...]:
     """What a shopper (keyed hash) clicked, oldest first; empty for a stranger."""
-    with explained(client):
-        found = client.get(index=PROFILES, id=profile_id(alias, shopper), params=_READ)
-    return clicks_of(found)
+    return _clicks(read_profile(client, alias, shopper))
 
 
 async def read_history_async(client: AsyncOpenSearch, alias: str, shopper: str) -> tuple[Click, ...]:
     """`read_history` without blocking the event loop."""
-    with explained(client):
-        found = await client.get(index=PROFILES, id=profile_id(alias, shopper), params=_READ)
-    return clicks_of(found)
+    return _clicks(await read_profile_async(client, alias, shopper))
 
 
-def profile_id(alias: str, shopper: str) -> str:
-    """The id of a shopper's profile document."""
-    return f"{alias}:{shopper}"
-
-
-def clicks_of(found: Mapping[str, Any]) -> tuple[Click, ...]:
-    """The clicks of a profile document, oldest first; what cannot be read is left out."""
-    clicks = (found.get("_source") or {}).get("clicks") or []
-    read = [Click(str(click["id"]), at) for click in clicks if (at := _seconds(click.get("at"))) is not None]
-    return tuple(sorted(read, key=lambda click: click.at)[-HISTORY:])
-
-
-def _seconds(moment: Any) -> float | None:
-    """Seconds since 1970 of an ISO time, of epoch seconds or of epoch milliseconds."""
-    if isinstance(moment, (int, float)):
-        return float(moment) / 1000 if moment > _MILLISECONDS else float(moment)
-    try:
-        read = datetime.fromisoformat(str(moment))
-    except ValueError:
-        return None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+def _clicks(profile: Sequence[ProfileClick]) -> tuple[Click, ...]:
+    newest_last = sorted(profile, key=lambda click: click.at)
+    return tuple(Click(click.id, click.at) for click in newest_last[-HISTORY:])

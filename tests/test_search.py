@@ -17,13 +17,14 @@ from opensearch.errors import IndexMissingError, QueryError
 from opensearch.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.filters import parse_filters, parse_sort
 from opensearch.store import Store
+from opensearch.ubi import SHOPPERS, ProfileClick, write_profiles
 from rerank.arrays import FloatArray
 from rerank.queries import QueryEncoders
 from rerank.ranker import Artifacts, Click, RankRequest, load_ranker
 from rerank.rules import UNAVAILABLE
 from rerank.search import Answer, Search, search
 from rerank.shop import Shop, open_ranker, open_shop
-from rerank.shoppers import PROFILES, profile_id, read_history
+from rerank.shoppers import read_history
 from rerank.window import Window, rank_window
 
 if TYPE_CHECKING:
@@ -178,17 +179,12 @@ def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: Shop)
 @pytest.mark.live
 def test_clicks_are_read_oldest_first(engine: OpenSearch, alias: str) -> None:
     shopper = "0" * 32
-    clicks = [{"id": "p03", "at": "2026-11-20T10:00:01Z"}, {"id": "p01", "at": "2026-11-20T10:00:00Z"}]
-    document = {"alias": alias, "shopper": shopper, "clicks": clicks}
-    engine.index(index=PROFILES, id=profile_id(alias, shopper), body=document, refresh=True)
+    write_profiles(engine, alias, {shopper: [ProfileClick("p03", 20.0), ProfileClick("p01", 10.0)]})
     try:
-        assert read_history(engine, alias, shopper) == (
-            Click("p01", 1795168800.0),
-            Click("p03", 1795168801.0),
-        )
+        assert read_history(engine, alias, shopper) == (Click("p01", 10.0), Click("p03", 20.0))
         assert read_history(engine, alias, "f" * 32) == ()
     finally:
-        engine.delete(index=PROFILES, id=profile_id(alias, shopper))
+        engine.delete(index=SHOPPERS, id=f"{alias}:{shopper}")
 
 
 @pytest.mark.live

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
-from opensearch.pointer import Pointer, swap_pointer
 from small_shop import delete_shop, fusion_artifacts, index_shop, picture
 
+from opensearch.pointer import Pointer, drop_pointer, swap_pointer
 from opensearch.store import Store
 from vitrine import main
 
@@ -35,7 +35,7 @@ def shops(
     yield {"ranked": ranked, "plain": plain, "store": str(folder), "url": engine_url}
     for alias in (ranked, plain):
         delete_shop(engine, alias)
-        engine.delete(index="vitrine-pointers", id=alias, params={"ignore": 404})
+        drop_pointer(engine, alias)
 
 
 @pytest.fixture

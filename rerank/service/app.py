@@ -80,9 +80,7 @@ class Server:
         metrics.answers.labels(alias, door, "degraded" if verdict.degraded else "reranked").inc()
         metrics.seconds.labels(door).observe(time.perf_counter() - began)
         if len(ask.ids) > 1:  # one candidate has no order to learn from
-            shown = [ask.ids[i] for i in verdict.order]
-            slate = slate_of(alias, ask.query, ask.shopper, ask.ids, shown, verdict.artifacts, query_id)
-            self._slates.add(slate)
+            self._slates.add(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id))
         return verdict
 
 

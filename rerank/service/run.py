@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import click
 import uvicorn
-from opensearch.ubi import write_slates
 
 from opensearch.client import connect, connect_async
 from opensearch.store import open_store
+from opensearch.ubi import write_slates
 
 from ..errors import RerankError
 from .app import Parts, make_app
@@ -31,7 +31,9 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
     metrics = Metrics()
 
     def write(slates: Sequence[Slate]) -> None:
-        write_slates(client, slates)
+        refused = write_slates(client, slates)
+        if refused:
+            raise RerankError(f"{len(refused)} of {len(slates)} slates were refused: {refused[0].reason}")
 
     parts = Parts(
         shops=EngineShops(client, open_store(store), metrics),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from ..ranker import Artifacts
+from ..window import Verdict
 
 Slate = dict[str, Any]
 _MOST_WAITING = 2_000
@@ -23,14 +24,10 @@ def slate_of(
     query: str,
     shopper: str | None,
     engine: Sequence[str],
-    shown: Sequence[str],
-    artifacts: Artifacts | None,
+    verdict: Verdict,
     query_id: str | None = None,
 ) -> Slate:
     """One answered window as the log keeps it; `shopper` is a keyed hash."""
-    made_by = None
-    if artifacts:
-        made_by = {"model": artifacts.model, "items": artifacts.items, "behaviour": artifacts.behaviour}
     return {
         "query_id": query_id or uuid.uuid4().hex,
         "alias": alias,
@@ -38,10 +35,11 @@ def slate_of(
         "query": query,
         "shopper": shopper,
         "engine": list(engine),
-        "shown": list(shown),
+        "shown": [engine[place] for place in verdict.order],
         "window": len(engine),
-        "arm": "reranked" if artifacts else "engine",
-        "artifacts": made_by,
+        "arm": "reranked" if verdict.artifacts else "engine",
+        "artifacts": asdict(verdict.artifacts) if verdict.artifacts else None,
+        "degraded": verdict.degraded,
         "features": None,
     }
 

@@ -1,0 +1,240 @@
+"""Engine pipeline, service and `vitrine search` on live processes: one order, also when the service comes and goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from small_shop import delete_shop, fusion_artifacts, index_shop
+
+from opensearch.hook import install_hook, remove_hook
+from opensearch.pipeline import rerank_ext, rerank_name
+from opensearch.pointer import Pointer, drop_pointer, swap_pointer
+from opensearch.store import Store
+from opensearch.ubi import SHOPPERS, SLATES, ProfileClick, write_profiles
+from rerank.search import Search, body_of, search
+from rerank.shop import open_shop
+from rerank.shoppers import shopper_hash
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+ROOT = Path(__file__).parent.parent
+QUERIES = ["red shoes", "dress", "lamp for 100% of ${parameters.docs} $", "", "red 鞋"]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def call(url: str, body: Any = None) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+    except urllib.error.URLError:
+        return 0, None
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.1)
+
+
+@dataclass
+class World:
+    """An alias with a model in service, its store, and how to start a service on it."""
+
+    engine: OpenSearch
+    alias: str
+    store: Store
+    environment: dict[str, str]
+
+    def serve(self, port: int, log: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "vitrine", "serve", "--port", str(port), "--deadline-ms", "5000"]
+        with log.open("wb") as told:
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=told)
+
+    def engine_ids(self, query: str, shopper: str | None = None) -> tuple[list[str], bool]:
+        """The hits of OpenSearch's own `_search` through the hook, and whether it says they are reranked."""
+        shop = open_shop(self.engine, self.store, self.alias)
+        body = body_of(shop, Search(query), shop.encoders.vectors(query))
+        del body["search_pipeline"]
+        body["ext"] = rerank_ext({"q": query, "shopper": shopper})
+        params = {"search_pipeline": rerank_name(self.alias)}
+        answer = self.engine.search(index=self.alias, body=body, params=params)
+        return [hit["_id"] for hit in answer["hits"]["hits"]], "profile" in answer
+
+
+@pytest.fixture(scope="module")
+def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("store")
+    store = Store(str(folder))
+    alias, schema = index_shop(engine, store)
+    names = fusion_artifacts(store, schema, tmp_path_factory.mktemp("model"))
+    swap_pointer(engine, alias, Pointer(**names))
+    environment = {
+        **os.environ,
+        "OPENSEARCH_URL": engine_url,
+        "VITRINE_STORE": str(folder),
+        "VITRINE_SHOPPER_KEY": "a key for tests",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
+        yield World(engine, alias, store, environment)
+    delete_shop(engine, alias)
+    drop_pointer(engine, alias)
+    by_alias = {"query": {"term": {"alias": alias}}}
+    everywhere = {"ignore_unavailable": "true", "conflicts": "proceed"}
+    engine.delete_by_query(index=f"{SLATES},{SHOPPERS}", body=by_alias, params=everywhere)
+
+
+@pytest.fixture(scope="module")
+def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = tmp_path_factory.mktemp("service") / "log"
+    process = world.serve(port, log)
+    try:
+        until(lambda: call(f"{url}/ready")[0] == 200)
+        assert call(f"{url}/ready")[1]["aliases"][world.alias]["degraded"] is None
+        install_hook(world.engine, world.alias, url, "a key")
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+        remove_hook(world.engine, world.alias)
+        assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def anna(world: World) -> str:
+    """The keyed hash of a shopper who has clicked two bags."""
+    hashed = shopper_hash("anna")
+    clicks = [ProfileClick("p06", 1_795_000_000.0), ProfileClick("p18", 1_795_003_600.0)]
+    assert write_profiles(world.engine, world.alias, {hashed: clicks}) == []
+    return hashed
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_three_ways_give_one_order(world: World, service: str, anna: str, query: str) -> None:
+    shop = open_shop(world.engine, world.store, world.alias)
+    plain = search(world.engine, shop, Search(query, order="engine"))
+    client = search(world.engine, shop, Search(query, shopper=anna))
+    ids = [hit.id for hit in plain.hits]
+    _, ordered = call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": query, "shopper": "anna"})
+    hooked, reranked = world.engine_ids(query, anna)
+    assert client.degraded is None
+    assert ordered["degraded"] is None
+    assert reranked
+    assert [hit.id for hit in client.hits] == ordered["order"] == hooked
+    assert ordered["order"] != ids or query != "red shoes"
+    assert ordered["rules"] == {hit.id: hit.rule for hit in client.hits if hit.rule}
+
+
+def test_vectors_of_the_callers_own_change_nothing(world: World, service: str) -> None:
+    shop = open_shop(world.engine, world.store, world.alias)
+    vectors = shop.encoders.vectors("red shoes")
+    assert vectors.text is not None
+    assert vectors.image is not None
+    ids = [f"p{place:02d}" for place in range(48)]
+    body = {"ids": ids, "query": "red shoes"}
+    own = {"text": vectors.text.tolist(), "image": vectors.image.tolist()}
+    _, embedded = call(f"{service}/v1/order/{world.alias}", body)
+    _, given = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": own})
+    assert embedded["order"] == given["order"]
+    status, refused = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": {"text": [1.0]}})
+    assert status == 400
+    assert shop.schema.text
+    assert shop.schema.text.query_encoder in refused["error"]
+
+
+def test_words_are_embedded_in_the_manner_of_openai(world: World, service: str) -> None:
+    _, answer = call(f"{service}/v1/embed", {"input": ["red shoes", "bag"], "model": world.alias})
+    vector = open_shop(world.engine, world.store, world.alias).encoders.vectors("red shoes").text
+    assert vector is not None
+    assert [row["index"] for row in answer["data"]] == [0, 1]
+    assert answer["data"][0]["embedding"] == pytest.approx(vector.tolist(), abs=1e-6)
+
+
+def test_slates_are_logged_with_both_orders(world: World, service: str, anna: str) -> None:
+    body = {"ids": ["p01", "p02", "p00"], "query": "a slate", "shopper": "anna", "query_id": "slate-test"}
+    _, answer = call(f"{service}/v1/order/{world.alias}", body)
+    wanted = {"query": {"bool": {"filter": [{"term": {"query_id": "slate-test"}}]}}}
+
+    def written() -> list[Any]:
+        world.engine.indices.refresh(index=SLATES, params={"ignore_unavailable": "true"})
+        found = world.engine.search(index=SLATES, body=wanted, params={"ignore_unavailable": "true"})
+        return [hit["_source"] for hit in found["hits"]["hits"]]
+
+    until(lambda: len(written()) == 1)
+    (slate,) = written()
+    assert slate["engine"] == body["ids"]
+    assert slate["shown"] == answer["order"]
+    assert slate["artifacts"] == answer["artifacts"]
+    assert slate["shopper"] == anna
+    assert slate["alias"] == world.alias
+
+
+def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_path: Path) -> None:
+    schema = open_shop(world.engine, world.store, world.alias).schema
+    names = fusion_artifacts(world.store, schema, tmp_path, made="2026-11-20T01:00:00+00:00")
+    swap_pointer(world.engine, world.alias, Pointer(**names))
+
+    def served() -> Any:
+        return call(f"{service}/v1/order/{world.alias}", {"ids": ["p00", "p01"]})[1]["artifacts"]
+
+    until(lambda: served() == names, seconds=10)
+
+
+def test_a_taken_port_is_one_sentence(world: World, service: str, tmp_path: Path) -> None:
+    second = world.serve(int(service.rsplit(":", 1)[1]), tmp_path / "log")
+    assert second.wait(timeout=60) == 1
+    told = (tmp_path / "log").read_text()
+    assert told.startswith("error: port ")
+    assert "choose another with --port" in told
+    assert "Traceback" not in told
+
+
+def test_the_engine_answers_in_its_own_order_while_the_service_is_away(world: World, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = world.serve(port, tmp_path / "log")
+    try:
+        until(lambda: call(f"{url}/ready")[0] == 200)
+        install_hook(world.engine, world.alias, url, "a key")
+        with_service, reranked = world.engine_ids("red shoes")
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+    try:
+        without, still = world.engine_ids("red shoes")
+    finally:
+        remove_hook(world.engine, world.alias)
+    shop = open_shop(world.engine, world.store, world.alias)
+    plain = search(world.engine, shop, Search("red shoes", order="engine"))
+    assert reranked
+    assert not still
+    assert without == [hit.id for hit in plain.hits]
+    assert with_service != without
