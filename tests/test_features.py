@@ -1,0 +1,125 @@
+"""Features against values worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from rerank.features import (
+    Facts,
+    QueryVectors,
+    Scaler,
+    dropped_columns,
+    feature_names,
+    features,
+    fit_scaler,
+)
+
+NAMES = feature_names(["price"], ["brand"])
+DAY = 86400.0
+
+
+def facts(**given: object) -> Facts:
+    """Three products: a full one, one without picture and price, one without words and date."""
+    values: dict[str, object] = {
+        "hashes": np.array([11, 12, 13], dtype=np.uint64),
+        "text": np.array([[1, 0], [0.6, 0.8], [0, 0]], dtype=np.float32),
+        "image": np.array([[0, 1], [0, 0], [1, 0]], dtype=np.float32),
+        "has_text": np.array([True, True, False]),
+        "has_image": np.array([True, False, True]),
+        "numbers": np.array([[0.5], [np.nan], [-1.0]], dtype=np.float32),
+        "codes": np.array([[7], [8], [0]], dtype=np.uint32),
+        "created": np.array([100 * DAY, 70 * DAY, np.nan]),
+    }
+    return Facts(**{**values, **given})  # type: ignore[arg-type]
+
+
+def column(x: np.ndarray, name: str) -> list[float]:
+    return [round(float(v), 5) for v in x[:, NAMES.index(name)]]
+
+
+def made(query: QueryVectors, history: Facts | None = None) -> np.ndarray:
+    rates = np.arange(12, dtype=np.float32).reshape(3, 4)
+    return features(facts(), np.array([0, 1, 3]), rates, query, history, as_of=100 * DAY)
+
+
+def test_there_is_one_column_a_name() -> None:
+    assert made(QueryVectors()).shape == (3, len(NAMES))
+    assert made(QueryVectors()).dtype == np.float32
+
+
+def test_cosines_are_of_unit_vectors_and_missing_sides_are_flagged() -> None:
+    x = made(QueryVectors(text=np.array([0.0, 5.0], dtype=np.float32)))
+    assert column(x, "text_cosine") == [0.0, 0.8, 0.0]
+    assert column(x, "text_missing") == [0.0, 0.0, 1.0]
+    assert column(x, "image_cosine") == [0.0, 0.0, 0.0]
+    assert column(x, "image_missing") == [1.0, 1.0, 1.0]
+
+
+def test_rank_rates_and_age_by_hand() -> None:
+    x = made(QueryVectors())
+    assert column(x, "rank") == [0.0, -0.125, -0.25]  # -log2(1 + rank) / 8
+    assert column(x, "popularity") == [2.0, 6.0, 10.0]
+    assert column(x, "newness") == [1.0, round(math.exp(-1), 5), 0.0]
+    assert column(x, "age_missing") == [0.0, 0.0, 1.0]
+
+
+def test_an_unknown_number_is_flagged_and_never_silently_zero() -> None:
+    x = made(QueryVectors())
+    assert column(x, "number:price") == [0.5, 0.0, -1.0]
+    assert column(x, "missing:price") == [0.0, 1.0, 0.0]
+
+
+def test_a_stranger_has_no_history() -> None:
+    x = made(QueryVectors())
+    assert column(x, "history_missing") == [1.0, 1.0, 1.0]
+    assert column(x, "seen") == [0.0, 0.0, 0.0]
+
+
+def test_affinities_by_hand() -> None:
+    clicked = facts(
+        hashes=np.array([11, 11, 99], dtype=np.uint64),
+        text=np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32),
+        numbers=np.array([[0.5], [1.5], [np.nan]], dtype=np.float32),
+        codes=np.array([[7], [7], [0]], dtype=np.uint32),
+        has_text=np.array([True, True, False]),
+        has_image=np.array([False, False, False]),
+    )
+    x = made(QueryVectors(), clicked)
+    assert column(x, "history_missing") == [0.0, 0.0, 0.0]
+    assert column(x, "seen") == [round(math.log(3), 5), 0.0, 0.0]
+    assert column(x, "text_nearest") == [1.0, 0.8, 0.0]
+    assert column(x, "text_mean") == [0.5, 0.7, 0.0]
+    assert column(x, "image_nearest") == [0.0, 0.0, 0.0]
+    assert column(x, "same:brand") == [round(2 / 3, 5), 0.0, 0.0]
+    assert column(x, "near:price") == [round(math.exp(-0.5), 5), 0.0, round(math.exp(-2), 5)]
+
+
+def test_dropped_columns_are_what_a_missing_signal_looks_like() -> None:
+    full = made(QueryVectors(*(np.array([1.0, 0.0], dtype=np.float32),) * 2), facts())
+    empty = made(QueryVectors())
+    for signal in ("text", "image", "history"):
+        dropped = dropped_columns(NAMES)[signal]
+        full[:, list(dropped.values)] = 0.0
+        full[:, dropped.flag] = 1.0
+    np.testing.assert_array_equal(full, empty)
+
+
+def test_scaler_is_robust_and_keeps_the_order_of_outliers() -> None:
+    scaler = fit_scaler(np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [np.nan]]))
+    assert scaler.centre.tolist() == [3.0]
+    assert scaler.width.tolist() == [1.0]  # quartiles 2 and 4
+    scaled = scaler.scale(np.array([[3.0], [4.0], [50.0], [60.0], [1e9], [np.nan]]))[:, 0]
+    assert scaled[0] == 0.0
+    assert scaled[1] == pytest.approx(math.asinh(1.0))
+    assert scaled[2] < scaled[3] < scaled[4] == 6.0
+    assert np.isnan(scaled[5])
+
+
+def test_a_constant_or_empty_column_scales_by_one() -> None:
+    scaler = fit_scaler(np.array([[4.0, np.nan], [4.0, np.nan]]))
+    assert isinstance(scaler, Scaler)
+    assert scaler.width.tolist() == [1.0, 1.0]
+    assert scaler.scale(np.array([[4.0, np.nan]])).tolist()[0][0] == 0.0

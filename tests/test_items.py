@@ -1,0 +1,93 @@
+"""The catalogue's arrays and the item table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_shop
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from rerank.arrays import find_hashes, id_hashes, widen
+from rerank.catalogue import keyword_code, read_catalogue, seconds_of
+from rerank.errors import ArtifactError, RerankError
+from rerank.items import ItemTable, Layout, VectorsOnly, build_items, bytes_per_item
+
+
+@given(arrays.arrays(np.float16, st.integers(0, 50), elements=st.floats(-60000, 60000, width=16)))
+def test_widening_is_exact(half: np.ndarray) -> None:
+    np.testing.assert_array_equal(widen(half), half.astype(np.float32))
+
+
+@given(st.lists(st.text(max_size=5), unique=True), st.lists(st.text(max_size=5)))
+def test_hashes_find_exactly_the_ids_that_are_there(held: list[str], asked: list[str]) -> None:
+    table = np.sort(id_hashes(held))
+    rows, known = find_hashes(table, id_hashes(asked))
+    assert known.tolist() == [i in held for i in asked]
+    assert all(table[row] == h for row, h, k in zip(rows, id_hashes(asked), known, strict=True) if k)
+
+
+def test_the_catalogue_keeps_what_is_missing_apart_from_zero() -> None:
+    catalogue = small_shop.catalogue()
+    row = {product: n for n, product in enumerate(catalogue.ids)}
+    assert (np.diff(catalogue.hashes.astype(object)) > 0).all()
+    assert not catalogue.has_image[row["p9"]]
+    assert not catalogue.has_text[row["p11"]]
+    assert np.isnan(catalogue.numbers[row["p7"], 0])
+    assert catalogue.numbers[row["p10"]].tolist() == [15.0, 0.0]
+    np.testing.assert_allclose(catalogue.text[row["p1"]], small_shop.TEXT[1], atol=1e-3)
+    assert catalogue.codes[row["p0"], 0] == catalogue.codes[row["p3"], 0] != catalogue.codes[row["p1"], 0]
+
+
+def test_several_pictures_become_their_mean_direction() -> None:
+    pictures = [{"vec": [2.0] + [0.0] * 11}, {"vec": [0.0, 1.0] + [0.0] * 10}, {"hash": "not embedded"}]
+    catalogue = read_catalogue([{"id": "a", "images": pictures}], small_shop.SCHEMA)
+    np.testing.assert_allclose(catalogue.image[0, :3], [0.5**0.5, 0.5**0.5, 0.0], atol=1e-3)
+
+
+def test_a_vector_of_another_length_is_named() -> None:
+    with pytest.raises(RerankError, match="a vector of 3 values, the index says 12"):
+        read_catalogue([{"id": "a", "text_vec": [1.0, 0.0, 0.0]}], small_shop.SCHEMA)
+
+
+def test_keyword_codes_and_moments() -> None:
+    assert keyword_code(["b", "a"]) == keyword_code(["a", "b"]) != keyword_code("a")
+    assert keyword_code(None) == keyword_code([]) == 0
+    assert seconds_of("1970-01-01T01:00:00+01:00") == 0.0
+    assert seconds_of("1970-01-02") == 86400.0
+    assert seconds_of(1500) == 1.5
+    assert np.isnan(seconds_of("soon"))
+
+
+def built(folder: Path) -> ItemTable:
+    build_items(small_shop.catalogue(), VectorsOnly(12, 12), {"model": "m", "index": "i"}, folder)
+    return ItemTable.open(folder)
+
+
+def test_a_table_gives_back_what_was_put_in(tmp_path: Path) -> None:
+    table = built(tmp_path)
+    rows, known = table.find(id_hashes(["p5", "nobody", "p9"]))
+    assert known.tolist() == [True, False, True]
+    read = table.read(rows)
+    np.testing.assert_allclose(read.part("image")[0], small_shop.IMAGE[5], atol=1e-3)
+    assert read.part("text").dtype == np.float32
+    assert read.present[2].tolist() == [True, False, True]
+    assert table.facts["model"] == "m"
+    table.warm()
+
+
+def test_a_row_fits_into_its_bound() -> None:
+    assert bytes_per_item(Layout(text=384, image=512, hidden=64, keys=32)) <= 2560
+
+
+def test_a_tower_for_other_vectors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"12 and 9 values, the index has 12 and 12"):
+        build_items(small_shop.catalogue(), VectorsOnly(12, 9), {}, tmp_path)
+
+
+def test_a_folder_without_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds no item table"):
+        ItemTable.open(tmp_path)
