@@ -132,9 +132,9 @@ def read_facets(aggregations: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _facet(facet: str, plan: FieldPlan) -> Clause:
     known = columns(plan)
-    name, _, bounds = (facet, "", "") if facet in known else facet.rpartition(":")
+    name, ranged, bounds = (facet, "", "") if facet in known else facet.rpartition(":")
     column = _column(name or facet, plan)
-    if bounds:
+    if ranged:
         if column.kind != "number":
             raise QueryError(
                 f"facet {facet!r} gives ranges, and {column.name} holds {_held(column)}, not numbers"

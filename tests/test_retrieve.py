@@ -1,0 +1,254 @@
+"""Searching the real node: what the legs find, filters, facets, sort, pages, and hostile words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from shelf import CHINESE, COLOURS, PICTURES, PLAN, SCHEMA, TEXTS, products, shelf
+
+from opensearch.client import connect_async
+from opensearch.errors import EngineError, IndexMissingError
+from opensearch.filters import ids_filter, parse_filters, parse_sort
+from opensearch.query import LegWeights, Query, hybrid_body
+from opensearch.retrieve import Candidate, Retrieved, parse, retrieve, retrieve_async
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+PRODUCTS = list(products())
+
+
+@pytest.fixture(scope="module")
+def alias(engine: OpenSearch) -> Iterator[str]:
+    with shelf(engine) as name:
+        yield name
+
+
+def find(engine: OpenSearch, alias: str, query: Query, **asked: Any) -> Retrieved:
+    return retrieve(engine, alias, hybrid_body(query, SCHEMA, **asked))
+
+
+def ids(found: Retrieved) -> list[str]:
+    return [candidate.id for candidate in found.candidates]
+
+
+def test_answer_is_read_once_and_whole() -> None:
+    answer = {
+        "took": 7,
+        "timed_out": False,
+        "_shards": {"failed": 1},
+        "profile": {"shards": []},
+        "hits": {
+            "total": {"value": 10_000, "relation": "gte"},
+            "hits": [{"_id": "a", "_score": 0.5, "_source": {"id": "a"}, "matched_queries": {"words": 2}}],
+        },
+    }
+    assert parse(answer) == Retrieved(
+        [Candidate("a", 0.5, {"words": 2.0}, {"id": "a"})], 10_000, {}, 7, False, True, True
+    )
+
+
+def test_marks_of_an_engine_that_did_not_fuse_are_no_products() -> None:
+    hits = [{"_id": "a", "_score": -9.5e9}]
+    with pytest.raises(EngineError, match="without fusing"):
+        parse({"hits": {"hits": hits}})
+
+
+@pytest.mark.live
+def test_each_leg_finds_its_own(engine: OpenSearch, alias: str) -> None:
+    query = Query("blue shirt", TEXTS[7], PICTURES[11, 1])
+    alone = {leg: find(engine, alias, query, legs=(leg,)).candidates for leg in ("words", "text", "image")}
+    assert {candidate.source["title"].split()[0] for candidate in alone["words"][:5]} == {"blue"}
+    assert alone["text"][0].id == "p07"
+    assert alone["image"][0].id == "p11"  # its second picture
+    assert alone["image"][0].legs == {"image": pytest.approx(1.0, abs=1e-5)}
+    together = find(engine, alias, query)
+    assert set(ids(together)) == {candidate.id for found in alone.values() for candidate in found}
+    assert len(ids(together)) == len(set(ids(together)))
+    best = next(candidate for candidate in together.candidates if candidate.id == "p07")
+    assert best.legs["text"] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.live
+def test_fused_score_is_the_weighted_mean_of_scaled_legs(engine: OpenSearch, alias: str) -> None:
+    """The engine's min-max and arithmetic mean, recomputed from the raw scores of the legs."""
+    weights = LegWeights(0.5, 0.3, 0.2)
+    found = find(engine, alias, Query("red shoes", TEXTS[3], PICTURES[4, 0]), weights=weights).candidates
+    total = np.zeros(len(found))
+    for leg, weight in zip(("words", "text", "image"), weights.shares(), strict=True):
+        raw = np.array([candidate.legs.get(leg, np.nan) for candidate in found])
+        scaled = (raw - np.nanmin(raw)) / (np.nanmax(raw) - np.nanmin(raw))
+        total += weight * np.nan_to_num(np.maximum(scaled, 0.001))
+    assert [candidate.score for candidate in found] == pytest.approx(total.tolist(), abs=1e-4)
+    assert sorted(total, reverse=True) == pytest.approx(total.tolist(), abs=1e-4)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("weights", [(1, 1, 1), (0.1, 0.2, 0.7), (1e-9, 3, 5), (7, 0, 0), (0.7, 0.2, 0.1)])
+@pytest.mark.parametrize("fusion", ["score", "rank"])
+def test_any_weights_are_taken(engine: OpenSearch, alias: str, weights: Any, fusion: Any) -> None:
+    query = Query("red shoes", TEXTS[3], PICTURES[4, 0])
+    assert find(engine, alias, query, weights=LegWeights(*weights), fusion=fusion).candidates
+
+
+@pytest.mark.live
+def test_rank_fusion_adds_reciprocal_ranks(engine: OpenSearch, alias: str) -> None:
+    """Cormack, Clarke and Büttcher 2009, with k = 60; ranks from one."""
+    query = Query(None, TEXTS[3], PICTURES[4, 0], language="en")
+    weights = LegWeights(0.2, 0.5, 0.3)
+    found = find(engine, alias, query, weights=weights, fusion="rank").candidates
+    text = ids(find(engine, alias, query, legs=("text",)))
+    image = ids(find(engine, alias, query, legs=("image",)))
+    for candidate in found:
+        wanted = 0.5 / (61 + text.index(candidate.id))
+        if candidate.id in image:
+            wanted += 0.3 / (61 + image.index(candidate.id))
+        assert candidate.score == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.live
+def test_filters_hold_in_every_leg_and_the_legs_stay_full(engine: OpenSearch, alias: str) -> None:
+    filters = parse_filters(["price=10..40", "colour=red,blue", "available=true", "released>=2017"], PLAN)
+    wanted = {
+        product["id"]
+        for product in PRODUCTS
+        if 10 <= product["numbers"].get("price", -1) <= 40
+        and product["keywords"]["colour"] in ("red", "blue")
+        and product["available"]
+        and product["dates"]["released"] >= "2017"
+    }
+    everything = find(engine, alias, Query("", filters=filters))
+    assert set(ids(everything)) == wanted
+    assert everything.total == len(wanted)
+    nearest = find(engine, alias, Query("", TEXTS[0], filters=filters), legs=("text",), window=5)
+    assert len(nearest.candidates) == 5
+    assert set(ids(nearest)) <= wanted
+    pictured = find(engine, alias, Query("x", None, PICTURES[0, 0], filters=filters), legs=("image",))
+    assert set(ids(pictured)) == {key for key in wanted if int(key[1:]) % 3}
+
+
+@pytest.mark.live
+def test_candidates_given_by_id_are_all_ranked(engine: OpenSearch, alias: str) -> None:
+    chosen = ["p05", "p17", "p33", "p58"]
+    found = find(engine, alias, Query("red shoes", TEXTS[17], filters=[ids_filter(chosen)]))
+    assert sorted(ids(found)) == chosen
+
+
+@pytest.mark.live
+def test_facets_count_the_whole_match_and_not_the_page(engine: OpenSearch, alias: str) -> None:
+    asked = ["colour", "price", "price:20,40", "released", "available"]
+    page = find(engine, alias, Query(""), facets=asked[:2], size=3)
+    assert len(page.candidates) == 3
+    assert page.total == 60
+    assert page.total_is_exact
+    counts = {value["value"]: value["count"] for value in page.facets["colour"]["values"]}
+    assert counts == dict.fromkeys(COLOURS, 20)
+    prices = [product["numbers"]["price"] for product in PRODUCTS if product["numbers"]]
+    assert page.facets["price"] == {"count": 48, "min": 1, "max": 59, "mean": pytest.approx(np.mean(prices))}
+    found = find(engine, alias, Query(""), facets=asked[2:], size=0).facets
+    assert [part["count"] for part in found["price"]["ranges"]] == [16, 16, 16]
+    assert found["released"]["min"].startswith("2015-06-15")
+    assert {value["value"]: value["count"] for value in found["available"]["values"]} == {
+        "true": sum(product["available"] for product in PRODUCTS),
+        "false": sum(not product["available"] for product in PRODUCTS),
+    }
+
+
+@pytest.mark.live
+def test_counting_alone_is_answered_again_and_again(engine: OpenSearch, alias: str) -> None:
+    counts = [find(engine, alias, Query("red", TEXTS[0]), facets=["colour"], size=0).facets for _ in range(3)]
+    assert counts[0] == counts[1] == counts[2]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("shards", [1, 3])
+def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shards: int) -> None:
+    with shelf(engine, shards) as alias:
+        query = Query("red shoes", TEXTS[3], PICTURES[4, 0])
+        whole = find(engine, alias, query, window=40)
+        pages = [find(engine, alias, query, window=40, start=start, size=7) for start in range(0, 60, 7)]
+    assert [candidate for page in pages for candidate in page.candidates] == whole.candidates
+    assert len(whole.candidates) == 40
+    assert pages[-1].candidates == []  # beyond the window: an empty page, no error
+
+
+@pytest.mark.live
+def test_sorted_pages_cover_the_match_in_order(engine: OpenSearch, alias: str) -> None:
+    sort = parse_sort("-price", PLAN)
+    found = find(engine, alias, Query("red shoes"), sort=sort)
+    prices = [candidate.source["numbers"].get("price") for candidate in found.candidates]
+    known = [price for price in prices if price is not None]
+    assert known == sorted(known, reverse=True)
+    assert prices[: len(known)] == known  # unknown prices last
+    assert {candidate.source["title"].split(" no ")[0] for candidate in found.candidates} == {"red shoes"}
+    pages = [ids(find(engine, alias, Query("red shoes"), sort=sort, start=start, size=4)) for start in (0, 4)]
+    assert pages[0] + pages[1] == ids(found)[:8]
+    everything = find(engine, alias, Query(""), sort=parse_sort("id", PLAN))
+    assert ids(everything) == [product["id"] for product in PRODUCTS]
+
+
+@pytest.mark.live
+def test_chinese_words_are_found_without_spaces(engine: OpenSearch, alias: str) -> None:
+    found = find(engine, alias, Query("红色连衣裙", TEXTS[0], TEXTS[0]))
+    assert ids(found)[0] == "p58"
+    assert found.candidates[0].source["title"] == CHINESE["p58"]
+    assert set(ids(found)) <= set(CHINESE)  # encoders that know English alone add nothing
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "words",
+    [
+        "shoes " * 10_000,
+        " ".join(f"w{place}" for place in range(5_000)),
+        "跑鞋" * 5_000,
+        "a1b2" * 5_000,
+        "x" * 100_000,
+        "the and of",
+        "!!! ... ???",
+        "👟" * 500,
+        "\x00\ud800\u2028\ufeff",
+        '"},"size":0,"x":{"y":"',
+        "${parameters.docs} {{query}} <script>",
+        '-red +shoes ("a AND b") field:x* ~2',
+        "null",
+        "",
+    ],
+)
+def test_whatever_is_typed_is_answered(engine: OpenSearch, alias: str, words: str) -> None:
+    found = find(engine, alias, Query(words, TEXTS[3]), facets=["colour"])
+    assert found.candidates
+    assert not found.partial
+    assert find(engine, alias, Query(words), sort=parse_sort("price", PLAN)).took_ms >= 0
+
+
+@pytest.mark.live
+def test_vectors_do_not_come_back(engine: OpenSearch, alias: str) -> None:
+    for source in (None, ("*",), ("text_vec", "images.vec")):
+        found = find(engine, alias, Query("red"), source=source).candidates[0].source
+        assert "text_vec" not in found
+        assert all("vec" not in picture for picture in found.get("images", []))
+
+
+@pytest.mark.live
+def test_asyncio_gives_the_same(engine: OpenSearch, engine_url: str, alias: str) -> None:
+    body = hybrid_body(Query("red shoes", TEXTS[3]), SCHEMA)
+
+    async def search() -> Retrieved:
+        client = connect_async(engine_url)
+        try:
+            return await retrieve_async(client, alias, body, deadline_s=5.0)
+        finally:
+            await client.close()
+
+    assert asyncio.run(search()).candidates == retrieve(engine, alias, body).candidates
+
+
+@pytest.mark.live
+def test_wrong_index_is_one_sentence(engine: OpenSearch) -> None:
+    with pytest.raises(IndexMissingError, match="eq-not-there"):
+        find(engine, "eq-not-there", Query("red"))
