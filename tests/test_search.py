@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from colour_shop import delete_shop, fusion_artifacts, index_shop, picture, products
 from hypothesis import given
 from hypothesis import strategies as st
-from small_shop import delete_shop, fusion_artifacts, index_shop, picture, products
 
 from opensearch.errors import IndexMissingError, QueryError
 from opensearch.fields import FieldPlan, IndexSchema, VectorField

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
-from small_shop import delete_shop, fusion_artifacts, index_shop, picture
+from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
 
 from opensearch.pointer import Pointer, drop_pointer, swap_pointer
 from opensearch.store import Store

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from small_shop import delete_shop, fusion_artifacts, index_shop
+from colour_shop import delete_shop, fusion_artifacts, index_shop
 
 from opensearch.hook import install_hook, remove_hook
 from opensearch.pipeline import rerank_ext, rerank_name

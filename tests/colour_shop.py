@@ -1,0 +1,80 @@
+"""A shop small enough to reason about: products of four kinds in three styles, shoppers who love one style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from rerank.arrays import unit
+from rerank.catalogue import Catalogue, read_catalogue
+from rerank.features import QueryVectors
+from rerank.learn.events import Event, Log, Slate
+
+PRODUCTS, DIMENSION = 80, 12
+START = 1_770_000_000.0
+PLAN = FieldPlan(numbers=("price", "stock"), keywords=("style",), created="created")
+SCHEMA = IndexSchema(PLAN, VectorField("words", "words", DIMENSION), VectorField("tower", "words", DIMENSION))
+_RNG = np.random.default_rng(3)
+KIND, STYLE = np.arange(PRODUCTS) % 4, np.arange(PRODUCTS) % 3
+_KINDS = unit(_RNG.normal(size=(4, DIMENSION)).astype(np.float32))
+_STYLES = unit(_RNG.normal(size=(3, DIMENSION)).astype(np.float32))
+_NOISE = 0.2 * _RNG.normal(size=(2, PRODUCTS, DIMENSION)).astype(np.float32)
+TEXT = unit(_KINDS[KIND] + _NOISE[0])
+IMAGE = unit(_KINDS[KIND] + _STYLES[STYLE] + _NOISE[1])
+IDS = [f"p{n}" for n in range(PRODUCTS)]
+
+
+def documents() -> Iterator[dict[str, Any]]:
+    """Indexed documents; every ninth has no picture, every seventh no price, every eleventh no words."""
+    for n, product in enumerate(IDS):
+        numbers = {"stock": float(n % 5)} | ({} if n % 7 == 0 else {"price": 5.0 + n})
+        yield {
+            "id": product,
+            **({} if n % 11 == 0 else {"text_vec": TEXT[n].tolist()}),
+            "images": [] if n % 9 == 0 else [{"hash": "x", "vec": IMAGE[n].tolist()}],
+            "numbers": numbers,
+            "keywords": {"style": f"style {STYLE[n]}"},
+            "created": "2026-01-15",
+        }
+
+
+def catalogue() -> Catalogue:
+    return read_catalogue(documents(), SCHEMA)
+
+
+def embed(queries: Sequence[str]) -> list[QueryVectors]:
+    """Vectors of queries such as "kind 2"; any other has none."""
+    vectors = [_KINDS[int(q[5:])] if q.startswith("kind ") else None for q in queries]
+    return [QueryVectors(vector, vector) for vector in vectors]
+
+
+def log(searches: int = 900, seed: int = 5) -> Log:
+    """Shoppers click what is of the kind that they search and of the style that they love."""
+    rng = np.random.default_rng(seed)
+    slates, events = [], []
+    for number in range(searches):
+        at, kind, shopper = START + 600.0 * number, int(rng.integers(4)), int(rng.integers(12))
+        engine = np.argsort(-(TEXT @ _KINDS[kind]) + 0.2 * rng.normal(size=PRODUCTS))[:30]
+        explore = rng.random() < 0.3
+        shown = [int(n) for n in (rng.permutation(engine) if explore else engine)]
+        slate = Slate(
+            query_id=f"q{number}",
+            at=at,
+            query=f"kind {kind}",
+            shopper=f"{shopper:032x}",
+            engine=tuple(IDS[n] for n in engine),
+            shown=tuple(IDS[n] for n in shown),
+            viewed=12,
+            arm="explore" if explore else "engine",
+        )
+        slates.append(slate)
+        for position, n in enumerate(shown[:12]):
+            liked = (0.9 if STYLE[n] == shopper % 3 else 0.1) * (1.0 if KIND[n] == kind else 0.1)
+            if rng.random() < liked / (position + 1) ** 0.5:
+                events.append(Event(slate.query_id, "click", IDS[n], at + 5 + position, slate.shopper))
+                if rng.random() < 0.2:
+                    events.append(Event(slate.query_id, "purchase", IDS[n], at + 60, slate.shopper))
+    return Log(slates, sorted(events, key=lambda event: event.at))
