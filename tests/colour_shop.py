@@ -1,80 +1,203 @@
-"""A shop small enough to reason about: products of four kinds in three styles, shoppers who love one style."""
+"""A small shop on the live node for the tests of reranking: 48 products, and encoders made by hand.
+
+Both encoders see four colours and six things; the image encoder sees the colour of a picture alone and lands in
+the text encoder's space. A product's title often lacks the colour that its picture shows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
+from PIL import Image
 
+from opensearch.bulk import Action, write
 from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from rerank.arrays import unit
+from opensearch.index import create_version, publish
+from opensearch.store import Store
+from rerank.artifacts import FUSION, ModelCard, put, save_model
+from rerank.behaviour import Counters, save_behaviour
 from rerank.catalogue import Catalogue, read_catalogue
-from rerank.features import QueryVectors
-from rerank.learn.events import Event, Log, Slate
+from rerank.features import VERSION, feature_names, fit_scaler
+from rerank.items import VectorsOnly, build_items
 
-PRODUCTS, DIMENSION = 80, 12
-START = 1_770_000_000.0
-PLAN = FieldPlan(numbers=("price", "stock"), keywords=("style",), created="created")
-SCHEMA = IndexSchema(PLAN, VectorField("words", "words", DIMENSION), VectorField("tower", "words", DIMENSION))
-_RNG = np.random.default_rng(3)
-KIND, STYLE = np.arange(PRODUCTS) % 4, np.arange(PRODUCTS) % 3
-_KINDS = unit(_RNG.normal(size=(4, DIMENSION)).astype(np.float32))
-_STYLES = unit(_RNG.normal(size=(3, DIMENSION)).astype(np.float32))
-_NOISE = 0.2 * _RNG.normal(size=(2, PRODUCTS, DIMENSION)).astype(np.float32)
-TEXT = unit(_KINDS[KIND] + _NOISE[0])
-IMAGE = unit(_KINDS[KIND] + _STYLES[STYLE] + _NOISE[1])
-IDS = [f"p{n}" for n in range(PRODUCTS)]
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "black": (0, 0, 0)}
+THINGS = ("shoes", "shirt", "dress", "bag", "lamp", "chair")
+WORDS = (*COLOURS, *THINGS)
+DIMENSION = len(WORDS)
 
 
-def documents() -> Iterator[dict[str, Any]]:
-    """Indexed documents; every ninth has no picture, every seventh no price, every eleventh no words."""
-    for n, product in enumerate(IDS):
-        numbers = {"stock": float(n % 5)} | ({} if n % 7 == 0 else {"price": 5.0 + n})
-        yield {
-            "id": product,
-            **({} if n % 11 == 0 else {"text_vec": TEXT[n].tolist()}),
-            "images": [] if n % 9 == 0 else [{"hash": "x", "vec": IMAGE[n].tolist()}],
-            "numbers": numbers,
-            "keywords": {"style": f"style {STYLE[n]}"},
-            "created": "2026-01-15",
-        }
+def text_encoder(store: Store) -> str:
+    """Put an encoder of words into the store: the mean of one-hot words, at length one."""
+    from onnx import TensorProto, helper
+    from small_onnx import save_graph, unit_length
+
+    folder = _folder(store, "words")
+    table = np.zeros((DIMENSION + 2, DIMENSION), dtype=np.float32)  # 0 and 1: padding and unknown words
+    table[1, :] = 0.01
+    table[2:] = np.eye(DIMENSION)
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
+        helper.make_node("Mul", ["rows", "column"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "first"], ["summed"], keepdims=0),
+        *unit_length("summed"),
+    ]
+    inputs = {name: (TensorProto.INT64, ["n", "t"]) for name in ("input_ids", "attention_mask")}
+    constants = {"table": table, "last": np.array([2]), "first": np.array([1])}
+    save_graph(folder / "model.onnx", nodes, inputs, constants, DIMENSION)
+    vocabulary = {word: row for row, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
+    _tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
+    card = {"name": "words", "kind": "text", "dimension": DIMENSION, "languages": ["en"], "max_tokens": 16}
+    (folder / "encoder.json").write_text(json.dumps(card))
+    return put(store, "encoders", "words", folder)
 
 
-def catalogue() -> Catalogue:
-    return read_catalogue(documents(), SCHEMA)
+def image_encoder(store: Store, words: str) -> str:
+    """Put an encoder of pictures into the store: how much red, green, blue or black a picture is."""
+    from onnx import TensorProto, helper
+    from small_onnx import save_graph, unit_length
+
+    folder = _folder(store, "colours")
+    lands = np.zeros((3, DIMENSION), dtype=np.float32)
+    lands[:, :3] = np.eye(3)
+    dark = np.zeros(DIMENSION, dtype=np.float32)
+    dark[3] = 0.05
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["values", "sides"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["share"]),
+        helper.make_node("MatMul", ["share", "lands"], ["coloured"]),
+        helper.make_node("Add", ["coloured", "dark"], ["seen"]),
+        *unit_length("seen"),
+    ]
+    constants = {"sides": np.array([1, 2]), "white": np.float32(255), "lands": lands, "dark": dark}
+    inputs = {"pixels": (TensorProto.UINT8, ["n", 8, 8, 3])}
+    save_graph(folder / "model.onnx", nodes, inputs, constants, DIMENSION)
+    card = {
+        "name": "colours", "kind": "image", "dimension": DIMENSION, "languages": [], "size": 8, "fit": "squash",
+        "background": [255, 255, 255], "query_encoder": words,
+    }  # fmt: skip
+    (folder / "encoder.json").write_text(json.dumps(card))
+    return put(store, "encoders", "colours", folder)
 
 
-def embed(queries: Sequence[str]) -> list[QueryVectors]:
-    """Vectors of queries such as "kind 2"; any other has none."""
-    vectors = [_KINDS[int(q[5:])] if q.startswith("kind ") else None for q in queries]
-    return [QueryVectors(vector, vector) for vector in vectors]
+def make_schema(store: Store) -> IndexSchema:
+    words = text_encoder(store)
+    plan = FieldPlan(numbers=("price",), keywords=("thing",), available="in_stock", created="made")
+    text = VectorField(words, words, DIMENSION, ("en",))
+    return IndexSchema(plan, text, VectorField(image_encoder(store, words), words, DIMENSION, ("en",)))
 
 
-def log(searches: int = 900, seed: int = 5) -> Log:
-    """Shoppers click what is of the kind that they search and of the style that they love."""
-    rng = np.random.default_rng(seed)
-    slates, events = [], []
-    for number in range(searches):
-        at, kind, shopper = START + 600.0 * number, int(rng.integers(4)), int(rng.integers(12))
-        engine = np.argsort(-(TEXT @ _KINDS[kind]) + 0.2 * rng.normal(size=PRODUCTS))[:30]
-        explore = rng.random() < 0.3
-        shown = [int(n) for n in (rng.permutation(engine) if explore else engine)]
-        slate = Slate(
-            query_id=f"q{number}",
-            at=at,
-            query=f"kind {kind}",
-            shopper=f"{shopper:032x}",
-            engine=tuple(IDS[n] for n in engine),
-            shown=tuple(IDS[n] for n in shown),
-            viewed=12,
-            arm="explore" if explore else "engine",
-        )
-        slates.append(slate)
-        for position, n in enumerate(shown[:12]):
-            liked = (0.9 if STYLE[n] == shopper % 3 else 0.1) * (1.0 if KIND[n] == kind else 0.1)
-            if rng.random() < liked / (position + 1) ** 0.5:
-                events.append(Event(slate.query_id, "click", IDS[n], at + 5 + position, slate.shopper))
-                if rng.random() < 0.2:
-                    events.append(Event(slate.query_id, "purchase", IDS[n], at + 60, slate.shopper))
-    return Log(slates, sorted(events, key=lambda event: event.at))
+def products() -> Iterator[dict[str, Any]]:
+    """Two of every colour and thing; half of the titles name the colour, a third has no picture, some are sold out."""
+    place = 0
+    for colour in COLOURS:
+        for thing in THINGS:
+            for named in (True, False):
+                title = f"{colour} {thing}" if named else f"{thing} no {place}"
+                product: dict[str, Any] = {
+                    "id": f"p{place:02d}",
+                    "title": title,
+                    "search": {"en": title},
+                    "text_vec": word_vector(title),
+                    "numbers": {"price": 10.0 + place},
+                    "keywords": {"thing": thing},
+                    "language": "en",
+                    "available": place % 8 != 3,
+                    "created": "2026-11-01",
+                    "hashes": {"text": str(place), "row": str(place)},
+                }
+                if place % 3:
+                    vector = np.eye(DIMENSION)[list(COLOURS).index(colour)].tolist()
+                    product["images"] = [{"hash": str(place), "ref": f"{place}.png", "vec": vector}]
+                yield product
+                place += 1
+
+
+def word_vector(text: str) -> list[float]:
+    vector = np.array([0.01 + (word in text.split()) for word in WORDS])
+    return list(vector / np.linalg.norm(vector))
+
+
+def picture(colour: str) -> Image.Image:
+    return Image.new("RGB", (16, 16), COLOURS[colour])
+
+
+def index_shop(client: OpenSearch, store: Store) -> tuple[str, IndexSchema]:
+    """Index the products behind a new alias. The caller deletes `<alias>-v*`."""
+    alias, schema = f"srv-{uuid4().hex[:8]}", make_schema(store)
+    index = create_version(client, alias, schema)
+    outcomes = list(write(client, index, (Action("index", p["id"], p) for p in products())))
+    if any(outcome.status == "failed" for outcome in outcomes):
+        raise RuntimeError(str(outcomes))
+    publish(client, alias, index)
+    return alias, schema
+
+
+def delete_shop(client: OpenSearch, alias: str) -> None:
+    client.indices.delete(index=f"{alias}-v*")
+
+
+def fusion_artifacts(
+    store: Store, schema: IndexSchema, folder: Path, made: str = "2026-11-20T00:00:00+00:00"
+) -> dict[str, str]:
+    """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
+    catalogue = read_catalogue(products(), schema)
+    model = put(store, "models", "model", _model(schema, catalogue, folder / "model", made))
+    facts = {"model": model, "index": "small"}
+    build_items(catalogue, VectorsOnly(DIMENSION, DIMENSION), facts, folder / "items")
+    counters = Counters(catalogue.hashes, 0.0)
+    save_behaviour(counters, catalogue, fit_scaler(catalogue.numbers), facts, folder / "behaviour")
+    items = put(store, "items", "items", folder / "items")
+    return {
+        "model": model,
+        "items": items,
+        "behaviour": put(store, "behaviour", "behaviour", folder / "behaviour"),
+    }
+
+
+def _model(schema: IndexSchema, catalogue: Catalogue, folder: Path, made: str) -> Path:
+    names = feature_names(catalogue.number_names, catalogue.keyword_names)
+    card = ModelCard(
+        kind=FUSION,
+        index="small",
+        encoders={
+            "text": schema.text and schema.text.encoder,
+            "image": schema.image and schema.image.encoder,
+        },
+        dimensions={"text": DIMENSION, "image": DIMENSION},
+        numbers=catalogue.number_names,
+        keywords=catalogue.keyword_names,
+        features=names,
+        features_version=VERSION,
+        made=made,
+    )
+    save_model(folder, card, {})
+    return folder
+
+
+def _folder(store: Store, name: str) -> Path:
+    folder = Path(store.url) / "made" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _tokenizer(vocabulary: dict[str, int]) -> Any:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.normalizers import Lowercase
+    from tokenizers.pre_tokenizers import Whitespace
+
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = Lowercase()
+    tokenizer.pre_tokenizer = Whitespace()
+    return tokenizer
