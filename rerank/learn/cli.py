@@ -1,0 +1,204 @@
+"""The commands `vitrine train` and `vitrine model`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opensearch import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .release import Released
+    from .train import Ground, Tell, Trained
+
+
+def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    """Seconds since 1970 of an ISO 8601 moment, UTC where it names no zone."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no ISO 8601 moment such as 2026-01-31T12:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@click.command()
+@options.index
+@click.option(
+    "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: all of it]"
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=20, show_default=True, help="At most; stops early by itself."
+)
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Slates a step.")
+@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), default=5e-4, show_default=True)
+@click.option("--seed", default=7, show_default=True, help="Same seed and log, same model.")
+@click.option(
+    "--fusion", is_flag=True, help="Put the fusion of single signals in service: nothing is learned."
+)
+@options.url
+@options.store
+@options.as_json
+def train(
+    alias: str, until: float | None, fusion: bool, url: str, store: str | None, as_json: bool, **given: Any
+) -> None:
+    """Train the reranker from the UBI log and put it in service.
+
+    The log is split by time: the latest fifth is held back, and a table compares the engine's order, single signals,
+    LightGBM and the trained model on it. Without any log the fusion of the single signals is put in service, so that
+    searches are reranked from the first day.
+    """
+    from opensearch.client import connect
+    from opensearch.store import open_store
+
+    from .release import put_in_service, read_ground
+
+    client, shelf = connect(url), open_store(store)
+    with _progress() as tell:
+        ground = read_ground(client, alias, until, tell)
+        trained = _trained(ground, shelf, fusion, given, tell)
+        put_in_service(client, shelf, alias, trained)
+    _tell_trained(alias, trained, as_json)
+
+
+def _trained(ground: Ground, store: Any, fusion: bool, given: dict[str, Any], tell: Tell) -> Trained:
+    from .train import make_fusion, train_fused
+
+    if fusion or not ground.log.slates:
+        return make_fusion(ground, store, tell)
+    from ..queries import QueryEncoders
+    from .fit import Settings
+
+    encoders = QueryEncoders(ground.schema, store)
+    return train_fused(
+        ground, store, lambda texts: encoders.batch(texts, [None] * len(texts)), Settings(**given), tell
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """A progress bar on stderr, one line a stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    lines: dict[str, Any] = {}
+
+    def tell(stage: str, done: int, total: int) -> None:
+        name = stage.split(" ")[0]  # an epoch's loss is told on one line
+        if name not in lines:
+            lines[name] = bar.add_task(stage, total=total)
+        bar.update(lines[name], description=stage, completed=done, total=total)
+
+    with bar:
+        yield tell
+
+
+def _tell_trained(alias: str, trained: Trained, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    names = asdict(trained.artifacts)
+    if as_json:
+        comparison = trained.comparison.to_dict() if trained.comparison else None
+        told = {"kind": trained.kind, **names, "training": trained.training, "comparison": comparison}
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    if trained.comparison:
+        from rich.console import Console
+
+        from .compare import table
+
+        Console().print(table(trained.comparison))
+    elif not trained.training["searches"]:
+        click.echo(f"There is no log of {alias} yet: nothing was learned.")
+    if trained.kind == "fusion":
+        click.echo("In service: reciprocal rank fusion of engine order, text, picture and popularity.")
+        click.echo("Run `vitrine train` again when the UBI log holds clicks.")
+    click.echo(f"{alias} is now ranked by {names['model']} with {names['items']} and {names['behaviour']}.")
+
+
+@click.group()
+def model() -> None:
+    """The rerankers of an alias: list, use, rollback."""
+
+
+@model.command("list")
+@options.index
+@options.url
+@options.store
+@options.as_json
+def list_models(alias: str, url: str, store: str | None, as_json: bool) -> None:
+    """Show every model that was in service, newest first, with its figures on held-back searches."""
+    from opensearch.client import connect
+    from opensearch.store import open_store
+
+    from .release import releases
+
+    found = releases(connect(url), open_store(store), alias)
+    if as_json:
+        click.echo(json.dumps([release.to_dict() for release in found], ensure_ascii=False))
+    elif not found:
+        click.echo(f"No model for {alias} yet: run `vitrine train`.")
+    else:
+        _show(found)
+
+
+def _show(found: list[Released]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table()
+    for head in ("", "model", "since", "index", "nDCG@10", "engine order"):
+        drawn.add_column(head)
+    for release in found:
+        told = release.to_dict()
+        rows = (told["comparison"] or {}).get("rows") or [{}]
+        figures = [f"{row['ndcg']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
+        mark = "in service" if release.current else ""
+        drawn.add_row(mark, told["model"], told["since"], told["index"] or "not in the store", *figures)
+    Console().print(drawn)
+
+
+@model.command()
+@click.argument("name")
+@options.index
+@options.url
+@options.store
+def use(name: str, alias: str, url: str, store: str | None) -> None:
+    """Put a model of the list back in service."""
+    from opensearch.client import connect
+    from opensearch.store import open_store
+
+    from .release import use as put_back
+
+    pointer = put_back(connect(url), open_store(store), alias, name)
+    click.echo(f"{alias} is now ranked by {pointer.model}.")
+
+
+@model.command()
+@options.index
+@options.url
+@options.store
+def rollback(alias: str, url: str, store: str | None) -> None:
+    """Put back the model that was in service before; again and it goes further back."""
+    from opensearch.client import connect
+    from opensearch.store import open_store
+
+    from .release import rollback as go_back
+
+    pointer = go_back(connect(url), open_store(store), alias)
+    click.echo(f"{alias} is now ranked by {pointer.model}.")
