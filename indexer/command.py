@@ -31,7 +31,7 @@ from .show import report_table
 from .target import choose_target, finish, recorded_schema, schema_for
 
 if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
+    from opensearch.client import OpenSearch
 
 
 @dataclass(frozen=True)

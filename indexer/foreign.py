@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from opensearch.foreign import documents, field_types, vector_fields
+from opensearch.foreign import field_types, vector_fields
+from opensearch.scan import scan
 
 from .catalogue import Row
 
 if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
+    from opensearch.client import OpenSearch
 
 ID = "_id"  # the column that holds the document's id, whatever else its source calls an id
 
@@ -20,7 +21,7 @@ def foreign_rows(client: OpenSearch, index: str) -> Iterator[Row]:
     """The documents of an index as rows: objects opened into dotted columns, vectors left out, dates in ISO."""
     types = field_types(client, index)
     dates = {name for name, kind in types.items() if kind in ("date", "date_nanos")}
-    found = documents(client, index, without=vector_fields(types))
+    found = scan(client, index, excludes=vector_fields(types))
     for line, (id, source) in enumerate(found, start=1):
         values = {name: _moment(value) if name in dates else value for name, value in flat(source)}
         yield Row(line, {**values, ID: id})

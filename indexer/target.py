@@ -9,15 +9,14 @@ from opensearch import index as versions
 from opensearch.bulk import Action, write
 from opensearch.errors import SchemaMismatchError
 from opensearch.fields import IndexSchema, VectorField
-from opensearch.foreign import count, documents
+from opensearch.scan import count, scan
 
 from .encoders.protocol import ImageEncoder, TextEncoder
 from .report import Report
 from .seen import SeenIds
 
 if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
-
+    from opensearch.client import OpenSearch
     from opensearch.fields import FieldPlan
 
 
@@ -117,7 +116,7 @@ def _delete_vanished(target: Target, report: Report, seen: SeenIds) -> None:
             f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be theirs"
         )
         return
-    found = documents(target.client, target.index, source=False, page=5000)
+    found = scan(target.client, target.index, includes=[], page=5000)
     gone = (Action("delete", id) for id, _ in found if id not in seen)
     for outcome in write(target.client, target.index, gone):
         report.deleted += outcome.status == "deleted"

@@ -1,17 +1,14 @@
-"""Reading an index that Vitrine did not make, as it was at one moment, without touching it."""
+"""What the mapping of an index that Vitrine did not make says of its fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from .client import explained
 from .errors import EngineError
-from .scan import count, scan
-
-__all__ = ["count", "documents", "field_types", "vector_fields"]
 
 _VECTORS = ("knn_vector", "dense_vector", "sparse_vector", "rank_features", "binary")
 
@@ -41,10 +38,3 @@ def _walk(mapping: Mapping[str, Any], path: str, types: dict[str, str]) -> None:
 def vector_fields(types: Mapping[str, str]) -> list[str]:
     """The fields that hold numbers for machines: of no use to a reader, and most of the bytes."""
     return [name for name, kind in types.items() if kind in _VECTORS]
-
-
-def documents(
-    client: OpenSearch, index: str, *, without: list[str] | None = None, source: bool = True, page: int = 500
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every document as (`_id`, `_source`), by point in time; `source` False gives empty sources."""
-    return scan(client, index, includes=None if source else (), excludes=without or (), page=page)

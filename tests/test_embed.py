@@ -70,7 +70,9 @@ def test_empty_texts_and_unknown_languages_have_no_vector(cache: VectorCache, tm
 
 def test_at_most_a_tenth_of_the_tokens_is_padding(cache: VectorCache, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    lengths = np.clip(generator.lognormal(3.0, 0.8, 4096), 1, 256).astype(int)  # words, as descriptions have them
+    lengths = np.clip(generator.lognormal(3.0, 0.8, 4096), 1, 256).astype(
+        int
+    )  # words, as descriptions have them
     encoder = StubText()
     titles = [" ".join(f"w{generator.integers(10, 99)}" for _ in range(length)) for length in lengths]
     run(encoder, cache, [work(str(n), title) for n, title in enumerate(titles)], tmp_path)

@@ -148,7 +148,7 @@ def test_a_host_that_hangs_or_drips_is_left_in_time() -> None:
     for answer in (hang, drip):
         with host(answer) as url:
             start = time.monotonic()
-            with pytest.raises(PictureError, match="did not send the picture within 0.5 seconds"):
+            with pytest.raises(PictureError, match=r"did not send the picture within 0\.5 seconds"):
                 fetcher(0.5)(f"{url}/a.png")
             assert time.monotonic() - start < 3
 
@@ -202,5 +202,5 @@ def test_a_dead_host_is_given_up_and_the_others_are_not() -> None:
     "url", ["http://", "http://[::1", "http://host:0/", "http://host:99999/a", "http://a..b/c"]
 )
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(PictureError, match="URL|known|reached"):
+    with pytest.raises(PictureError, match=r"URL|known|reached"):
         fetcher()(url)
