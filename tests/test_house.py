@@ -210,7 +210,8 @@ print(sorted(set({sorted(TRAINING_ONLY)!r}) & set(sys.modules)) or "", end="")
 
 @pytest.mark.parametrize("command", vitrine.COMMANDS)
 def test_every_command_stands_in_the_readme(command: str) -> None:
-    assert f"vitrine {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    told = f"vitrine {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert told, f"README.md does not show `vitrine {command}`"
 
 
 def test_no_file_names_a_package_registry_or_this_machine() -> None:
