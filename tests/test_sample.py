@@ -10,9 +10,12 @@ import tomllib
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from opensearch.fields import FieldPlan
 from scripts.sample.canvas import PICTURE_PX, curve, mirror
@@ -31,6 +34,9 @@ from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking
 from scripts.sample.wishes import read_wish, true_ndcg, true_relevance
 from scripts.sample.words import COLOURS as COLOUR_WORDS
 from scripts.sample.words import KINDS, PATTERNS
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
 
 TODAY = date(2026, 3, 1)
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -400,3 +406,80 @@ def test_simulation_is_deterministic_and_searches_each_query_once(truths: dict[s
     logs = [simulate(draw_shoppers(20), query_pool(), truths, search, str.upper, plan) for _ in range(2)]
     assert logs[0] == logs[1]
     assert set(asked.values()) == {2}
+
+
+# on the live node
+
+
+@pytest.mark.live
+def test_shoppers_search_the_real_engine(
+    engine: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from indexer.cli import index
+    from opensearch import ubi
+    from rerank.shoppers import shopper_hash
+    from scripts.sample.shoppers import main
+
+    alias = f"smp-{uuid4().hex[:8]}"
+    monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for this test")
+    monkeypatch.setenv("OPENSEARCH_URL", engine_url)
+    monkeypatch.setenv("VITRINE_INDEX", alias)
+    monkeypatch.setenv("VITRINE_STORE", str(tmp_path / "store"))
+    folder, out = tmp_path / "catalogue", tmp_path / "log"
+    write_catalogue(draw_catalogue(200, today=TODAY), folder)
+    places = [str(folder / "catalogue.jsonl"), "--fields", str(folder / "catalogue.toml")]
+    simulated = [
+        "--catalogue",
+        str(folder),
+        "--out",
+        str(out),
+        "--searches",
+        "150",
+        "--until",
+        "2026-03-01T12:00",
+    ]
+    try:
+        for command, arguments in (
+            (index, [*places, "--text-encoder", "none"]),
+            (main, simulated),
+            (main, simulated),
+        ):
+            result = CliRunner().invoke(command, arguments)
+            assert result.exit_code == 0, result.output
+        # the second run took the place of the first
+        for name, read in (
+            ("ubi_queries", ubi.read_queries),
+            ("ubi_events", ubi.read_events),
+            ("slates", ubi.read_slates),
+        ):
+            written = [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
+            assert sorted(map(json.dumps, read(engine, alias))) == sorted(map(json.dumps, written))
+        slates = list(ubi.read_slates(engine, alias))
+        asked = {slate["query"]: slate["engine"] for slate in slates}
+        truths = read_truths(folder)
+        assert all(truths[i].category == "dress" for i in asked["dress"][:5])
+        clicks = [event for event in ubi.read_events(engine, alias) if event["action_name"] == "click"]
+        keenest, _ = Counter(event["client_id"] for event in clicks).most_common(1)[0]
+        assert keenest in {shopper_hash(shopper.name) for shopper in draw_shoppers()}
+        own = [
+            event["event_attributes"]["object"]["object_id"]
+            for event in clicks
+            if event["client_id"] == keenest
+        ]
+        assert [click.id for click in ubi.read_profile(engine, alias, keenest)] == own[-50:]
+    finally:
+        _remove(engine, alias)
+
+
+def _remove(engine: OpenSearch, alias: str) -> None:
+    for name in engine.indices.get_alias(name=alias):
+        engine.indices.delete(index=name)
+    for name, owner in (
+        ("ubi_queries", "application"),
+        ("ubi_events", "application"),
+        ("vitrine-slates", "alias"),
+    ):
+        engine.indices.refresh(index=name)
+        engine.delete_by_query(index=name, body={"query": {"term": {owner: alias}}})
+    engine.indices.refresh(index="vitrine-shoppers")
+    engine.delete_by_query(index="vitrine-shoppers", body={"query": {"term": {"alias": alias}}})

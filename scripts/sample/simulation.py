@@ -23,6 +23,7 @@ from .wishes import read_wish, true_relevance
 Record = dict[str, Any]
 Search = Callable[[str], Sequence[str]]  # query text -> product ids in engine order
 
+QUERY_PREFIX = "simulated-"  # of every query id, so that a simulated log can be told from a real one
 EXAMINATION_DECAY = 0.6
 PAGE = 10
 DEPTHS = {1: 0.66, 2: 0.2, 3: 0.08, 5: 0.06}  # pages looked at -> share of the searches
@@ -123,7 +124,7 @@ class _Shop:
         engine = [i for i in self._orders[text] if self._truths[i].created <= day][: self._plan.window]
         shown = engine if visit.arm == "engine" else rng.sample(engine, len(engine))
         seen = shown[: PAGE * rng.choices(list(DEPTHS), weights=list(DEPTHS.values()))[0]]
-        query_id = _new_id(rng)
+        query_id = QUERY_PREFIX + _new_id(rng)
         self._log_search(visit, (query_id, text, at), engine, shown, len(seen))
         event = _Events(self.log.events, visit, query_id, self._plan.alias)
         for position, product in enumerate(seen, start=1):

@@ -1,0 +1,159 @@
+"""Let simulated shoppers search the real engine: `python -m scripts.sample.shoppers --catalogue FOLDER`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from opensearch import options
+from opensearch.errors import EngineError
+
+from .catalogue import read_truths
+from .queries import Query, query_pool
+from .simulation import QUERY_PREFIX, Log, Plan, Record, simulate
+from .tastes import draw_shoppers
+
+if TYPE_CHECKING:
+    from opensearch.client import OpenSearch
+    from opensearch.store import Store
+    from opensearch.ubi import ProfileClick
+
+
+def engine_search(
+    client: OpenSearch, store: Store, alias: str, pool: Sequence[Query], window: int
+) -> Callable[[str], list[str]]:
+    """A function from a query of the pool to ids in the order of the engine's hybrid search."""
+    from opensearch import query as bodies
+    from opensearch.index import read_schema
+    from opensearch.retrieve import retrieve
+    from rerank.queries import QueryEncoders
+
+    schema = read_schema(client, alias)
+    texts = [query.text for query in pool]
+    made = QueryEncoders(schema, store).batch(texts, [None] * len(texts))
+    vectors = dict(zip(texts, made, strict=True))
+
+    def search(text: str) -> list[str]:
+        asked = bodies.Query(text, vectors[text].text, vectors[text].image)
+        body = bodies.hybrid_body(asked, schema, window=window, source=())
+        return [candidate.id for candidate in retrieve(client, alias, body).candidates]
+
+    return search
+
+
+def write_files(log: Log, folder: Path) -> None:
+    """Write ubi_queries.jsonl, ubi_events.jsonl and slates.jsonl."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, records in _parts(log):
+        with (folder / f"{name}.jsonl").open("wb") as file:
+            file.writelines(orjson.dumps(record) + b"\n" for record in records)
+
+
+def _parts(log: Log) -> Iterable[tuple[str, list[Record]]]:
+    return ("ubi_queries", log.queries), ("ubi_events", log.events), ("slates", log.slates)
+
+
+def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
+    """Write the log and the shoppers' profiles, in place of what an earlier simulation wrote for the alias."""
+    from opensearch import ubi
+
+    ubi.ensure_logs(client)
+    for index, owner in ((ubi.QUERIES, "application"), (ubi.EVENTS, "application"), (ubi.SLATES, "alias")):
+        _forget(client, index, {owner: alias})
+    refused = [
+        *ubi.write_queries(client, log.queries),
+        *ubi.write_events(client, log.events),
+        *ubi.write_slates(client, log.slates),
+        *ubi.write_profiles(client, alias, profiles(log)),
+    ]
+    if refused:
+        raise EngineError(
+            f"the engine refused {len(refused)} records of the simulated log: {refused[0].reason}"
+        )
+
+
+def profiles(log: Log) -> dict[str, list[ProfileClick]]:
+    """What each shopper clicked, oldest first, as the shop would have learned it click by click."""
+    from opensearch.ubi import ProfileClick
+
+    clicks: dict[str, list[ProfileClick]] = {}
+    for event in log.events:
+        if event["action_name"] == "click":
+            at = datetime.fromisoformat(event["timestamp"]).timestamp()
+            click_of = ProfileClick(event["event_attributes"]["object"]["object_id"], at)
+            clicks.setdefault(event["client_id"], []).append(click_of)
+    return clicks
+
+
+def _forget(client: OpenSearch, index: str, owner: dict[str, str]) -> None:
+    from opensearch.client import explained
+
+    simulated = {"bool": {"filter": [{"term": owner}, {"prefix": {"query_id": QUERY_PREFIX}}]}}
+    with explained(client):
+        client.indices.refresh(index=index)
+        client.delete_by_query(
+            index=index,
+            body={"query": simulated},
+            params={"conflicts": "proceed", "refresh": "true", "request_timeout": 120},
+        )
+
+
+def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime:
+    """An ISO 8601 moment, UTC where it names no zone; now when there is none."""
+    if value is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no ISO 8601 moment such as 2026-01-31T12:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.option(
+    "--catalogue", type=click.Path(path_type=Path, exists=True), required=True, help="Drawn catalogue."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to fill."
+)
+@click.option("--until", callback=_moment, help="ISO 8601 moment at which the 28 days end [default: now].")
+@click.option(
+    "--searches", type=click.IntRange(min=1), default=6000, show_default=True, help="About so many."
+)
+@click.option("--seed", default=7, show_default=True, help="Same seed, same shoppers.")
+@options.index
+@options.url
+@options.store
+def main(
+    catalogue: Path,
+    out: Path,
+    until: datetime,
+    searches: int,
+    seed: int,
+    alias: str,
+    url: str,
+    store: str | None,
+) -> None:
+    """Simulate a month of searches and clicks, and write it as UBI records and slates to files and engine."""
+    from opensearch.client import connect
+    from opensearch.store import open_store
+    from rerank.shoppers import shopper_hash
+
+    client = connect(url)
+    plan = Plan(until, alias, searches, seed=seed)
+    pool = query_pool(seed)
+    search = engine_search(client, open_store(store), alias, pool, plan.window)
+    log = simulate(draw_shoppers(seed=seed), pool, read_truths(catalogue), search, shopper_hash, plan)
+    write_files(log, out)
+    write_engine(client, alias, log)
+    clicks = sum(event["action_name"] == "click" for event in log.events)
+    click.echo(f"{len(log.queries)} searches with {clicks} clicks in {out} and in the engine", err=True)
+
+
+if __name__ == "__main__":
+    main()
