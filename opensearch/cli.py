@@ -1,4 +1,4 @@
-"""The commands that concern the engine itself: `vitrine node` and `vitrine hook`."""
+"""The commands that concern the engine itself: `vitrine node`, `vitrine hook` and `vitrine doctor`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from . import options
 
 if TYPE_CHECKING:
     from .distribution import Arrived
+    from .findings import Finding
 
 _directory = click.option(
     "--dir",
@@ -215,3 +216,42 @@ def hook_status(url: str, alias: str, as_json: bool) -> None:
             click.echo(line, err=True)
     if not found.answers:
         sys.exit(1)
+
+
+@click.command()
+@options.url
+@options.index
+@options.store
+@options.as_json
+def doctor(url: str, alias: str, store: str | None, as_json: bool) -> None:
+    """Check cluster, index and pipelines against the known traps; exit status 1 when something fails."""
+    from dataclasses import asdict
+
+    from .client import connect
+    from .doctor import examine
+    from .store import open_store
+
+    findings = examine(connect(url), alias, open_store(store))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        _show(findings)
+    if any(finding.level == "fail" for finding in findings):
+        sys.exit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        level = f"[{colours[finding.level]}]{finding.level}[/]"
+        table.add_row(level, *map(escape, (finding.subject, finding.found, finding.advice)))
+    Console().print(table)
+    count = {level: sum(finding.level == level for finding in findings) for level in colours}
+    click.echo(f"{count['ok']} well, {count['warn']} to look at, {count['fail']} to mend")

@@ -8,7 +8,7 @@ newer one is in service `prune` deletes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 from .client import explained
 from .errors import EngineError, IndexMissingError, SchemaMismatchError
 from .fields import IndexSchema
+from .scan import count
 from .schema import (
     META_KEY,
     REFRESH_INTERVAL,
@@ -29,6 +30,8 @@ from .schema import (
     index_body,
     schema_from_mapping,
 )
+
+_PIPELINE = "index.search.default_pipeline"
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,15 @@ def create_version(
 
 
 def publish(client: OpenSearch, alias: str, index: str) -> None:
-    """Make `index` searchable and let the alias name it alone, in one step that no search notices."""
+    """Make `index` searchable and let the alias name it alone, in one step that no search notices.
+
+    The default search pipeline of the version in service goes along: it sits on the index, not on the alias.
+    """
     holders = _holders(client, alias)
+    settings = {"index.refresh_interval": REFRESH_INTERVAL, **_default_pipeline(client, holders)}
     with explained(client):
         mapping = client.indices.get_mapping(index=index)[index]["mappings"]
-        client.indices.put_settings(index=index, body={"index.refresh_interval": REFRESH_INTERVAL})
+        client.indices.put_settings(index=index, body=settings)
         client.indices.refresh(index=index)
         meta = dict(mapping.get("_meta") or {})
         meta[META_KEY] = {**meta.get(META_KEY, {}), "published": datetime.now(UTC).isoformat()}
@@ -159,8 +166,7 @@ def versions(client: OpenSearch, alias: str) -> list[Version]:
         for name in names:
             held = found[name] if name in found else client.indices.get_mapping(index=name)[name]
             meta = (held["mappings"].get("_meta") or {}).get(META_KEY) or {}
-            count = int(client.count(index=name)["count"])
-            listed.append(Version(name, meta.get("published"), name in live, count))
+            listed.append(Version(name, meta.get("published"), name in live, count(client, name)))
     return listed
 
 
@@ -262,6 +268,14 @@ def _holders(client: OpenSearch, alias: str) -> dict[str, Any]:
             f"another with --index, or embed this one beside it: `vitrine index --from {alias} --index NAME`"
         )
     return found
+
+
+def _default_pipeline(client: OpenSearch, indices: Iterable[str]) -> dict[str, str]:
+    for index in indices:
+        with explained(client):
+            held = client.indices.get_settings(index=index, name=_PIPELINE, params={"flat_settings": "true"})
+        return dict(held.get(index, {}).get("settings", {}))
+    return {}
 
 
 def _mapping(client: OpenSearch, index: str) -> dict[str, Any]:

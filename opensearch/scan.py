@@ -61,9 +61,14 @@ def _wanted(includes: Sequence[str] | None, excludes: Sequence[str]) -> Any:
 
 
 def count(client: OpenSearch, index: str, query: Mapping[str, Any] | None = None) -> int:
-    """Count the documents of an alias or index; the pictures nested in them do not count."""
+    """Count the documents of an alias or index; the pictures nested in them do not count.
+
+    The index's default search pipeline is left out: a broken one would refuse `_count` too.
+    """
+    body = {"size": 0, "track_total_hits": True, "query": dict(query or {"match_all": {}})}
+    params = {"search_pipeline": "_none", "allow_partial_search_results": "false"}
     with explained(client):
-        return int(client.count(index=index, body={"query": query} if query else {})["count"])
+        return int(client.search(index=index, body=body, params=params)["hits"]["total"]["value"])
 
 
 def _page(client: OpenSearch, body: Mapping[str, Any], size: int) -> tuple[dict[str, Any], int]:

@@ -149,6 +149,18 @@ def test_rollback_goes_to_the_version_before_and_can_be_written(engine: OpenSear
     ]
 
 
+def test_default_pipeline_goes_along_with_the_alias(engine: OpenSearch, alias: str) -> None:
+    first = _published(engine, alias, 1)
+    engine.search_pipeline.put(id=alias, body={"response_processors": []})
+    engine.indices.put_settings(index=first, body={"index.search.default_pipeline": alias})
+    try:
+        for index in (_published(engine, alias, 1), set_synonyms(engine, alias, ["sofa, couch"])):
+            held = engine.indices.get_settings(index=index)[index]["settings"]["index"]
+            assert held["search"]["default_pipeline"] == alias
+    finally:
+        engine.search_pipeline.delete(id=alias)
+
+
 def test_prune_keeps_what_is_in_service_the_one_before_and_what_loads(engine: OpenSearch, alias: str) -> None:
     first = _published(engine, alias, 1)
     abandoned = versions.create_version(engine, alias, SCHEMA)
