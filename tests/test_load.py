@@ -1,0 +1,350 @@
+"""Loads into a real node: what is written, what is left alone, and what a fault or a kill costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from stub_encoders import StubImage, StubText, colour_picture, text_vector
+
+from indexer.cache import VectorCache
+from indexer.catalogue import BadRow, Row
+from indexer.load import Job, load
+from indexer.report import Rejects, Report
+from indexer.target import choose_target, finish, schema_for
+from opensearch.fields import FieldPlan
+from opensearch.index import current, unfinished
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+
+PLAN = FieldPlan(
+    text=("about",), images=("images",), numbers=("price", "stock"), keywords=("colour",), group="style"
+)
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+@dataclass
+class Shop:
+    """A catalogue folder and an alias of its own on the live node."""
+
+    engine: OpenSearch
+    folder: Path
+    alias: str
+    text: StubText = field(default_factory=StubText)
+    image: StubImage | None = field(default_factory=StubImage)
+    plan: FieldPlan = PLAN
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    def load(self, rows: Iterable[dict[str, Any] | BadRow], **how: Any) -> Report:
+        """Load rows and finish, with fresh counts in the encoders; `cache`, `rebuild`, `sync` as options."""
+        self.text.calls.clear()
+        if self.image:
+            self.image.seen.clear()
+        schema = schema_for(self.plan, self.text, self.image)
+        target = choose_target(self.engine, self.alias, schema, rebuild=how.get("rebuild", False))
+        job = Job(target, self.plan, self.text, self.image, self.folder, lambda url: b"")
+        stream = (row if isinstance(row, BadRow) else Row(n, row) for n, row in enumerate(rows, start=1))
+        cache = VectorCache(self.folder / how.get("cache", "vectors.sqlite"))
+        rejects = Rejects(self.folder / "rejected.jsonl")
+        report, seen = load(stream, job, cache, rejects, lambda n: None)
+        cache.close()
+        finish(target, report, seen, sync=how.get("sync", False))
+        file = self.folder / "rejected.jsonl"
+        self.entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return report
+
+    def document(self, id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.engine.get(index=self.alias, id=id)
+        return found
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        answer = self.engine.search(index=self.alias, body={"size": 1000, "version": True, "_source": True})
+        return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+@pytest.fixture
+def shop(engine: OpenSearch, tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(engine, tmp_path, f"load-{uuid.uuid4().hex[:10]}")
+    yield made
+    engine.indices.delete(index=f"{made.alias}*", ignore_unavailable=True)
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"p{n}",
+            "title": f"shoe {n}",
+            "about": f"about {n}",
+            "price": n,
+            "colour": "red",
+            "style": "s",
+        }
+        for n in range(count)
+    ]
+
+
+def test_a_first_load_writes_every_product_with_what_it_has(shop: Shop) -> None:
+    colour_picture(shop.folder / "a.png", RED)
+    colour_picture(shop.folder / "b.png", GREEN)
+    report = shop.load(
+        [
+            {
+                "id": 1,
+                "title": "Red shoe",
+                "about": "Runs",
+                "images": ["a.png", "b.png"],
+                "price": 5,
+                "colour": "red",
+            },
+            {"id": 2, "title": "", "images": "a.png"},
+            {"id": 3, "title": "Words only", "price": float("nan")},
+        ]
+    )
+    assert (report.read, report.indexed, report.rejected, report.published) == (3, 3, 0, True)
+    assert report.exit_code == 0
+    found = shop.documents()
+    np.testing.assert_allclose(found["1"]["text_vec"], text_vector("Red shoe. Runs"), atol=1e-6)
+    assert [picture["ref"] for picture in found["1"]["images"]] == ["a.png", "b.png"]
+    np.testing.assert_allclose(found["1"]["images"][1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
+    assert "text_vec" not in found["2"]
+    assert found["3"]["numbers"] == {}
+    assert found["3"]["images"] == []
+    assert shop.image is not None
+    assert sorted(shop.image.seen) == [GREEN, RED]  # one picture of two products is embedded once
+
+
+def test_a_second_load_writes_and_embeds_nothing(shop: Shop) -> None:
+    colour_picture(shop.folder / "a.png", RED)
+    catalogue = [*rows(300), {"id": "x", "title": "pictured", "images": ["a.png"]}]
+    shop.load(catalogue)
+    before = shop.document("p7")
+    report = shop.load(catalogue, cache="another.sqlite")  # no cache helps here: the index itself knows
+    assert (report.unchanged, report.indexed, report.updated) == (301, 0, 0)
+    assert shop.text.texts == []
+    assert shop.image is not None
+    assert shop.image.seen == []
+    assert shop.document("p7") == before
+
+
+def test_a_price_writes_one_document_and_no_vector(shop: Shop) -> None:
+    colour_picture(shop.folder / "a.png", RED)
+    catalogue = [{**row, "images": "a.png"} for row in rows(5)]
+    shop.load(catalogue)
+    before = shop.documents()
+    catalogue[3] = {**catalogue[3], "stock": 9}
+    del catalogue[3]["price"], catalogue[3]["style"]
+    report = shop.load(catalogue, cache="another.sqlite")
+    assert (report.updated, report.unchanged) == (1, 4)
+    assert shop.text.texts == []
+    after = shop.documents()
+    assert after["p3"]["numbers"] == {"stock": 9}  # the price is gone, not kept
+    assert "group" not in after["p3"]
+    for kept in ("text_vec", "images"):
+        assert after["p3"][kept] == before["p3"][kept]
+    del before["p3"], after["p3"]
+    assert after == before
+    query = {"knn": {"text_vec": {"vector": text_vector("shoe 3. about 3").tolist(), "k": 1}}}
+    (hit,) = shop.engine.search(index=shop.alias, body={"query": query})["hits"]["hits"]
+    assert hit["_id"] == "p3"
+    assert hit["_score"] == pytest.approx(1)
+
+
+def test_a_title_embeds_itself_and_a_picture_itself(shop: Shop) -> None:
+    for name, colour in (("a", RED), ("b", GREEN), ("c", BLUE)):
+        colour_picture(shop.folder / f"{name}.png", colour)
+    row = {"id": "1", "title": "old", "images": ["a.png", "b.png"]}
+    shop.load([row])
+    assert shop.image is not None
+    report = shop.load([{**row, "title": "new"}], cache="2.sqlite")
+    assert (report.updated, shop.text.texts, shop.image.seen) == (1, ["new"], [])
+    shop.load([{**row, "title": "new", "images": ["c.png", "b.png"]}], cache="3.sqlite")
+    assert (shop.text.texts, shop.image.seen) == ([], [BLUE])
+    pictures = shop.documents()["1"]["images"]
+    assert [picture["ref"] for picture in pictures] == ["c.png", "b.png"]
+    np.testing.assert_allclose(pictures[1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
+    colour_picture(shop.folder / "b.png", RED)  # the same name, another picture
+    report = shop.load([{**row, "title": "new", "images": ["c.png", "b.png"]}], cache="4.sqlite")
+    assert (report.updated, shop.image.seen) == (1, [RED])
+    shop.load([{"id": "1", "title": ""}])
+    assert shop.documents()["1"]["images"] == []
+    assert "text_vec" not in shop.documents()["1"]
+
+
+def test_every_failed_row_is_told_and_the_others_go_on(shop: Shop) -> None:
+    (shop.folder / "page.png").write_bytes(b"<html>")
+    catalogue: list[dict[str, Any] | BadRow] = [
+        {"id": "1", "title": "a", "images": ["page.png", "none.png", "../x.png"]},
+        BadRow(2, "the line is not JSON", "{broken"),
+        {"title": "no id"},
+        {"id": "1", "title": "again"},
+        {"id": "5", "title": "x" * 1_000_000, "price": "cheap"},
+        {"id": "6", "title": "f"},
+    ]
+    report = shop.load(catalogue)
+    assert (report.read, report.indexed, report.rejected, report.pictures_failed) == (6, 3, 3, 3)
+    assert report.exit_code == 1
+    assert report.published
+    assert report.cells_dropped == {"price": 1}
+    told = {(entry["line"], entry["id"]): entry for entry in shop.entries if "row" in entry}
+    assert told[(2, None)]["row"] == "{broken"
+    assert "no id" in told[(3, None)]["reason"]
+    assert told[(4, "1")]["reason"] == "the id stands in line 1 already; the first row is kept"
+    assert told[(4, "1")]["row"] == {"id": "1", "title": "again"}
+    refused = {entry["picture"]: entry["reason"] for entry in shop.entries if "picture" in entry}
+    assert "HTML" in refused["page.png"]
+    assert "no such file" in refused["none.png"]
+    assert "leaves" in refused["../x.png"]
+    found = shop.documents()
+    assert set(found) == {"1", "5", "6"}
+    assert len(found["5"]["title"]) == 1_000_000
+    assert found["1"]["title"] == "a"
+    assert shop.load([{"id": "1", "title": "a"}]).exit_code == 0
+    assert not (shop.folder / "rejected.jsonl").exists()  # nothing of the run before is left to mislead
+
+
+def test_a_read_only_index_stops_the_load_and_loses_nothing(shop: Shop) -> None:
+    shop.load([{"id": "1", "title": "a"}])
+    shop.engine.indices.put_settings(index=shop.alias, body={"index.blocks.write": True})
+    try:
+        report = shop.load([{"id": "1", "title": "changed"}])
+        assert report.stopped is not None
+        assert "closed to writes" in report.stopped
+        assert (report.failed, report.exit_code) == (1, 1)
+        assert shop.entries[0]["row"] == {"id": "1", "title": "changed"}
+    finally:
+        shop.engine.indices.put_settings(index=shop.alias, body={"index.blocks.write": None})
+    assert shop.load([{"id": "1", "title": "changed"}]).updated == 1
+
+
+def test_products_that_vanish_are_kept_unless_synced(shop: Shop) -> None:
+    shop.load(rows(10))
+    report = shop.load(rows(7))
+    assert (report.unchanged, report.vanished, report.deleted) == (7, 3, 0)
+    report = shop.load([*rows(7), BadRow(8, "broken")], sync=True)
+    assert report.deleted == 0
+    assert any("nothing was deleted" in note for note in report.notes)
+    report = shop.load(rows(7), sync=True)
+    assert report.deleted == 3
+    assert set(shop.documents()) == {f"p{n}" for n in range(7)}
+
+
+def test_another_tower_is_loaded_beside_and_embeds_pictures_only(shop: Shop) -> None:
+    from opensearch.errors import SchemaMismatchError
+
+    colour_picture(shop.folder / "a.png", RED)
+    catalogue = [{**row, "images": "a.png"} for row in rows(20)]
+    shop.load(catalogue)
+    first = current(shop.engine, shop.alias)
+    shop.image = StubImage(name="stub-image-1")
+    with pytest.raises(SchemaMismatchError, match=r"stub-image-0.*stub-image-1.*--rebuild"):
+        shop.load(catalogue)
+    report = shop.load(catalogue, rebuild=True)
+    assert (report.indexed, report.texts_embedded, report.texts_cached) == (20, 0, 20)
+    assert shop.image.seen == [RED]
+    second = current(shop.engine, shop.alias)
+    assert second is not None
+    assert second != first
+    assert shop.engine.indices.exists(index=first)  # to roll back to
+    shop.image = None
+    shop.load(catalogue, rebuild=True)
+    assert shop.documents()["p1"]["images"] == [{"ref": "a.png"}]
+    assert not shop.engine.indices.exists(index=first)
+
+
+def test_a_rebuild_of_nothing_is_not_put_in_service(shop: Shop) -> None:
+    shop.load(rows(4))
+    live = current(shop.engine, shop.alias)
+    for bad_rows in ([BadRow(1, "broken")], [*rows(1), BadRow(2, "broken"), BadRow(3, "broken")]):
+        report = shop.load(bad_rows, rebuild=True)
+        assert (report.published, report.exit_code) == (False, 1)
+        assert any("not put in service" in note for note in report.notes)
+        assert current(shop.engine, shop.alias) == live
+    assert len(shop.documents()) == 4
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from stub_encoders import StubText
+from indexer.cache import VectorCache
+from indexer.catalogue import Row
+from indexer.load import Job, load
+from indexer.report import Rejects
+from indexer.target import choose_target, finish, schema_for
+from indexer import embed
+from opensearch.client import connect
+from opensearch.fields import FieldPlan
+import opensearch.bulk
+embed.TEXT_WINDOW, embed.TEXT_SLICE = 64, 16
+opensearch.bulk.Pace.__init__.__defaults__ = (20_000, 50, 2, 30.0)
+url, alias, folder, count, pause = sys.argv[1:]
+folder = Path(folder)
+client = connect(url)
+text = StubText(log=folder / "embedded.log", pause=float(pause))
+plan = FieldPlan(numbers=("price",))
+target = choose_target(client, alias, schema_for(plan, text, None), rebuild=False)
+job = Job(target, plan, text, None, folder, lambda url: b"")
+rows = (Row(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for n in range(int(count)))
+report, seen = load(rows, job, VectorCache(folder / "v.sqlite"), Rejects(folder / "r.jsonl"), lambda n: None)
+finish(target, report, seen, sync=False)
+print(report.indexed, report.unchanged, report.updated)
+"""
+
+
+def start(shop: Shop, count: int, pause: float) -> subprocess.Popen[str]:
+    url = shop.engine.transport.hosts[0]
+    arguments = [f"http://{url['host']}:{url['port']}", shop.alias, str(shop.folder), str(count), str(pause)]
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLED, *arguments],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def embedded(shop: Shop) -> list[str]:
+    log = shop.folder / "embedded.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def test_a_killed_load_goes_on_where_it_was(shop: Shop) -> None:
+    for least in (100, 350):  # kill it twice, each time with something written and something not
+        process = start(shop, 800, 0.05)
+        late = time.monotonic() + 60
+        while len(embedded(shop)) < least and time.monotonic() < late:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert current(shop.engine, shop.alias) is None  # half a catalogue is never searched
+    left = unfinished(shop.engine, shop.alias)
+    assert least <= len(embedded(shop)) < 800
+    output, _ = start(shop, 800, 0).communicate(timeout=60)
+    indexed, unchanged, updated = map(int, output.split())
+    assert indexed + unchanged == 800
+    assert unchanged > 0
+    assert updated == 0
+    assert current(shop.engine, shop.alias) == left
+    texts = embedded(shop)
+    assert len(set(texts)) == 800
+    assert len(texts) - 800 <= 2 * 16  # at most the slice in hand at each kill is done again
+    answer = shop.engine.search(index=shop.alias, body={"size": 1000, "_source": ["title", "text_vec"]})
+    found = {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+    assert {id: source["title"] for id, source in found.items()} == {
+        f"p{n}": f"title {n}" for n in range(800)
+    }
+    for n in (0, 399, 799):
+        np.testing.assert_allclose(found[f"p{n}"]["text_vec"], text_vector(f"title {n}"), atol=1e-6)
