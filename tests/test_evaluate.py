@@ -61,6 +61,14 @@ def test_a_query_that_the_run_leaves_out_counts_zero_and_is_named() -> None:
     assert judged.unrated == ("stray",)
 
 
+def test_a_query_without_relevant_products_is_left_out_and_named() -> None:
+    found = report.compare({**QRELS, "r": {"a": 0, "b": -1}}, {"one": {**RUN, "r": {"a": 1.0}}}, ["RR@10"])
+    assert found.runs[0].means["RR@10"].mean == 1.0
+    assert (found.queries, found.hopeless) == (1, ("r",))
+    with pytest.raises(JudgeError, match="none of the 1 rated queries has a product graded above 0"):
+        report.compare({"r": {"a": 0}}, {"one": RUN}, ["RR@10"])
+
+
 def test_difference_is_paired_with_the_first_run() -> None:
     qrels = {f"q{i}": {"a": 1} for i in range(20)}
     worse = {query: {"x": 2.0, "a": 1.0} for query in qrels}

@@ -52,7 +52,7 @@ def evaluate(
 
     Means over all rated queries with 95 % intervals (paired bootstrap, 10,000 seeded resamples), and each
     run's difference to the first; * marks an interval that excludes zero. A query that a run does not answer
-    counts zero.
+    counts zero; a query without any relevant product (grade 1 or more) is left out.
     """
     import orjson
     from rich.console import Console
@@ -62,6 +62,12 @@ def evaluate(
 
     ratings = read_qrels(qrels)
     report = compare(ratings, {str(path): read_run(path) for path in runs}, measures, gain, judged_only)
+    if report.hopeless:
+        click.echo(
+            f"{len(report.hopeless)} of {len(ratings)} rated queries have no relevant product and are left out, "
+            f"such as {report.hopeless[0]}",
+            err=True,
+        )
     for run in report.runs:
         if run.missing:
             click.echo(

@@ -31,6 +31,7 @@ class Report:
     """All runs on the same queries; the first is the baseline."""
 
     queries: int
+    hopeless: tuple[str, ...]  # rated queries left out: no product is relevant, so every run would score zero
     measures: tuple[str, ...]
     gain: Gain
     judged_only: bool
@@ -47,12 +48,19 @@ def compare(
     gain: Gain = "linear",
     judged: bool = False,
 ) -> Report:
-    """Judge every run on every rated query; a query that a run leaves out counts zero."""
-    queries = sorted(qrels)
+    """Judge every run on every rated query that has a relevant product (grade 1 or more).
+
+    A query that a run leaves out counts zero.
+    """
+    queries = sorted(query for query, grades in qrels.items() if max(grades.values()) > 0)
+    if not queries:
+        raise JudgeError(
+            f"none of the {len(qrels)} rated queries has a product graded above 0; check the ratings"
+        )
     reports: list[RunReport] = []
     baseline = None
     for name, run in runs.items():
-        if not any(query in run for query in queries):
+        if not any(query in run for query in qrels):
             raise JudgeError(
                 f"run {name} and the ratings share no query: "
                 f"the run has {_some(run)}, the ratings {_some(qrels)}"
@@ -69,7 +77,8 @@ def compare(
                 unrated=tuple(sorted(query for query in run if query not in qrels)),
             )
         )
-    return Report(len(queries), tuple(measures), gain, judged, tuple(reports))
+    hopeless = tuple(sorted(set(qrels) - set(queries)))
+    return Report(len(queries), hopeless, tuple(measures), gain, judged, tuple(reports))
 
 
 def table(report: Report) -> Table:
