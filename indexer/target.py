@@ -9,6 +9,7 @@ from opensearch import index as versions
 from opensearch.bulk import Action, write
 from opensearch.errors import SchemaMismatchError
 from opensearch.fields import IndexSchema, VectorField
+from opensearch.pipeline import put_fusion
 from opensearch.scan import count, scan
 
 from .encoders.protocol import ImageEncoder, TextEncoder
@@ -92,6 +93,7 @@ def finish(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> None
         report.published = True
         return
     versions.publish(target.client, target.alias, target.index)
+    put_fusion(target.client, target.alias)  # a hybrid query that names no pipeline is fused too
     report.published = True
     versions.prune(target.client, target.alias)
 
