@@ -1,0 +1,237 @@
+"""The commands `vitrine index` and `vitrine delete`, as a person types them, against a real node."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from encoder_samples import tiny_text_encoder
+from stub_encoders import colour_picture
+
+from opensearch.index import current, read_schema
+from vitrine import main
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+
+ROWS = [
+    {"id": f"p{n}", "title": f"red shoe number {n}", "price": n + 0.5, "colour": ("red", "blue")[n % 2]}
+    for n in range(40)
+]
+
+
+@dataclass
+class Command:
+    """`vitrine` with an alias, a store and a folder of its own."""
+
+    engine: OpenSearch
+    url: str
+    folder: Path
+    alias: str
+
+    def __call__(self, *words: str | Path, code: int = 0, encoder: str | None = "none") -> Result:
+        options = {
+            "OPENSEARCH_URL": self.url,
+            "VITRINE_INDEX": self.alias,
+            "VITRINE_STORE": str(self.folder / "store"),
+            "VITRINE_TEXT_ENCODER": encoder,
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        result = CliRunner().invoke(main, [str(word) for word in words], env=options)
+        assert result.exit_code == code, result.output
+        return result
+
+    def report(self, *words: str | Path, **how: Any) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self("index", *words, "--json", **how).stdout)
+        return found
+
+    def catalogue(self, rows: list[dict[str, Any]], name: str = "c.jsonl") -> Path:
+        path = self.folder / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    def sources(self) -> dict[str, dict[str, Any]]:
+        answer = self.engine.search(index=self.alias, body={"size": 1000})
+        return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+@pytest.fixture
+def vitrine(engine: OpenSearch, engine_url: str, tmp_path: Path) -> Iterator[Command]:
+    made = Command(engine, engine_url, tmp_path, f"command-{uuid.uuid4().hex[:10]}")
+    yield made
+    engine.indices.delete(index=f"{made.alias}*", ignore_unavailable=True)
+
+
+def test_one_command_indexes_a_catalogue_and_says_what_it_did(vitrine: Command) -> None:
+    path = vitrine.catalogue([*ROWS, {"title": "no id"}])
+    result = vitrine("index", path, code=1)
+    assert result.stdout == ""
+    assert 'title = "title"' in result.stderr  # the plan that was inferred
+    assert "rows read" in result.stderr
+    rejected = vitrine.folder / "c.jsonl.rejected.jsonl"
+    assert str(rejected) in "".join(result.stderr.split("\n"))
+    (entry,) = map(json.loads, rejected.read_text().splitlines())
+    assert (entry["line"], entry["row"]) == (41, {"title": "no id"})
+    assert set(vitrine.sources()) == {f"p{n}" for n in range(40)}
+
+
+def test_every_format_gives_the_same_index(vitrine: Command) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = vitrine.report(vitrine.catalogue(ROWS))
+    assert (first["indexed"], first["published"], first["rows_per_second"] > 0) == (40, True, True)
+    packed = vitrine.folder / "c.csv.gz"
+    lines = ["id,title,price,colour", *(",".join(map(str, row.values())) for row in ROWS)]
+    packed.write_bytes(gzip.compress("\n".join(lines).encode()))
+    columns = vitrine.folder / "c.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), columns)
+    for path in (packed, columns):
+        again = vitrine.report(path)
+        assert (again["unchanged"], again["updated"], again["indexed"]) == (40, 0, 0)
+
+
+def test_a_plan_is_printed_edited_and_used_and_another_one_wants_a_rebuild(vitrine: Command) -> None:
+    path = vitrine.catalogue(ROWS)
+    text = vitrine("index", path, "--print-plan").stdout
+    plan = vitrine.folder / "catalogue.toml"
+    plan.write_text(text)
+    vitrine.report(path, "--fields", plan)
+    assert vitrine.report(path)["unchanged"] == 40
+    plan.write_text('[fields]\nkeywords = ["colour"]\n')
+    told = vitrine("index", path, "--fields", plan, code=1).stderr
+    assert "numbers is [price] in the index" in told
+    assert "--rebuild" in told
+    first = current(vitrine.engine, vitrine.alias)
+    assert vitrine.report(path, "--fields", plan, "--rebuild")["indexed"] == 40
+    assert vitrine.sources()["p1"]["numbers"] == {}
+    vitrine("index", "--rollback")
+    assert current(vitrine.engine, vitrine.alias) == first
+    assert vitrine.sources()["p1"]["numbers"] == {"price": 1.5}
+
+
+def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Command) -> None:
+    tiny = tiny_text_encoder(vitrine.folder)
+    path = vitrine.catalogue(ROWS)
+    assert vitrine.report(path, encoder=str(tiny))["texts_embedded"] == 40
+    schema = read_schema(vitrine.engine, vitrine.alias)
+    assert schema.text is not None
+    assert schema.text.dimension == 32
+    assert (vitrine.folder / "store" / "encoders" / schema.text.encoder / "model.onnx").exists()
+    assert len(vitrine.sources()["p1"]["text_vec"]) == 32
+    changed = [{**ROWS[0], "title": "blue shoe"}, *ROWS[1:]]
+    report = vitrine.report(vitrine.catalogue(changed), encoder=None)
+    assert (report["updated"], report["texts_embedded"]) == (1, 1)
+    told = vitrine("index", path, "--store", vitrine.folder / "other", encoder=None, code=1).stderr
+    assert schema.text.encoder in told
+    assert "--store" in told
+
+
+def test_a_foreign_index_is_indexed_beside_itself(vitrine: Command) -> None:
+    foreign = f"{vitrine.alias}-foreign"
+    mapping = {
+        "properties": {
+            # lucene: the default engine wants native libraries, and a node without them dies of it
+            "vector": {"type": "knn_vector", "dimension": 2, "method": {"name": "hnsw", "engine": "lucene"}},
+            "added": {"type": "date"},
+            "name": {"type": "text"},
+        }
+    }
+    vitrine.engine.indices.create(index=foreign, body={"settings": {"index.knn": True}, "mappings": mapping})
+    lines: list[dict[str, Any]] = []
+    for n in range(1200):
+        source = {
+            "name": f"shoe number {n}",
+            "offer": {"price": n + 0.5, "currency": ("EUR", "USD")[n % 2]},
+            "added": 1_700_000_000_000 + n,
+            "vector": [1, n],
+            "sizes": [{"size": "S"}, {"size": "M"}],
+        }
+        lines += [{"index": {"_id": f"f{n}"}}, source]
+    vitrine.engine.bulk(index=foreign, body=lines, refresh=True)
+    before = vitrine.engine.indices.stats(index=foreign)["_all"]["primaries"]["indexing"]["index_total"]
+    report = vitrine.report("--from", foreign)
+    assert (report["read"], report["indexed"], report["rejected"]) == (1200, 1200, 0)
+    source = vitrine.engine.get(index=vitrine.alias, id="f7")["_source"]
+    assert source["title"] == "shoe number 7"
+    assert source["numbers"] == {"offer.price": 7.5}
+    assert source["keywords"] == {"offer.currency": "USD", "sizes.size": ["S", "M"]}
+    assert source["dates"] == {"added": "2023-11-14T22:13:20.007Z"}
+    assert vitrine.report("--from", foreign)["unchanged"] == 1200
+    after = vitrine.engine.indices.stats(index=foreign)["_all"]["primaries"]["indexing"]["index_total"]
+    assert after == before
+    assert "--from" in vitrine("index", "--index", foreign, vitrine.catalogue(ROWS), code=1).stderr
+
+
+def test_delete_by_id_and_from_a_file(vitrine: Command) -> None:
+    vitrine.report(vitrine.catalogue(ROWS))
+    assert "deleted 2 products" in vitrine("delete", "p1", "p2").stdout
+    ids = vitrine.folder / "ids.txt"
+    ids.write_text("p3\n\np1\n")
+    told = json.loads(vitrine("delete", "--ids-file", ids, "--json").stdout)
+    assert (told["deleted"], told["missing"]) == (1, ["p1"])
+    assert set(vitrine.sources()) == {f"p{n}" for n in range(40)} - {"p1", "p2", "p3"}
+    assert vitrine("delete", code=2).stderr.count("--ids-file") >= 1
+    report = vitrine.report(vitrine.catalogue(ROWS))
+    assert (report["indexed"], report["unchanged"]) == (3, 37)
+
+
+def test_pictures_without_an_encoder_are_kept_for_display(vitrine: Command) -> None:
+    colour_picture(vitrine.folder / "a.png", (255, 0, 0))
+    result = vitrine("index", vitrine.catalogue([{**row, "image": "a.png"} for row in ROWS]))
+    assert "pictures are not embedded" in result.stderr
+    assert vitrine.sources()["p1"]["images"] == [{"ref": "a.png"}]
+
+
+def test_what_cannot_be_done_is_one_sentence(vitrine: Command) -> None:
+    path = vitrine.catalogue(ROWS)
+    plan = vitrine.folder / "p.toml"
+    plan.write_text('[fields]\ntext = ["titel"]\ncolour = "x"\n')
+    cases: list[tuple[tuple[str | Path, ...], str]] = [
+        ((vitrine.folder / "none.jsonl",), "there is no file"),
+        ((path, "--url", "http://127.0.0.1:9"), "no OpenSearch answers"),
+        ((path, "--fields", plan), "no entry 'colour'"),
+        ((path, "--encoding", "klingon"), "klingon"),
+        (("--from", f"{vitrine.alias}-none"), "there is no index"),
+        ((path, "--rejected", vitrine.folder), "--rejected"),
+        (("--rollback",), "there is no index"),
+    ]
+    for words, reason in cases:
+        told = vitrine("index", *words, code=2 if words[-2:-1] == ("--rejected",) else 1)
+        assert reason in told.stderr
+        assert "Traceback" not in told.stderr
+    plan.write_text('[fields]\ntext = ["titel"]\n')
+    assert "(close: title)" in vitrine("index", path, "--fields", plan, code=1).stderr
+    assert "name a CATALOGUE" in vitrine("index", code=2).stderr
+    assert current(vitrine.engine, vitrine.alias) is None
+
+
+def test_the_whole_command_in_a_process_of_its_own(vitrine: Command) -> None:
+    path = vitrine.catalogue(ROWS)
+    words = [
+        "index",
+        str(path),
+        "--index",
+        vitrine.alias,
+        "--url",
+        vitrine.url,
+        "--text-encoder",
+        "none",
+        "--json",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "vitrine", *words], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["indexed"] == 40
+    assert "\x1b" not in done.stderr  # no bar and no colours where nobody watches
