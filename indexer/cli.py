@@ -46,6 +46,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--rebuild", is_flag=True, help="Load a new version beside the one in service and swap when it is whole."
 )
 @click.option("--rollback", is_flag=True, help="Put the version before this one back in service, and stop.")
+@click.option(
+    "--synonyms",
+    type=_FILE,
+    help="Rules such as `sofa, couch` or `tv => television`, one a line; without CATALOGUE nothing else is done.",
+)
 @click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
 @click.option("--print-plan", is_flag=True, help="Write the field plan to stdout as TOML, and stop.")
 @click.option("--encoding", help="Of a text catalogue that is not UTF-8, such as latin-1 or gb18030.")

@@ -17,6 +17,7 @@ from opensearch import index as versions
 from opensearch.client import connect
 from opensearch.fields import FieldPlan, IndexSchema
 from opensearch.store import Store, open_store
+from opensearch.synonyms import read_rules, set_synonyms
 
 from .cache import VectorCache
 from .catalogue import BadRow, Row, catalogue_format, parquet_rows, read_rows
@@ -48,6 +49,7 @@ class IndexOptions:
     source: str | None
     rebuild: bool
     rollback: bool
+    synonyms: Path | None
     sync: bool
     print_plan: bool
     encoding: str | None
@@ -65,6 +67,10 @@ def run(chosen: IndexOptions) -> int:
     if chosen.rollback:
         click.echo(f"{chosen.alias} is {versions.rollback(connect(chosen.url), chosen.alias)} again")
         return 0
+    rules = read_rules(chosen.synonyms) if chosen.synonyms else None
+    if rules is not None and chosen.catalogue is None and chosen.source is None:
+        _put_synonyms(connect(chosen.url), chosen.alias, rules)
+        return 0
     if (chosen.catalogue is None) == (chosen.source is None):
         raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
     if chosen.catalogue is not None:
@@ -77,11 +83,18 @@ def run(chosen: IndexOptions) -> int:
     recorded = recorded_schema(client, chosen.alias)
     plan = _plan(chosen, client, recorded)
     report = _index(chosen, client, plan, recorded)
+    if rules is not None and report.published:
+        _put_synonyms(client, chosen.alias, rules)
     if chosen.as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         report_table(report, chosen.alias)
     return report.exit_code
+
+
+def _put_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
+    index = set_synonyms(client, alias, rules)
+    click.echo(f"{alias} is {index}, searched with {len(rules)} synonym rules", err=True)
 
 
 def _index(chosen: IndexOptions, client: OpenSearch, plan: FieldPlan, recorded: IndexSchema | None) -> Report:

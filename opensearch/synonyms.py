@@ -7,6 +7,7 @@ source (hard links), takes a fraction of a second and no disk; searches go on al
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -44,6 +45,14 @@ def parse_rules(lines: Iterable[str]) -> list[str]:
             f"{len(rules)} synonym rules are more than {_MOST_RULES}: keep those that shoppers use"
         )
     return rules
+
+
+def read_rules(path: Path) -> list[str]:
+    """Give the rules of a UTF-8 synonym file; EngineError when it cannot be read or a line is no rule."""
+    try:
+        return parse_rules(path.read_text(encoding="utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineError(f"{path} cannot be read as a UTF-8 file of synonym rules: {error}") from error
 
 
 def read_synonyms(client: OpenSearch, alias: str) -> list[str]:

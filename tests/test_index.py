@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from indexer.cli import index as index_command
 from opensearch import index as versions
 from opensearch.errors import EngineError, IndexMissingError, SchemaMismatchError
 from opensearch.fields import FieldPlan, IndexSchema, VectorField
@@ -241,6 +244,25 @@ def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) 
     assert _count(engine, alias, "search.en", "davenport") == 0
     assert read_synonyms(engine, alias) == []
     assert versions.current(engine, alias) == third
+
+
+def test_synonyms_from_the_command_line(
+    engine: OpenSearch, engine_url: str, alias: str, tmp_path: Path
+) -> None:
+    _published(engine, alias, 2)
+    rules = tmp_path / "rules.txt"
+    rules.write_text("# seating\nsofa, couch\n", encoding="utf-8-sig")
+    given = ["--url", engine_url, "--index", alias, "--synonyms", str(rules)]
+    done = CliRunner().invoke(index_command, given)
+    assert done.exit_code == 0, done.output
+    assert "1 synonym rules" in done.stderr
+    assert _count(engine, alias, "search.en", "couch") == 2
+    rules.write_text("sofa\n", encoding="utf-8")
+    assert "line 1: 'sofa'" in str(CliRunner().invoke(index_command, given).exception)
+    rules.write_bytes(b"\xff\xfe\xff")
+    assert "as a UTF-8 file" in str(CliRunner().invoke(index_command, given).exception)
+    rules.unlink()
+    assert "cannot be read" in str(CliRunner().invoke(index_command, given).exception)
 
 
 def test_synonyms_are_taken_over_by_the_next_version(engine: OpenSearch, alias: str) -> None:
