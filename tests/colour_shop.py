@@ -19,11 +19,12 @@ from opensearch.bulk import Action, write
 from opensearch.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index import create_version, publish
 from opensearch.store import Store
-from rerank.artifacts import FUSION, ModelCard, put, save_model
+from rerank.artifacts import FUSED, FUSION, ModelCard, put, save_model
 from rerank.behaviour import Counters, save_behaviour
 from rerank.catalogue import Catalogue, read_catalogue
 from rerank.features import VERSION, feature_names, fit_scaler
-from rerank.items import VectorsOnly, build_items
+from rerank.fused import FusedModel
+from rerank.items import ItemTower, VectorsOnly, build_items
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -152,37 +153,52 @@ def fusion_artifacts(
 ) -> dict[str, str]:
     """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
     catalogue = read_catalogue(products(), schema)
-    model = put(store, "models", "model", _model(schema, catalogue, folder / "model", made))
+    save_model(folder / "model", _card(FUSION, schema, catalogue, made), {})
+    return _artifacts(store, catalogue, VectorsOnly(DIMENSION, DIMENSION), folder)
+
+
+def fused_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
+    """Put a fused model with random weights into the store: its order depends on everything it is given."""
+    import torch
+
+    from rerank.model.network import Network, Sizes
+
+    catalogue = read_catalogue(products(), schema)
+    card = _card(FUSED, schema, catalogue, "2026-11-20T00:00:00+00:00")
+    torch.manual_seed(5)
+    network = Network(Sizes(DIMENSION, DIMENSION, len(catalogue.number_names), len(card.features)))
+    network.standardise(np.random.default_rng(5).normal(size=(50, len(card.features))).astype(np.float32))
+    weights = network.served(fit_scaler(catalogue.numbers))
+    save_model(folder / "model", card, weights)
+    return _artifacts(store, catalogue, FusedModel(weights), folder)
+
+
+def _artifacts(store: Store, catalogue: Catalogue, tower: ItemTower, folder: Path) -> dict[str, str]:
+    model = put(store, "models", "model", folder / "model")
     facts = {"model": model, "index": "small"}
-    build_items(catalogue, VectorsOnly(DIMENSION, DIMENSION), facts, folder / "items")
+    build_items(catalogue, tower, facts, folder / "items")
     counters = Counters(catalogue.hashes, 0.0)
     save_behaviour(counters, catalogue, fit_scaler(catalogue.numbers), facts, folder / "behaviour")
     items = put(store, "items", "items", folder / "items")
-    return {
-        "model": model,
-        "items": items,
-        "behaviour": put(store, "behaviour", "behaviour", folder / "behaviour"),
-    }
+    behaviour = put(store, "behaviour", "behaviour", folder / "behaviour")
+    return {"model": model, "items": items, "behaviour": behaviour}
 
 
-def _model(schema: IndexSchema, catalogue: Catalogue, folder: Path, made: str) -> Path:
-    names = feature_names(catalogue.number_names, catalogue.keyword_names)
-    card = ModelCard(
-        kind=FUSION,
+def _card(kind: str, schema: IndexSchema, catalogue: Catalogue, made: str) -> ModelCard:
+    return ModelCard(
+        kind=kind,
         index="small",
         encoders={
-            "text": schema.text and schema.text.encoder,
-            "image": schema.image and schema.image.encoder,
+            "text": schema.text.encoder if schema.text else None,
+            "image": schema.image.encoder if schema.image else None,
         },
         dimensions={"text": DIMENSION, "image": DIMENSION},
         numbers=catalogue.number_names,
         keywords=catalogue.keyword_names,
-        features=names,
+        features=feature_names(catalogue.number_names, catalogue.keyword_names),
         features_version=VERSION,
         made=made,
     )
-    save_model(folder, card, {})
-    return folder
 
 
 def _folder(store: Store, name: str) -> Path:

@@ -26,6 +26,7 @@ from rerank.queries import QueryEncoders
 from rerank.ranker import Artifacts, Click, RankRequest
 from rerank.rules import UNAVAILABLE
 from rerank.service.app import Parts, make_app
+from rerank.service.complain import Complaints
 from rerank.service.hook import results
 from rerank.service.metrics import Metrics
 from rerank.service.order import Ask, RankPool, order
@@ -350,3 +351,14 @@ def test_hook_scores_sort_into_the_verdict_in_single_precision(scores: list[floa
     assert all(isinstance(value, np.float32) and np.isfinite(value) for value in values)
     assert all(above > below for above, below in itertools.pairwise(values))
     assert [row["index"] for row in found] == positions
+
+
+def test_trouble_is_told_once_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    told = Complaints(pause_s=0.05)
+    for _ in range(5):
+        told.tell("slate log", "engine away")
+    told.tell("other", "x")
+    time.sleep(0.06)
+    told.tell("slate log", "engine away")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["slate log: engine away", "other: x", "slate log: engine away (and 4 more since)"]

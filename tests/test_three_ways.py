@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from colour_shop import delete_shop, fusion_artifacts, index_shop
+from colour_shop import delete_shop, fused_artifacts, fusion_artifacts, index_shop
 
 from opensearch.hook import install_hook, remove_hook
 from opensearch.pipeline import rerank_ext, rerank_name
@@ -92,7 +92,7 @@ def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("store")
     store = Store(str(folder))
     alias, schema = index_shop(engine, store)
-    names = fusion_artifacts(store, schema, tmp_path_factory.mktemp("model"))
+    names = fused_artifacts(store, schema, tmp_path_factory.mktemp("model"))
     swap_pointer(engine, alias, Pointer(**names))
     environment = {
         **os.environ,
@@ -149,8 +149,16 @@ def test_three_ways_give_one_order(world: World, service: str, anna: str, query:
     assert ordered["degraded"] is None
     assert reranked
     assert [hit.id for hit in client.hits] == ordered["order"] == hooked
-    assert ordered["order"] != ids or query != "red shoes"
+    assert ordered["order"] != ids
     assert ordered["rules"] == {hit.id: hit.rule for hit in client.hits if hit.rule}
+
+
+def test_a_shoppers_clicks_change_the_order(world: World, service: str, anna: str) -> None:
+    body = {"ids": [f"p{place:02d}" for place in range(48)], "query": "red shoes"}
+    _, stranger = call(f"{service}/v1/order/{world.alias}", body)
+    _, known = call(f"{service}/v1/order/{world.alias}", {**body, "shopper": "anna"})
+    assert stranger["order"] != known["order"]
+    assert sorted(stranger["order"]) == sorted(known["order"])
 
 
 def test_vectors_of_the_callers_own_change_nothing(world: World, service: str) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-import click
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from opensearch.errors import VitrineError
 from ..shop import Shop
 from ..shoppers import shopper_hash
 from ..window import Verdict
+from .complain import complaints
 from .embed import embed
 from .hook import hook
 from .metrics import Metrics
@@ -186,7 +186,7 @@ async def explain(request: Request, error: Exception) -> Response:
 
 async def hide(request: Request, error: Exception) -> Response:
     """A fault of ours: 503 without its inside, which goes to the log."""
-    click.echo(f"{request.url.path} failed: {type(error).__name__}: {error}", err=True)
+    complaints.tell("a request failed", f"{request.url.path}: {type(error).__name__}: {error}")
     return count_refused(request, refused(Exception("the service failed; see its log"), 503))
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-import click
-
 from opensearch.errors import VitrineError
 
 from ..features import QueryVectors
 from ..ranker import Click
 from ..shop import Shop
 from ..window import Verdict, Window, engine_order, rank_window, this_minute
+from .complain import complaints
 
 DEADLINE_MS = 150.0
 _LOOKUP_SHARE = 0.4  # of the deadline: a slow engine costs the history, not the order
@@ -87,7 +86,7 @@ async def order(shop: Shop, ask: Ask, lookups: Lookups, pool: RankPool) -> Verdi
     except VitrineError as error:
         return engine_order(len(ask.ids), str(error))
     except Exception as error:  # a broken artifact can raise anything; the shopper gets engine order
-        click.echo(f"ranking for {shop.alias} failed: {type(error).__name__}: {error}", err=True)
+        complaints.tell(f"ranking failed for {shop.alias}", f"{type(error).__name__}: {error}")
         return engine_order(len(ask.ids), f"ranking failed ({type(error).__name__})")
 
 
@@ -110,5 +109,5 @@ async def _within(limit_s: float, asked: Awaitable[T], otherwise: T) -> T:
         async with asyncio.timeout(limit_s):
             return await asked
     except Exception as error:
-        click.echo(f"looked up in vain: {type(error).__name__}: {error}", err=True)
+        complaints.tell("looked up in vain", f"{type(error).__name__}: {error}")
         return otherwise

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from ..window import Verdict
+from .complain import complaints
 
 Slate = dict[str, Any]
 _MOST_WAITING = 2_000
@@ -82,6 +81,6 @@ class SlateLog:
             await asyncio.to_thread(self._write, batch)
         except Exception as error:  # the log must never stop the service; the counter tells
             self._count("failed", len(batch))
-            click.echo(f"slate log: {len(batch)} slates were not written: {error}", err=True)
+            complaints.tell("slate log", f"{len(batch)} slates were not written: {error}")
         else:
             self._count("written", len(batch))
