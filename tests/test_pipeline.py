@@ -8,7 +8,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -334,3 +336,24 @@ def left_over(engine: OpenSearch, alias: str) -> dict[str, list[str]]:
     from opensearch.connector import named
 
     return {kind: named(engine, kind, alias) for kind in ("models", "model_groups")}
+
+
+@pytest.mark.live
+def test_an_indexed_catalogue_is_fused_by_default(
+    engine: OpenSearch, engine_url: str, tmp_path: Path
+) -> None:
+    from vitrine import main
+
+    catalogue = tmp_path / "two.jsonl"
+    catalogue.write_text('{"id":"1","title":"red shoes"}\n{"id":"2","title":"blue shirt"}\n')
+    alias = f"eq-{uuid4().hex[:8]}"
+    none = ["--text-encoder", "none", "--image-encoder", "none", "--store", str(tmp_path / "store")]
+    run = CliRunner().invoke(main, ["index", str(catalogue), "--index", alias, "--url", engine_url, *none])
+    assert run.exit_code == 0, run.output
+    defaults = default_pipelines(engine, alias)
+    try:
+        assert set(defaults.values()) == {f"{alias}-fusion"}
+    finally:
+        for index in defaults:
+            engine.indices.delete(index=index)
+        remove_hook(engine, alias)
