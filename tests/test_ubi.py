@@ -34,6 +34,7 @@ def alias(engine: OpenSearch) -> Iterator[str]:
         (ubi.SLATES, "alias"),
         (ubi.SHOPPERS, "alias"),
     ):
+        engine.indices.refresh(index=index, params={"ignore_unavailable": "true"})
         engine.delete_by_query(
             index=index,
             body={"query": {"term": {field: name}}},
