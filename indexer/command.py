@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -122,7 +123,11 @@ def _rows(chosen: IndexOptions, client: OpenSearch | None) -> Iterator[Row | Bad
 
 
 def _rejected_path(chosen: IndexOptions) -> Path:
-    return chosen.rejected or Path(f"{chosen.catalogue or chosen.source}.rejected.jsonl")
+    """--rejected, else beside the catalogue, else (it may lie on a read-only disk) in the working directory."""
+    beside = chosen.catalogue or Path(str(chosen.source))
+    if chosen.rejected is None and not os.access(beside.parent, os.W_OK):
+        beside = Path(beside.name)
+    return chosen.rejected or beside.with_name(f"{beside.name}.rejected.jsonl")
 
 
 def _plan(chosen: IndexOptions, client: OpenSearch, recorded: IndexSchema | None) -> FieldPlan:

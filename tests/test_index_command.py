@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import uuid
@@ -235,3 +236,9 @@ def test_the_whole_command_in_a_process_of_its_own(vitrine: Command) -> None:
     )
     assert json.loads(done.stdout)["indexed"] == 40
     assert "\x1b" not in done.stderr  # no bar and no colours where nobody watches
+    watched = {**os.environ, "FORCE_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "vitrine", *words], capture_output=True, text=True, check=True, env=watched
+    )
+    assert "40/40" in done.stderr
+    assert "rows/s" in done.stderr
