@@ -66,6 +66,7 @@ class Theme:
     captions: tuple[str, ...]
     answer: IntArray  # (n,)
     weight: float
+    head: str  # the attribute that titles end with: what the product is
 
 
 def words(text: str) -> list[str]:
@@ -191,7 +192,8 @@ def _theme(group: tuple[Attribute, ...]) -> Theme | None:
     place = {caption: row for row, caption in enumerate(captions)}
     answer = np.array([place[caption] if caption else -1 for caption in said], dtype=np.int64)
     weight = float(np.mean([0.2 + attribute.spoken for attribute in group]))
-    return Theme(tuple(attribute.name for attribute in group), captions, answer, weight)
+    head = max(group, key=lambda attribute: attribute.place).name
+    return Theme(tuple(attribute.name for attribute in group), captions, answer, weight, head)
 
 
 def _first(values: tuple[str, ...] | None) -> str | None:

@@ -16,6 +16,19 @@ TEXT_CHARACTERS = 300  # of a product's description that stand beside its title
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Pictures as the tower sees them: vectors (n, d) and the rows (n,) of their products."""
+
+    vectors: torch.Tensor
+    product: torch.Tensor
+
+    def then(self, later: Seen, most: int) -> Seen:
+        """These and later ones, the latest `most`, as facts without gradients."""
+        vectors = torch.cat([self.vectors, later.vectors.detach()])[-most:]
+        return Seen(vectors, torch.cat([self.product, later.product])[-most:])
+
+
+@dataclass(frozen=True)
 class TaughtTheme:
     """A theme and the vectors (m, d) of its captions."""
 
@@ -47,47 +60,62 @@ class Lessons:
         return next((taught for taught in self.themes if taught.theme.names == (name,)), None)
 
     def matches(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """How many attributes of the widest theme two products share, (len(left), len(right)) float."""
-        found = torch.zeros(len(left), len(right), device=left.device)
-        for name in self.widest.theme.names if self.widest else ():
-            single = self.single(name)
-            if single is not None:
-                a, b = single.answer[left], single.answer[right]
-                found += (a[:, None] == b[None, :]) & (a[:, None] >= 0)
-        return found
+        """How much of a query that describes the left products the right ones fulfil, (len(left), len(right)) float.
 
-    def loss(
-        self, vectors: torch.Tensor, product: torch.Tensor, scale: torch.Tensor, variant: int
-    ) -> torch.Tensor:
-        """What a batch of pictures (n, d) of `product` rows (n,) misses of all that it is taught."""
+        The attributes of the widest theme that are the same, none where the right one is another thing altogether:
+        who asks for a red dress would sooner have a blue dress than a red shoe.
+        """
+        found = torch.zeros(len(left), len(right), device=left.device)
+        if self.widest is None:
+            return found
+        for name in self.widest.theme.names:
+            found += self._same(name, left, right)
+        return found * self._same(self.widest.theme.head, left, right)
+
+    def _same(self, name: str, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        single = self.single(name)
+        if single is None:
+            return torch.ones(len(left), len(right), device=left.device)
+        a, b = single.answer[left], single.answer[right]
+        return ((a[:, None] == b[None, :]) & (a[:, None] >= 0)).float()
+
+    def rarity(self) -> torch.Tensor:
+        """How often a product is to be seen, (products,): less often the more share its caption, as its square root."""
+        if self.widest is None:
+            return torch.ones(len(self.title_key))
+        answer = self.widest.answer.cpu()
+        counts = torch.bincount(answer.clamp(min=0), minlength=1).float()
+        known = counts[answer.clamp(min=0)].rsqrt()
+        return torch.where(answer >= 0, known, known[answer >= 0].mean())
+
+    def loss(self, batch: Seen, before: Seen, scale: torch.Tensor, variant: int) -> torch.Tensor:
+        """What a batch of pictures misses of all that it is taught; `before` are pictures of earlier batches."""
         wishes, weights = [], []
         for taught in self.themes:
             weight = taught.theme.weight
-            wishes.append(weight * choose_caption(vectors, taught.captions, taught.answer[product], scale))
+            answers = taught.answer[batch.product]
+            wishes.append(weight * choose_caption(batch.vectors, taught.captions, answers, scale))
             weights.append(weight)
-        total = torch.stack(wishes).sum() / sum(weights) if wishes else vectors.sum() * 0
+        total = torch.stack(wishes).sum() / sum(weights) if wishes else batch.vectors.sum() * 0
         if self.widest is not None:
-            total = total + self._ranking(self.widest, vectors, product, scale)
-        titled = self.title_key[product] >= 0
+            total = total + self._ranking(self.widest, batch, before, scale)
+        titled = self.title_key[batch.product] >= 0
         if titled.any():
-            keys = self.title_key[product[titled]]
-            same = (keys[:, None] == keys[None, :]).float()
-            titles = self.titles[variant % len(self.titles), product[titled]]
-            total = total + 0.5 * match_titles(vectors[titled], titles, same, scale)
+            rows = batch.product[titled]
+            same = (self.title_key[rows][:, None] == self.title_key[rows][None, :]).float()
+            titles = self.titles[variant % len(self.titles), rows]
+            total = total + 0.5 * match_titles(batch.vectors[titled], titles, same, scale)
         return total
 
-    def _ranking(
-        self, taught: TaughtTheme, vectors: torch.Tensor, product: torch.Tensor, scale: torch.Tensor
-    ) -> torch.Tensor:
-        """Each caption that occurs in the batch ranks the batch's pictures by shared attributes."""
-        answers = taught.answer[product]
+    def _ranking(self, taught: TaughtTheme, batch: Seen, before: Seen, scale: torch.Tensor) -> torch.Tensor:
+        """Each caption that occurs in the batch ranks the batch's pictures among those of earlier ones."""
+        answers = taught.answer[batch.product]
         known = (answers >= 0).nonzero().flatten()
         captions, first = np.unique(answers[known].cpu().numpy(), return_index=True)
-        speakers = product[known][torch.from_numpy(first).to(product.device)]
-        gains = graded(self.matches(speakers, product))
-        return rank_pictures(
-            taught.captions[torch.from_numpy(captions).to(product.device)], vectors, gains, scale
-        )
+        speakers = batch.product[known][torch.from_numpy(first).to(known.device)]
+        pool = torch.cat([batch.vectors, before.vectors])
+        gains = graded(self.matches(speakers, torch.cat([batch.product, before.product])))
+        return rank_pictures(taught.captions[torch.from_numpy(captions).to(known.device)], pool, gains, scale)
 
 
 def make_lessons(products: Sequence[Described], encoder: TextEncoder) -> Lessons:

@@ -33,7 +33,7 @@ from .course import (
 from .device import mixed_precision, pick_device
 from .image import write_tower
 from .learned import Learned, measure, ndcg
-from .lessons import make_lessons
+from .lessons import Seen, make_lessons
 from .pixels import WHITE
 from .protocol import TextEncoder
 from .samples import Samples
@@ -42,6 +42,7 @@ from .tower import DEFAULT_ARCH, Tower, TowerShape, build_tower, clip_tower, tra
 STORED = 1.15  # pictures are kept this much larger than the tower takes them, so that framing can vary
 PATIENCE = 0.3  # of the run without a better validation figure: it has learned what it can
 LEAST_PATIENCE = 6  # epochs
+REMEMBERED = 4096  # pictures of earlier steps among which captions rank those of this one
 CHECKPOINT = "checkpoint"  # the folder in --out of a run that is not finished
 START_SCALE, MOST_SCALE = 20.0, 100.0
 
@@ -78,6 +79,8 @@ class Trainer:
             self._resume()
         self._train, self._valid = samples.rows(False), samples.rows(True)
         self._lessons = make_lessons(samples.described, encoder).to(self._device)
+        self._rarity = self._lessons.rarity()[samples.product[self._train]]
+        self._before = self._nothing_seen()
         steps = max(1, len(self._train) // settings.batch)
         self._clock = Clock(settings, steps, self._progress)
 
@@ -102,7 +105,9 @@ class Trainer:
     def _epoch(self, told: Callable[[Progress, float, float], None]) -> float:
         progress, settings = self._progress, self.settings
         generator = torch.Generator().manual_seed(settings.seed * 100_003 + progress.epoch)
-        shuffled = self._train[torch.randperm(len(self._train), generator=generator).numpy()]
+        drawn = torch.multinomial(self._rarity, len(self._train), replacement=True, generator=generator)
+        shuffled = self._train[drawn.numpy()]
+        self._before = self._nothing_seen()
         losses = []
         self._tower.train()
         for start in range(0, max(1, len(shuffled) - settings.batch + 1), settings.batch):
@@ -125,7 +130,8 @@ class Trainer:
         with mixed_precision(self._device):
             vectors = self._tower.vectors(seen.contiguous(memory_format=torch.channels_last))
         scale = self._scale.exp().clamp(max=MOST_SCALE)
-        loss = self._lessons.loss(vectors, product, scale, self._progress.step)
+        batch = Seen(vectors, product)
+        loss = self._lessons.loss(batch, self._before, scale, self._progress.step)
         if not torch.isfinite(loss):
             raise EncoderError(
                 f"the training loss became {loss.item()} at step {self._progress.step}; train with a smaller --rate"
@@ -135,7 +141,12 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._tower.parameters(), 1.0)
         self._optimiser.step()
         self._average.update(self._tower, self._progress.step)
+        self._before = self._before.then(batch, REMEMBERED)
         return float(loss.detach())
+
+    def _nothing_seen(self) -> Seen:
+        vectors = torch.zeros(0, self.shape.dimension, device=self._device)
+        return Seen(vectors, torch.zeros(0, dtype=torch.int64, device=self._device))
 
     def _side(self, share: float) -> int:
         return self.shape.size if self.shape.clip else picture_size(share, self.shape.size)

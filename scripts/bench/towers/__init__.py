@@ -1,0 +1,1 @@
+"""Image towers measured on real photos that they never saw."""

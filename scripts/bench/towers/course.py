@@ -1,0 +1,50 @@
+"""What the tower benchmarks share: where the data lies, training by the product's own command, vectors of pictures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoders.protocol import FloatArray, ImageEncoder
+from indexer.images import open_picture
+
+
+def data(name: str) -> Path:
+    """A set of the shared data; a sentence and exit 1 where it is not there."""
+    folder = Path(os.environ.get("VITRINE_DATA", "../shared/data")) / name
+    if not folder.is_dir():
+        raise click.ClickException(f"no folder {folder}; set VITRINE_DATA to the folder that holds {name}/")
+    return folder
+
+
+def train(catalogue: Path, fields: Path, out: Path, options: Sequence[str]) -> None:
+    """Run `vitrine encoder train`; an `out` that holds a finished tower is left as it is."""
+    if (out / "encoder.json").is_file():
+        return
+    command = [sys.executable, "-m", "vitrine", "encoder", "train", str(catalogue), "--fields", str(fields)]
+    subprocess.run([*command, "--out", str(out), *options], check=True)
+
+
+def picture_vectors(encoder: ImageEncoder, paths: Sequence[Path]) -> FloatArray:
+    """Vectors (n, d) of picture files, decoded as the indexer does it."""
+    found = [np.zeros((0, encoder.dimension), np.float32)]
+    for start in range(0, len(paths), 256):
+        pixels = [encoder.prepare(open_picture(path.read_bytes())) for path in paths[start : start + 256]]
+        found.append(encoder.encode(np.stack(pixels)))
+    return np.concatenate(found)
+
+
+def ndcg_at_10(scores: NDArray[np.float32], grades: NDArray[np.int64]) -> float:
+    """nDCG@10 with gain 2^g - 1 of one query's scores and grades (n,)."""
+    gains = np.exp2(grades) - 1.0
+    discount = 1 / np.log2(np.arange(10) + 2)
+    got = gains[np.argsort(-scores, kind="stable")[:10]]
+    best = np.sort(gains)[::-1][:10]
+    return float((got * discount[: len(got)]).sum() / (best * discount[: len(best)]).sum())

@@ -1,0 +1,185 @@
+"""Fashion: titles with every colour, gender and article word struck out, so that only the photo can answer."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from indexer.encoders.image import open_image
+from indexer.encoders.protocol import FloatArray, TextEncoder
+from indexer.encoders.text import open_text
+from opensearch.store import open_store
+from rerank.judge.intervals import bootstrap
+
+from .course import data, ndcg_at_10, picture_vectors, train
+
+PLAN = """[fields]
+id = "id"
+title = "title"
+images = ["image"]
+keywords = ["gender", "subCategory", "articleType", "baseColour", "usage"]
+language = "en"
+"""
+
+
+def is_held_back(identity: str) -> bool:
+    """A fifth of the products, by a hash of the id; no tower that is measured here saw them."""
+    return int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 5 == 0
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def main(out: Path, options: tuple[str, ...]) -> None:
+    """Train into OUT with the other products, measure on those held back; figures as a table and in OUT.json."""
+    folder = data("fashion")
+    with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
+        products = [row for row in csv.DictReader(file) if row["image"]]
+    learn(folder, [row for row in products if not is_held_back(row["id"])], out, options)
+    figures = measure(folder, [row for row in products if is_held_back(row["id"])], out)
+    out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+    show(figures)
+
+
+def learn(folder: Path, products: list[dict[str, str]], out: Path, options: tuple[str, ...]) -> None:
+    """Train on a catalogue of these products alone, laid out in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        (work / "images").mkdir()
+        for row in products:
+            shutil.copyfile(folder / row["image"], work / row["image"])
+        with (work / "train.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(products[0]))
+            writer.writeheader()
+            writer.writerows(products)
+        (work / "plan.toml").write_text(PLAN)
+        train(work / "train.csv", work / "plan.toml", out, options)
+
+
+def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str, Any]:
+    """Figures of the tower in `out` over these products."""
+    store = open_store()
+    tower = open_image(str(out), store)
+    words = open_text(tower.query_encoder, store)
+    pictures = picture_vectors(tower, [folder / row["image"] for row in products])
+    struck = set(json.loads((folder / "mask_words.json").read_text())["mask_drop"])
+    views = {
+        "full": words.encode([row["title"] for row in products]),
+        "masked": words.encode([masked(row["title"], struck) for row in products]),
+    }
+    queries, grades = judged(folder, [row["id"] for row in products])
+    asked = words.encode(queries)
+    by_picture = asked @ pictures.T
+    systems = {"photo alone": by_picture}
+    for view, titles in views.items():
+        by_words = asked @ titles.T
+        systems[f"{view} title"] = by_words
+        systems[f"{view} title and photo"] = scaled(by_words) + scaled(by_picture)
+    per_query = {
+        name: np.array([ndcg_at_10(s, g) for s, g in zip(scores, grades, strict=True)])
+        for name, scores in systems.items()
+    }
+    return {
+        "tower": tower.name,
+        "products": len(products),
+        "queries": len(queries),
+        "ndcg_at_10": {name: vars(bootstrap(values)) for name, values in per_query.items()},
+        "right": {
+            name: right(pictures, words, products, name) for name in ("articleType", "baseColour", "gender")
+        },
+        "kagl": {name: kagl(folder, name, [row["id"] for row in products], pictures, words) for name in KAGL},
+        "training": json.loads((out / "report.json").read_text())["seconds"],
+    }
+
+
+def judged(folder: Path, ids: list[str]) -> tuple[list[str], list[NDArray[np.int64]]]:
+    """The queries that have an answer among `ids`, and the grade of every product for each."""
+    place = {identity: row for row, identity in enumerate(ids)}
+    texts, grades = [], []
+    for line in (folder / "attribute_queries.jsonl").read_text().splitlines():
+        query = json.loads(line)
+        grade = np.zeros(len(ids), dtype=np.int64)
+        for identity, value in query["qrels"].items():
+            if identity in place:
+                grade[place[identity]] = value
+        if grade.any():
+            texts.append(query["query"])
+            grades.append(grade)
+    return texts, grades
+
+
+def masked(title: str, struck: set[str]) -> str:
+    return " ".join(word for word in title.split() if re.sub(r"[^\w’'-]", "", word).casefold() not in struck)
+
+
+def scaled(scores: FloatArray) -> FloatArray:
+    """Each query's scores between 0 and 1, as the engine's min-max fusion has them."""
+    low, high = scores.min(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
+    found: FloatArray = (scores - low) / (high - low)
+    return found
+
+
+def right(pictures: FloatArray, words: TextEncoder, products: list[dict[str, str]], column: str) -> float:
+    """The share of pictures nearest to their own value of a column among all its values."""
+    values = sorted({row[column] for row in products})
+    spoken = {"gender": "for {}"}.get(column, "{}")
+    prompts = words.encode([spoken.format(value.casefold()) for value in values])
+    nearest = (pictures @ prompts.T).argmax(axis=1)
+    return float(
+        np.mean([values[column_] == row[column] for column_, row in zip(nearest, products, strict=True)])
+    )
+
+
+KAGL = ("category3", "baseColour")
+
+
+def kagl(
+    folder: Path, name: str, ids: list[str], pictures: FloatArray, words: TextEncoder
+) -> dict[str, float]:
+    """P@1, P@10 and MRR of the published class queries over the held-back photos (a smaller pool than published)."""
+    truth = json.loads((folder / "kagl_gt" / f"ground_truth_{name}-image+text.json").read_text())
+    relevant = {query: np.array([identity in found for identity in ids]) for query, found in truth.items()}
+    asked = [query for query, found in relevant.items() if found.any()]
+    order = np.argsort(
+        -(words.encode([query.casefold() for query in asked]) @ pictures.T), axis=1, kind="stable"
+    )
+    hits = np.stack([relevant[query][row] for query, row in zip(asked, order, strict=True)])
+    return {
+        "queries": len(asked),
+        "P@1": float(hits[:, 0].mean()),
+        "P@10": float(hits[:, :10].mean()),
+        "MRR": float((1 / (hits.argmax(axis=1) + 1)).mean()),
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(
+        title=f"{figures['tower']}: {figures['queries']} attribute queries, {figures['products']} products held back"
+    )
+    for column in ("ranked by", "nDCG@10", "95 % interval"):
+        table.add_column(column)
+    for name, found in figures["ndcg_at_10"].items():
+        table.add_row(name, f"{found['mean']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}")
+    console.print(table)
+    told = ", ".join(f"{name} {value:.3f}" for name, value in figures["right"].items())
+    console.print(f"told from the photo by words alone: {told}")
+    for name, found in figures["kagl"].items():
+        text = ", ".join(f"{key} {value:.3f}" for key, value in found.items() if key != "queries")
+        console.print(f"KAGL {name} ({found['queries']} queries, this pool only): {text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Groceries: from a phone photo to the studio picture of the same product, in classes that training never saw."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+
+from indexer.encoders.image import open_image
+from opensearch.store import open_store
+from rerank.judge.intervals import bootstrap
+
+from .course import data, picture_vectors, train
+
+PLAN = """[fields]
+id = "id"
+title = "title"
+text = ["description"]
+images = ["image"]
+keywords = ["product", "coarse", "group"]
+language = "en"
+"""
+
+
+@dataclass(frozen=True)
+class Grocery:
+    """One of the products: its names, its studio picture and the words beside it."""
+
+    name: str
+    coarse: str
+    studio: Path
+    description: str
+    photos: tuple[Path, ...]
+
+    @property
+    def is_held_back(self) -> bool:
+        """By the coarse class: a random split would show the same shelf in both parts."""
+        digest = hashlib.sha256(f"grocery-v1:{self.coarse}".encode()).hexdigest()
+        return int(digest, 16) % 4 == 0
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def main(out: Path, options: tuple[str, ...]) -> None:
+    """Train into OUT with the other classes, measure on those held back; figures as text and in OUT.json."""
+    groceries = read(data("grocery"))
+    learn([grocery for grocery in groceries if not grocery.is_held_back], out, options)
+    figures = measure([grocery for grocery in groceries if grocery.is_held_back], out)
+    out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+    console = Console()
+    console.print(
+        f"{figures['tower']}: {figures['photos']} photos of {figures['products']} products of unseen classes"
+    )
+    for depth in ("top_1", "top_5"):
+        found = figures[depth]
+        console.print(f"{depth}: {found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})")
+
+
+def read(folder: Path) -> list[Grocery]:
+    photos: dict[str, list[Path]] = {}
+    for line in (folder / "train.txt").read_text().splitlines():
+        path, fine, _ = (part.strip() for part in line.split(","))
+        photos.setdefault(fine, []).append(folder / path)
+    with (folder / "classes.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Grocery(
+            name=row["Class Name (str)"].replace("-", " "),
+            coarse=row["Coarse Class Name (str)"],
+            studio=folder / row["Iconic Image Path (str)"].lstrip("/"),
+            description=(folder / row["Product Description Path (str)"].lstrip("/")).read_text().strip(),
+            photos=tuple(photos.get(row["Class ID (int)"], ())),
+        )
+        for row in rows
+    ]
+
+
+def learn(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None:
+    """Train on every photo and studio picture of these products, laid out in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        lines = []
+        for number, grocery in enumerate(groceries):
+            for place, picture in enumerate((grocery.studio, *grocery.photos)):
+                shutil.copyfile(picture, work / f"{number}-{place}.jpg")
+                row = {"id": f"{number}-{place}", "title": grocery.name, "description": grocery.description}
+                row |= {"product": grocery.name, "coarse": grocery.coarse.replace("-", " "), "image": f"{number}-{place}.jpg"}
+                lines.append(json.dumps(row | {"group": picture.parent.parent.name}) + "\n")
+        (work / "train.jsonl").write_text("".join(lines))
+        (work / "plan.toml").write_text(PLAN)
+        train(work / "train.jsonl", work / "plan.toml", out, options)
+
+
+def measure(groceries: list[Grocery], out: Path) -> dict[str, Any]:
+    """How often the nearest (five nearest) studio pictures hold the photographed product."""
+    tower = open_image(str(out), open_store())
+    studio = picture_vectors(tower, [grocery.studio for grocery in groceries])
+    answers = np.array([row for row, grocery in enumerate(groceries) for _ in grocery.photos])
+    photos = picture_vectors(tower, [photo for grocery in groceries for photo in grocery.photos])
+    order = np.argsort(-(photos @ studio.T), axis=1, kind="stable")
+    hits = order == answers[:, None]
+    return {
+        "tower": tower.name,
+        "products": len(groceries),
+        "photos": len(photos),
+        "top_1": vars(bootstrap(hits[:, 0].astype(np.float64))),
+        "top_5": vars(bootstrap(hits[:, :5].any(axis=1).astype(np.float64))),
+    }
+
+
+if __name__ == "__main__":
+    main()
