@@ -11,6 +11,7 @@ from opensearch.errors import SchemaMismatchError
 from opensearch.fields import IndexSchema, VectorField
 from opensearch.pipeline import put_fusion
 from opensearch.scan import count, scan
+from opensearch.synonyms import read_synonyms, set_synonyms
 
 from .encoders.protocol import ImageEncoder, TextEncoder
 from .report import Report
@@ -92,7 +93,9 @@ def finish(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> None
     if target.in_service:
         report.published = True
         return
+    rules = read_synonyms(target.client, target.alias)
     versions.publish(target.client, target.alias, target.index)
+    set_synonyms(target.client, target.alias, rules)  # when they were changed while this was loading
     put_fusion(target.client, target.alias)  # a hybrid query that names no pipeline is fused too
     report.published = True
     versions.prune(target.client, target.alias)

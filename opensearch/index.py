@@ -196,17 +196,18 @@ def rollback(client: OpenSearch, alias: str) -> str:
     return before[-1]
 
 
-def prune(client: OpenSearch, alias: str, keep: int = 2) -> list[str]:
+def prune(client: OpenSearch, alias: str, keep: int = 2, *, loads: bool = True) -> list[str]:
     """Delete old versions and abandoned loads, and give their names; `keep` counts the one in service.
 
-    What is newer than the version in service is left alone: it may be loading just now.
+    What is newer than the version in service is left alone: it may be loading just now. With `loads` False so is
+    every version that was never published.
     """
     if keep < 1:
         raise EngineError(f"keep={keep} would delete the version in service: keep at least 1")
     index = require_current(client, alias)
     older = [v for v in versions(client, alias) if v.index < index and _is_version(alias, v.index)]
     kept = [v.index for v in older if v.published][::-1][: keep - 1]
-    gone = [v.index for v in older if v.index not in kept]
+    gone = [v.index for v in older if v.index not in kept and (v.published or loads)]
     for name in gone:
         with explained(client):
             client.indices.delete(index=name, ignore_unavailable=True)

@@ -15,9 +15,10 @@ from opensearchpy.exceptions import RequestError
 
 from .client import explained
 from .errors import EngineError
-from .index import chinese_of, current, publish, require_current, synonyms_of, version_name
+from .index import chinese_of, current, prune, publish, require_current, synonyms_of, version_name
 from .schema import Chinese, analysis, synonym_trials
 
+_KEPT = 3  # versions: changing a rule twice must not delete the catalogue before
 _MOST_RULES = 10_000  # rules live in the cluster state, which every node holds
 
 
@@ -99,6 +100,7 @@ def set_synonyms(client: OpenSearch, alias: str, rules: Iterable[str]) -> str:
     except BaseException:
         _undo(client, alias, index, target)
         raise
+    prune(client, alias, _KEPT, loads=False)  # a rebuild may be loading beside
     return target
 
 

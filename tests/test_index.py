@@ -12,6 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from indexer.cli import index as index_command
+from indexer.report import Report
+from indexer.seen import SeenIds
+from indexer.target import choose_target, finish
 from opensearch import index as versions
 from opensearch.errors import EngineError, IndexMissingError, SchemaMismatchError
 from opensearch.fields import FieldPlan, IndexSchema, VectorField
@@ -244,6 +247,26 @@ def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) 
     assert _count(engine, alias, "search.en", "davenport") == 0
     assert read_synonyms(engine, alias) == []
     assert versions.current(engine, alias) == third
+
+
+def test_changing_synonyms_often_leaves_three_versions_and_a_load(engine: OpenSearch, alias: str) -> None:
+    _published(engine, alias, 1)
+    loading = versions.create_version(engine, alias, SCHEMA)
+    made = [set_synonyms(engine, alias, [f"sofa, couch{number}"]) for number in range(4)]
+    assert [v.index for v in versions.versions(engine, alias)] == [loading, *made[1:]]
+
+
+def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch, alias: str) -> None:
+    _published(engine, alias, 1)
+    target = choose_target(engine, alias, SCHEMA, rebuild=True)
+    set_synonyms(engine, alias, ["sofa, couch"])
+    finish(target, Report(read=1, indexed=1), SeenIds(), sync=False)
+    try:
+        assert read_synonyms(engine, alias) == ["sofa, couch"]
+        assert engine.count(index=alias)["count"] == 0  # what was loaded: nothing here
+    finally:
+        engine.indices.delete(index=f"{alias}*")
+        engine.search_pipeline.delete(id=f"{alias}-fusion")
 
 
 def test_synonyms_from_the_command_line(
