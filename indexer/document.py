@@ -12,7 +12,7 @@ import orjson
 from .encoders.protocol import FloatArray
 from .product import Product
 
-FORM = 1  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
+FORM = 2  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
 EMBEDDED_CHARACTERS = 8_000  # encoders read about a fifth of that
 OPTIONAL = ("group", "available", "created")  # left out of the document where the product has none
 
@@ -40,11 +40,15 @@ def embedding_text(product: Product) -> str:
 
 
 def search_text(product: Product) -> str:
-    """What the words of a query are matched against: title, texts and keywords, a line each."""
+    """What the words of a query are matched against: title, texts, extra and keywords, a line each."""
     words = (word for value in product.keywords.values() for word in _listed(value))
     spoken = (word for word in words if word not in ("true", "false"))
     return "\n".join(
-        dict.fromkeys(part for part in (product.title, *product.texts.values(), *spoken) if part)
+        dict.fromkeys(
+            part
+            for part in (product.title, *product.texts.values(), *spoken, *product.extra.values())
+            if part
+        )
     )
 
 
@@ -69,6 +73,7 @@ def fields_of(product: Product) -> dict[str, Any]:
         "id": product.id,
         "title": product.title,
         "texts": product.texts,
+        "extra": product.extra,
         "search": {search_field(product.language): search_text(product)},
         "numbers": product.numbers,
         "keywords": product.keywords,
@@ -90,7 +95,7 @@ def document(
 
 def product_of(document: Mapping[str, Any]) -> Product:
     """The product that a document was made of; its pictures as the index names them."""
-    names = ("id", "title", "texts", "numbers", "keywords", "dates", "language", *OPTIONAL)
+    names = ("id", "title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
     values = {name: document[name] for name in names if name in document}
     return Product(**values, images=tuple(image["ref"] for image in document.get("images", ())))
 

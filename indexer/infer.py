@@ -17,7 +17,10 @@ TEXTS = 8  # at most so many text columns; more would crowd the description out 
 NUMBERS = 32
 KEYWORDS = 64
 _SHARE = 0.02  # a sparser attribute column is left out
-_TEXT_SHARE = 0.2
+_TEXT_SHARE = 0.5  # rarer, or of fewer words, and it is an attribute: searched, not embedded
+_TEXT_WORDS = 3
+_FAMILY = 8  # attribute columns with one prefix, from which on a pattern stands for them
+EXTRAS = 64
 _AGREE = 0.95  # this share of a column's values must fit the part
 _IMAGE_PIXELS = 224  # the smallest side that encoders look at
 
@@ -166,6 +169,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id: str | None = None) -> Fiel
         id=id_column.name,
         title=title or id_column.name,
         text=_names(sorted(texts, key=_text_order), TEXTS),
+        search=_extra([c for c in rest if c not in texts and _has_words(c)], keywords, columns),
         images=_best_pictures(pictures),
         numbers=_names([c for c in _fullest(numbers) if c.name != group and c.filled >= _SHARE], NUMBERS),
         keywords=_names(_fullest(keywords), KEYWORDS),
@@ -237,7 +241,40 @@ def _is_keyword(column: Column) -> bool:
 
 
 def _is_text(column: Column) -> bool:
-    return column.is_text and (column.filled >= _TEXT_SHARE or column.plain in _TEXTS)
+    says = column.filled >= _TEXT_SHARE and column.words >= _TEXT_WORDS
+    return column.is_text and (says or column.plain in _TEXTS)
+
+
+def _has_words(column: Column) -> bool:
+    """Whether a shopper may type what stands there."""
+    return column.is_text and not column.share(_yes_or_no) >= _AGREE
+
+
+def _extra(columns: list[Column], keywords: list[Column], all_columns: list[Column]) -> tuple[str, ...]:
+    """The columns of words that are searched besides the keywords: families of attributes by pattern, others by name.
+
+    A family is named by its prefix as soon as nearly all columns that have it say words; so the many that are too
+    rare to stand in the sample are searched too.
+    """
+    wordy = {column.name for column in columns}
+    patterns: list[str] = []
+    for prefix in sorted({p for name in wordy for p in _prefixes(name)}, key=len):
+        family = [column for column in all_columns if column.name.startswith(prefix)]
+        says = sum(1 for column in family if column.name in wordy or _has_words(column))
+        covered = any(prefix.startswith(pattern[:-1]) for pattern in patterns)
+        if len(family) >= _FAMILY and says >= _AGREE * len(family) and not covered:
+            patterns.append(f"{prefix}*")
+    single = [c for c in _fullest(columns) if c not in keywords]
+    single = [c for c in single if not any(c.name.startswith(p[:-1]) for p in patterns)]
+    return (*patterns, *_names(single, EXTRAS))
+
+
+def _prefixes(name: str) -> list[str]:
+    return [name[: match.end()] for match in re.finditer(r"[_.\-:]", name) if match.end() < len(name)]
+
+
+def _yes_or_no(value: Any) -> bool:
+    return str(value).strip().lower() in ("true", "false", "yes", "no", "y", "n")
 
 
 def _text_order(column: Column) -> tuple[bool, float]:

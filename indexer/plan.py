@@ -20,7 +20,7 @@ from .infer import infer_plan
 
 SAMPLE = 1000  # rows that a plan is inferred from
 
-_LISTS = ("text", "images", "numbers", "keywords", "dates")
+_LISTS = ("text", "search", "images", "numbers", "keywords", "dates")
 _NAMES = ("id", "title", "language_field", "group", "available", "created")
 _KEYS = tuple(field.name for field in fields(FieldPlan))
 
@@ -87,7 +87,8 @@ def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
             parts.setdefault(column, []).append(key)
     for key in _LISTS:
         for column in getattr(plan, key):
-            parts.setdefault(column, []).append(key)
+            if not (key == "search" and "*" in column):  # a pattern names whatever columns there are
+                parts.setdefault(column, []).append(key)
     return parts
 
 

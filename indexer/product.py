@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -54,6 +56,7 @@ class Product:
     id: str
     title: str = ""
     texts: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = field(default_factory=dict)  # searched by their words, not embedded
     images: tuple[PictureSource, ...] = ()
     numbers: dict[str, float] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
@@ -84,10 +87,12 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
 
     title = cell(plan.title, read_text) or ""
     texts = cells(plan.text, read_text)
+    extra = cells(tuple(column for column in values if is_extra(column, plan)), read_text)
     product = Product(
         id=read_id(values.get(plan.id), plan.id),
         title=title,
         texts=texts,
+        extra=extra,
         images=tuple(p for pictures in cells(plan.images, read_pictures).values() for p in pictures),
         numbers=cells(plan.numbers, read_number),
         keywords=cells(plan.keywords, read_keywords),
@@ -99,6 +104,16 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         created=cell(plan.created, read_date),
     )
     return product, dropped
+
+
+def is_extra(column: str, plan: FieldPlan) -> bool:
+    """Whether `plan.search` names the column, itself or by a pattern, and no part of the text does."""
+    return any(_fits(pattern, column) for pattern in plan.search) and column not in (plan.title, *plan.text)
+
+
+@lru_cache(maxsize=1 << 16)
+def _fits(pattern: str, column: str) -> bool:
+    return column == pattern or ("*" in pattern and fnmatchcase(column, pattern.replace("[", "[[]")))
 
 
 def read_id(value: Any, column: str) -> str:

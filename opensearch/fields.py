@@ -14,6 +14,7 @@ class FieldPlan:
     id: str = "id"
     title: str = "title"
     text: tuple[str, ...] = ()  # searched and embedded after the title
+    search: tuple[str, ...] = ()  # searched by their words, not embedded; `attr_*` means all such columns
     images: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()  # filters and facets, searched too

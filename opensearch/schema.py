@@ -66,6 +66,7 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
         "id": keyword,
         "title": _text("vitrine_any"),
         "texts": {"type": "object", "enabled": False},
+        "extra": {"type": "object", "enabled": False},
         "search": {
             "dynamic": "strict",
             "properties": {language: _text(f"vitrine_{language}") for language in ("en", "zh", "any")},

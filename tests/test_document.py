@@ -24,6 +24,7 @@ SHOE = Product(
     id="1",
     title="Nord shoe R7",
     texts={"about": "For running. ", "model": "R7"},
+    extra={"attr_sole": "rubber", "attr_colour": "red"},
     images=("a.jpg",),
     numbers={"price": 12.5},
     keywords={"colour": "red", "tags": ["new", "sale"], "vegan": "true"},
@@ -41,7 +42,7 @@ def test_what_is_embedded_says_nothing_twice() -> None:
 
 
 def test_what_is_searched_holds_title_texts_and_keywords() -> None:
-    assert search_text(SHOE) == "Nord shoe R7\nFor running. \nR7\nred\nnew\nsale"
+    assert search_text(SHOE) == "Nord shoe R7\nFor running. \nR7\nred\nnew\nsale\nrubber"
 
 
 def test_a_document_has_the_fields_of_the_contract() -> None:
@@ -55,6 +56,7 @@ def test_a_document_has_the_fields_of_the_contract() -> None:
         "id": "1",
         "title": "Nord shoe R7",
         "texts": SHOE.texts,
+        "extra": SHOE.extra,
         "search": {"en": search_text(SHOE)},
         "text_vec": vector,
         "images": [{"ref": "a.jpg", "hash": "h", "vec": vector}, {"ref": "b.jpg", "hash": "i"}],

@@ -14,6 +14,7 @@ from indexer.catalogue import read_rows
 from indexer.errors import CatalogueError
 from indexer.infer import infer_plan
 from indexer.plan import check_columns, load_plan, plan_from_rows, plan_toml
+from indexer.product import read_product
 from opensearch.fields import FieldPlan
 
 
@@ -106,6 +107,7 @@ def test_each_part_is_found_by_name_and_by_values() -> None:
         id="sku",
         title="name",
         text=("description",),
+        search=("rare",),
         images=("image_500x500",),
         numbers=("price", "stock", "year", "weight"),
         keywords=("ean", "brand", "vegan", "tags"),
@@ -116,6 +118,26 @@ def test_each_part_is_found_by_name_and_by_values() -> None:
         available="stock",
         created="created_at",
     )
+
+
+def test_attributes_too_rare_for_columns_of_their_own_are_searched_by_a_pattern() -> None:
+    rows = [
+        {
+            "id": str(n),
+            "title": f"a {n}",
+            f"attr_t_{n % 40}": f"word {n}",
+            f"attr_n_{n % 40}": n,
+            "note": f"code{n}",
+        }
+        for n in range(1000)
+    ]
+    plan = infer_plan(rows)
+    assert plan.search == ("attr_t_*", "note")
+    product, _ = read_product(
+        {"id": "1", "title": "a", "attr_t_zz": "rare", "attr_n_1": 5, "note": "n1"}, plan
+    )
+    assert product.extra == {"attr_t_zz": "rare", "note": "n1"}
+    assert product.texts == {}
 
 
 def test_views_of_a_product_are_all_taken() -> None:

@@ -40,6 +40,7 @@ def test_mapping_is_the_document_contract() -> None:
         "id": "keyword",
         "title": "text",
         "texts": "object",
+        "extra": "object",
         "search": "object",
         "search.en": "text",
         "search.zh": "text",
