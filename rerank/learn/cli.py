@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,8 @@ def _tell_trained(alias: str, trained: Trained, as_json: bool) -> None:
 
         from .compare import table
 
-        Console().print(table(trained.comparison))
+        wide = None if sys.stdout.isatty() else 120
+        Console(width=wide).print(table(trained.comparison))
     elif not trained.training["searches"]:
         click.echo(f"There is no log of {alias} yet: nothing was learned.")
     if trained.kind == "fusion":
@@ -162,15 +164,15 @@ def _show(found: list[Released]) -> None:
     from rich.table import Table
 
     drawn = Table()
-    for head in ("", "model", "since", "index", "nDCG@10", "engine order"):
+    for head in ("", "model", "since", "index", "without position bias", "engine order"):
         drawn.add_column(head)
     for release in found:
         told = release.to_dict()
         rows = (told["comparison"] or {}).get("rows") or [{}]
-        figures = [f"{row['ndcg']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
+        figures = [f"{row['unbiased']['mean']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
         mark = "in service" if release.current else ""
         drawn.add_row(mark, told["model"], told["since"], told["index"] or "not in the store", *figures)
-    Console().print(drawn)
+    Console(width=None if sys.stdout.isatty() else 120).print(drawn)
 
 
 @model.command()

@@ -89,10 +89,10 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     )
     tell("comparing", 0, 1)
     scores = {
-        "LightGBM LambdaMART": lambdamart(train, validation)(held),
+        "LightGBM LambdaMART": lambdamart(train)(held),
         "fused model": score(fitted.network, material, held),
     }
-    comparison = compare(held, maker.features, scores)
+    comparison = compare(held, maker.features, scores, positions.propensity)
     training = {
         **_counts(ground, gains),
         "examples": {"training": len(train), "validation": len(validation), "held back": len(held)},
