@@ -68,14 +68,6 @@ class Comparison:
         ]
         return cls(values["slates"], values["random_slates"], tuple(rows))
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        def row(held: Mapping[str, Any]) -> Row:
-            sure = {key: Interval(**held[key]) for key in ("difference", "random_difference") if held[key]}
-            return Row(**{**held, **sure})
-
-        return cls(**{**values, "rows": tuple(row(held) for held in values["rows"])})
-
 
 def compare(
     examples: Examples, features: Sequence[str], models: Mapping[str, FloatArray], propensity: DoubleArray
