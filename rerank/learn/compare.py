@@ -59,11 +59,17 @@ class Comparison:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_dict` gave, as a model's card keeps it."""
 
-        def figure(value: Mapping[str, Any] | None) -> Figure | None:
-            return Figure(value["mean"], Interval(**value["difference"])) if value else None
+        def figure(value: Mapping[str, Any]) -> Figure:
+            return Figure(value["mean"], Interval(**value["difference"]))
 
         rows = [
-            Row(**{name: value if name == "arm" else figure(value) for name, value in row.items()})
+            Row(
+                arm=row["arm"],
+                ndcg=figure(row["ndcg"]),
+                mrr=figure(row["mrr"]),
+                unbiased=figure(row["unbiased"]),
+                random=figure(row["random"]) if row["random"] else None,
+            )
             for row in values["rows"]
         ]
         return cls(values["slates"], values["random_slates"], tuple(rows))

@@ -1,0 +1,133 @@
+"""Rankers as they are served: orders, unknown products, artifacts that belong together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_shop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opensearch.store import Store
+from rerank.artifacts import load_model, read_card, save_model
+from rerank.errors import ArtifactError, RerankError
+from rerank.learn.events import Log
+from rerank.learn.train import Ground, Trained, make_fusion
+from rerank.ranker import (
+    Artifacts,
+    Click,
+    RankRequest,
+    interleave,
+    load_ranker,
+    order_of,
+    reciprocal_ranks,
+)
+
+AS_OF = small_shop.START + 900 * 600.0
+
+
+def quiet(stage: str, done: int, total: int) -> None: ...
+
+
+def ground(log: Log | None = None) -> Ground:
+    return Ground("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log or Log([], []))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def fusion(store: Store) -> Trained:
+    return make_fusion(ground(small_shop.log(300)), store, quiet)
+
+
+def request(ids: list[str], query: str = "kind 1", **given: object) -> RankRequest:
+    vectors = small_shop.embed([query])[0]
+    values: dict[str, object] = {"text_vector": vectors.text, "image_vector": vectors.image, "as_of": AS_OF}
+    return RankRequest(ids, query, **{**values, **given})  # type: ignore[arg-type]
+
+
+@given(st.lists(st.floats(-5, 5, width=32), max_size=12), st.data())
+def test_unknown_products_keep_their_place_and_known_ones_their_order(
+    scores: list[float], data: st.DataObject
+) -> None:
+    known = np.array([data.draw(st.booleans()) for _ in scores], dtype=bool)
+    values = np.array(scores, dtype=np.float32)
+    order = order_of(interleave(values, known))
+    assert sorted(order) == list(range(len(scores)))
+    assert [order[place] for place in np.flatnonzero(~known)] == np.flatnonzero(~known).tolist()
+    wanted = [place for place in order_of(np.where(known, values, 0)) if known[place]]
+    assert [place for place in order if known[place]] == wanted
+
+
+def test_equal_scores_keep_engine_order() -> None:
+    assert order_of([1.0, 2.0, 1.0, 2.0]) == [1, 3, 0, 2]
+
+
+def test_reciprocal_ranks_by_hand() -> None:
+    signals = np.array([[3.0, 0.1], [2.0, np.nan], [1.0, 0.9]], dtype=np.float32)
+    found = reciprocal_ranks(signals, np.array([1.0, 0.5]), offset=1.0)
+    wanted = [(1 / 2 + 0.5 / 3) / 1.5, 1 / 3, (1 / 4 + 0.5 / 2) / 1.5]  # the second has only one signal
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_the_fusion_lifts_what_fits_the_query(store: Store, fusion: Trained) -> None:
+    ranker = load_ranker(store, fusion.artifacts)
+    ids = [small_shop.IDS[n] for n in np.random.default_rng(1).permutation(small_shop.PRODUCTS)]
+    order = np.array(order_of(ranker.scores(request(ids))))
+    fits = np.array([small_shop.KIND[int(i[1:])] == 1 for i in ids])
+    assert np.flatnonzero(fits[order]).mean() < np.flatnonzero(fits).mean() - 10
+    assert ranker.artifacts == fusion.artifacts
+
+
+def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: Trained) -> None:
+    ranker = load_ranker(store, fusion.artifacts)
+    ids = [*small_shop.IDS[:20], "unheard of"]
+    scores = ranker.scores(request(ids, text_vector=None, image_vector=None, query="?"))
+    assert np.isfinite(scores).all()
+    assert len(scores) == 21
+    assert ranker.scores(request([])).shape == (0,)
+
+
+def test_a_vector_of_another_encoder_is_refused(store: Store, fusion: Trained) -> None:
+    ranker = load_ranker(store, fusion.artifacts)
+    with pytest.raises(RerankError, match="the item table holds 12 values"):
+        ranker.scores(request(["p1"], text_vector=np.ones(3, dtype=np.float32)))
+
+
+def test_a_shopper_of_unheard_of_clicks_is_a_stranger(store: Store, fusion: Trained) -> None:
+    ranker = load_ranker(store, fusion.artifacts)
+    known = ranker.scores(request(small_shop.IDS[:9], history=[Click("unheard of", AS_OF + 50)]))
+    np.testing.assert_array_equal(known, ranker.scores(request(small_shop.IDS[:9])))
+
+
+def test_tables_of_another_model_are_refused(store: Store, fusion: Trained) -> None:
+    other = make_fusion(ground(), store, quiet)
+    mixed = Artifacts(fusion.artifacts.model, other.artifacts.items, fusion.artifacts.behaviour)
+    with pytest.raises(ArtifactError, match=rf"item table was made for model {other.artifacts.model}"):
+        load_ranker(store, mixed)
+
+
+def test_a_model_with_other_features_is_refused(store: Store, fusion: Trained, tmp_path: Path) -> None:
+    card, weights = load_model(store.get("models", fusion.artifacts.model))
+    save_model(tmp_path / "m", card, weights)
+    assert read_card(tmp_path / "m") == card
+    told = json.loads((tmp_path / "m" / "model.json").read_text())
+    (tmp_path / "m" / "model.json").write_text(json.dumps({**told, "features_version": 99}))
+    with pytest.raises(ArtifactError, match="version 99 of the features"):
+        load_model(tmp_path / "m")
+    (tmp_path / "m" / "model.json").write_text("{")
+    with pytest.raises(ArtifactError, match="holds no model"):
+        load_model(tmp_path / "m")
+
+
+def test_serving_imports_no_torch() -> None:
+    code = "import sys, rerank.ranker; assert 'torch' not in sys.modules and 'lightgbm' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
