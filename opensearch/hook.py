@@ -20,6 +20,8 @@ from .pipeline import (
     default_pipelines,
     fusion_name,
     fusion_pipeline,
+    page_name,
+    page_pipeline,
     put_fusion,
     rerank_name,
     rerank_pipeline,
@@ -73,6 +75,7 @@ def install_hook(
     model = connect_service(client, alias, endpoint, key)
     with explained(client):
         client.search_pipeline.put(id=rerank_name(alias), body=rerank_pipeline(model, weights))
+        client.search_pipeline.put(id=page_name(alias), body=page_pipeline(model, weights))
     put_fusion(client, alias, weights)
     _choose_default(client, alias, default, told)
     clear(client, alias, keep=model)
@@ -98,7 +101,7 @@ def remove_hook(client: OpenSearch, alias: str) -> list[str]:
             with explained(client):
                 client.search_pipeline.put(id=fusion_name(alias), body=fusion_pipeline())
             set_default(client, hooked, fusion_name(alias))
-    unused = [rerank_name(alias)] + (
+    unused = [rerank_name(alias), page_name(alias)] + (
         [] if fusion_name(alias) in _in_use(client, alias) else [fusion_name(alias)]
     )
     removed = [f"pipeline {name}" for name in unused if _drop_pipeline(client, name)]
@@ -159,7 +162,7 @@ def _in_use(client: OpenSearch, alias: str) -> set[str]:
 
 def _pipelines(client: OpenSearch, alias: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in (fusion_name(alias), rerank_name(alias)):
+    for name in (fusion_name(alias), rerank_name(alias), page_name(alias)):
         with explained(client):
             try:
                 found |= client.search_pipeline.get(id=name)

@@ -2,7 +2,8 @@
 
 `<alias>-fusion` fuses the legs of a hybrid query and is the default of the index: without it the engine shows
 its internal marks as hits. `<alias>-rerank` asks the rerank service besides, and is named by the searches that
-want it. The service gets ids alone (`rerank.ml_opensearch`), and whatever it does, the search is answered.
+want it; `<alias>-rerank-page` gives page one of its window to callers that ask for no more. The service gets ids
+alone (`rerank.ml_opensearch`), and whatever it does, the search is answered.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .query import FOR_WORDS, LegWeights, fusion_processor
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+OVERSAMPLE = 20
 LARGEST_CONTEXT = 16_384  # bytes; a megabyte of it makes a small engine refuse other people's searches
 _DEFAULT = "index.search.default_pipeline"
 
@@ -30,6 +32,10 @@ def fusion_name(alias: str) -> str:
 
 def rerank_name(alias: str) -> str:
     return f"{alias}-rerank"
+
+
+def page_name(alias: str) -> str:
+    return f"{alias}-rerank-page"
 
 
 def fusion_pipeline(weights: LegWeights = FOR_WORDS) -> dict[str, Any]:
@@ -54,6 +60,20 @@ def rerank_pipeline(model: str, weights: LegWeights = FOR_WORDS) -> dict[str, An
         "description": "Vitrine: one score of three legs, reranked by the service",
         "phase_results_processors": [fusion_processor(weights)],
         "response_processors": [{"rerank": rerank}],
+    }
+
+
+def page_pipeline(model: str, weights: LegWeights = FOR_WORDS) -> dict[str, Any]:
+    """Give the pipeline for callers that show page one alone: it reranks twenty times what they ask for.
+
+    Ten hits then come from a window of 200. A search with `from` would skip before the rerank, and is for
+    `<alias>-rerank` with the whole window.
+    """
+    whole = rerank_pipeline(model, weights)
+    return whole | {
+        "description": "Vitrine: page one of the reranked window",
+        "request_processors": [{"oversample": {"sample_factor": OVERSAMPLE}}],
+        "response_processors": [*whole["response_processors"], {"truncate_hits": {}}],
     }
 
 

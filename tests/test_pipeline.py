@@ -277,12 +277,29 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
 
 
 @pytest.mark.live
+def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch, products: str) -> None:
+    def asked(size: int) -> dict[str, Any]:
+        return hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA, size=size) | {
+            "ext": rerank_ext({})
+        }
+
+    with service() as running:
+        install_hook(engine, products, running.url, "")
+        first = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page"))
+        whole = ids(retrieve(engine, products, asked(40), pipeline=f"{products}-rerank"))
+        assert first == whole[:2]
+        assert running.asked[-1]["docs"] == running.asked[-2]["docs"]
+    plain = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-fusion"))
+    assert ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page")) == plain != first
+
+
+@pytest.mark.live
 def test_hook_outlives_its_index_only_until_it_is_removed(engine: OpenSearch) -> None:
     with service() as running, shelf(engine) as alias:
         install_hook(engine, alias, running.url, "")
     assert any(line.startswith("pipeline") for line in remove_hook(engine, alias))
     assert left_over(engine, alias) == {"models": [], "model_groups": []}
-    for name in (f"{alias}-fusion", f"{alias}-rerank"):
+    for name in (f"{alias}-fusion", f"{alias}-rerank", f"{alias}-rerank-page"):
         with pytest.raises(NotFoundError):
             engine.search_pipeline.get(id=name)
 

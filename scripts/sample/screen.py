@@ -1,0 +1,224 @@
+"""The demo's last step: a few telling queries in three orders, the engine's own answer, and how good it all is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from opensearch import options
+
+from .catalogue import Truth, read_truths
+from .queries import DEMO_QUERIES, DemoQuery, query_pool
+from .simulation import attraction
+from .tastes import NAMED_SHOPPERS
+from .wishes import true_ndcg, true_relevance
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from opensearch.client import OpenSearch
+    from rerank.search import Hit
+    from rerank.shop import Shop
+
+SHOWN = 6
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def _order(client: OpenSearch, shop: Shop, text: str, way: str, shopper: str = "") -> list[Hit]:
+    """The window of a query: `words` alone, `hybrid` in engine order, or `reranked` (for a shopper by name)."""
+    from opensearch.query import LEGS
+    from rerank.search import Search, search
+    from rerank.shoppers import shopper_hash
+
+    asked = Search(
+        text,
+        order="reranked" if way == "reranked" else "engine",
+        legs=LEGS[:1] if way == "words" else LEGS,
+        shopper=shopper_hash(shopper) if shopper else None,
+    )
+    return search(client, shop, asked).hits
+
+
+def show_query(
+    console: Console, client: OpenSearch, shop: Shop, demo: DemoQuery, truths: Mapping[str, Truth]
+) -> None:
+    """Print one query's orders side by side; a dot marks what the hidden truth calls a full answer."""
+    from rich.table import Table
+
+    names = demo.shoppers or ("",)
+    columns = [
+        ("BM25", _order(client, shop, demo.text, "words"), names),
+        ("hybrid", _order(client, shop, demo.text, "hybrid"), names),
+    ]
+    for name in names:
+        hits = _order(client, shop, demo.text, "reranked", name)
+        columns.append((f"reranked for {name}" if name else "reranked", hits, (name,)))
+    table = Table(title=f"{demo.text}  ({demo.why})", title_justify="left", title_style="bold", expand=True)
+    for head, hits, judges in columns:
+        told = ", ".join(_told(demo.text, [hit.id for hit in hits], name, truths) for name in judges)
+        table.add_column(f"{head}\n[not bold dim]nDCG@10 {told}[/]", ratio=1, no_wrap=True)
+    for place in range(SHOWN):
+        cells = [_cell(demo.text, hits[place], truths) if place < len(hits) else "" for _, hits, _ in columns]
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _told(query: str, ids: Sequence[str], name: str, truths: Mapping[str, Truth]) -> str:
+    """nDCG@10 by what the query asks, or by what this shopper would like of it."""
+    shopper = {shopper.name: shopper for shopper in NAMED_SHOPPERS}.get(name)
+    if shopper is None:
+        value = true_ndcg(query, ids, truths)
+    else:
+        value = true_ndcg(query, ids, truths, gain=lambda text, truth: attraction(text, shopper, truth))
+    return f"{f'to {name} ' if name else ''}{value or 0.0:.2f}"
+
+
+def _cell(query: str, hit: Hit, truths: Mapping[str, Truth]) -> str:
+    truth = truths[hit.id]
+    mark = "[green]●[/]" if true_relevance(query, truth) == 3 else "○"
+    return f"{mark} {hit.product.get('title', hit.id)} [dim]({truth.colour}, {truth.pattern})[/]"
+
+
+def show_quality(console: Console, client: OpenSearch, shop: Shop, truths: Mapping[str, Truth]) -> None:
+    """Print mean nDCG@10 by hidden truth over the shoppers' whole query pool, no shopper named."""
+    from rich.table import Table
+
+    reached: dict[str, list[float]] = {"words": [], "hybrid": [], "reranked": []}
+    pool = query_pool()
+    for query in pool:
+        for way, values in reached.items():
+            ids = [hit.id for hit in _order(client, shop, query.text, way)]
+            value = true_ndcg(query.text, ids, truths)
+            if value is not None:
+                values.append(value)
+    table = Table(
+        title=f"nDCG@10 by the hidden truth, {len(reached['words'])} queries, no shopper named",
+        title_justify="left",
+    )
+    for column in ("order", "nDCG@10", "against hybrid (95 % of resamples)"):
+        table.add_column(column)
+    base = np.array(reached["hybrid"])
+    for way, values in reached.items():
+        table.add_row(
+            {"words": "BM25 alone"}.get(way, way),
+            f"{np.mean(values):.3f}",
+            _interval(np.array(values) - base),
+        )
+    console.print(table)
+
+
+def _interval(differences: np.ndarray) -> str:
+    if not differences.any():
+        return ""
+    from rerank.judge.intervals import bootstrap
+
+    interval = bootstrap(differences)
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def hook_body(client: OpenSearch, shop: Shop, text: str, shopper: str) -> dict[str, Any]:
+    """A `_search` body as an existing shop would send it: the hybrid query, and who asks in `ext`."""
+    from opensearch.pipeline import rerank_ext
+    from rerank.search import Search, body_of
+    from rerank.shoppers import shopper_hash
+
+    body = body_of(shop, Search(text), shop.encoders.vectors(text))
+    del body["search_pipeline"]  # named in the URL instead
+    return body | {
+        "_source": ["id", "title"],
+        "ext": rerank_ext({"q": text, "shopper": shopper_hash(shopper)}),
+    }
+
+
+def ask_engine(url: str, alias: str, body: Mapping[str, Any], pipeline: str) -> list[str]:
+    """Titles in the order of the engine's own answer."""
+    request = urllib.request.Request(
+        f"{url}/{alias}/_search?search_pipeline={pipeline}",
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        return [hit["_source"]["title"] for hit in json.load(answer)["hits"]["hits"]]
+
+
+def show_hook(console: Console, url: str, alias: str, body: Mapping[str, Any], folder: Path) -> None:
+    """Ask OpenSearch itself, with the service up, stopped, and up again."""
+    (folder / "query.json").write_text(json.dumps(body))
+    up = ask_engine(url, alias, body, f"{alias}-rerank")
+    plain = ask_engine(url, alias, body, f"{alias}-fusion")
+    subprocess.run([_ROOT / "scripts" / "stop-service"], check=True)
+    down = ask_engine(url, alias, body, f"{alias}-rerank")
+    port = os.environ.get("VITRINE_SERVICE", "http://127.0.0.1:8060").rsplit(":", 1)[-1]
+    subprocess.run([_ROOT / "scripts" / "start-service", port], check=True)
+    again = ask_engine(url, alias, body, f"{alias}-rerank")
+    if up == plain or down != plain or again != up:
+        raise click.ClickException(
+            "the engine's pipeline did not rerank, or did not keep engine order without the service; "
+            "see .demo/service.log and `vitrine hook status`"
+        )
+    console.print("[bold]The same search through OpenSearch's own _search[/] (first three titles)")
+    for name, titles in (
+        ("service up", up),
+        ("service stopped: engine order", down),
+        ("service up again", again),
+    ):
+        console.print(f"  {name:<30} {' · '.join(titles[:3])}")
+
+
+@click.command()
+@click.option(
+    "--demo", "folder", type=click.Path(path_type=Path, exists=True), default=".demo", show_default=True
+)
+@options.url
+@options.index
+@options.store
+def main(folder: Path, url: str, alias: str, store: str | None) -> None:
+    """Show what the demo made."""
+    from rich.console import Console
+
+    from opensearch.client import connect
+    from opensearch.store import open_store
+    from rerank.artifacts import read_card
+    from rerank.learn.compare import Comparison, table
+    from rerank.shop import open_shop
+
+    console = Console(width=max(Console().width, 110))
+    client = connect(url)
+    artifacts = open_store(store)
+    shop = open_shop(client, artifacts, alias)
+    truths = read_truths(folder / "catalogue")
+    for demo in DEMO_QUERIES:
+        show_query(console, client, shop, demo, truths)
+    show_hook(console, url, alias, hook_body(client, shop, "dress", "ana"), folder)
+    show_quality(console, client, shop, truths)
+    if shop.ranker:
+        card = read_card(artifacts.get("models", shop.ranker.artifacts.model))
+        if card.comparison:
+            console.print(table(Comparison.from_dict(card.comparison)))
+    _what_next(console, url, alias)
+
+
+def _what_next(console: Console, url: str, alias: str) -> None:
+    lines: Sequence[str] = (
+        f'.venv/bin/vitrine search "striped lamp" --index {alias} --order both --url {url}',
+        f'.venv/bin/vitrine search "dress" --index {alias} --shopper ben --filter "price<60" --url {url}',
+        f"curl -s '{url}/{alias}/_search?search_pipeline={alias}-rerank&filter_path=hits.hits._source.title'"
+        " -H 'content-type: application/json' -d @.demo/query.json",
+        f".venv/bin/vitrine doctor --index {alias} --url {url}",
+        "make down",
+    )
+    console.print("[bold]What to try next[/] (export VITRINE_STORE=$PWD/.demo/store first)")
+    for line in lines:
+        console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    main()
