@@ -72,12 +72,13 @@ def test_a_tower_learns_what_the_words_say(drawn: Path, words: str, store: Store
 def test_a_resumed_run_ends_like_an_unbroken_one(
     drawn: Path, words: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from indexer.encoders import train
+
+    monkeypatch.setattr(train, "SAVE_EVERY_S", 0.0)
     unbroken = run(drawn, tmp_path / "one", words, store, SMALL)
 
     class KilledError(Exception):
         pass
-
-    from indexer.encoders import train
 
     def killed(folder: Path, *rest: Any) -> None:
         save_checkpoint(folder, *rest)

@@ -45,7 +45,9 @@ def encoder() -> None:
 @click.option(
     "--init", metavar="MODEL/PRETRAINED", help="Start from this open_clip checkpoint (needs a hub)."
 )
-@click.option("--batch", type=click.IntRange(8), default=128, show_default=True, help="Pictures a step.")
+@click.option(
+    "--batch", type=click.IntRange(8), help="Pictures a step (default: by the size of the catalogue)."
+)
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True, help="Learning rate."
 )

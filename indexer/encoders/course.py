@@ -27,7 +27,7 @@ class Settings:
     size: int = 96
     epochs: int = 40
     minutes: float | None = None
-    batch: int = 128
+    batch: int | None = None  # None: by the number of pictures
     rate: float = 2e-3
     decay: float = 0.05
     seed: int = 0

@@ -42,8 +42,10 @@ from .tower import DEFAULT_ARCH, Tower, TowerShape, build_tower, clip_tower, tra
 STORED = 1.15  # pictures are kept this much larger than the tower takes them, so that framing can vary
 PATIENCE = 0.3  # of the run without a better validation figure: it has learned what it can
 LEAST_PATIENCE = 6  # epochs
+LEAST_BATCH, MOST_BATCH = 32, 128  # pictures a step where none is given: small catalogues need many steps
 REMEMBERED = 4096  # pictures of earlier steps among which captions rank those of this one
 CHECKPOINT = "checkpoint"  # the folder in --out of a run that is not finished
+SAVE_EVERY_S = 15.0  # a checkpoint is written after an epoch, but no more often than this
 START_SCALE, MOST_SCALE = 20.0, 100.0
 
 
@@ -75,13 +77,15 @@ class Trainer:
         self._best = {name: value.clone() for name, value in self._average.state.items()}
         self._names, self._optimiser = self._make_optimiser()
         self._progress = Progress()
+        self._saved = 0.0
         if resume:
             self._resume()
         self._train, self._valid = samples.rows(False), samples.rows(True)
         self._lessons = make_lessons(samples.described, encoder).to(self._device)
         self._rarity = self._lessons.rarity()[samples.product[self._train]]
         self._before = self._nothing_seen()
-        steps = max(1, len(self._train) // settings.batch)
+        self._batch = settings.batch or min(MOST_BATCH, max(LEAST_BATCH, len(self._train) // 32))
+        steps = max(1, len(self._train) // self._batch)
         self._clock = Clock(settings, steps, self._progress)
 
     def run(self, told: Callable[[Progress, float, float], None]) -> Trained:
@@ -96,7 +100,8 @@ class Trainer:
             if figure >= progress.best:
                 progress.best, progress.best_epoch = figure, progress.epoch
                 self._best = {name: value.clone() for name, value in self._average.state.items()}
-            self._save()
+            if progress.seconds - self._saved >= SAVE_EVERY_S:
+                self._save()
         self._tower.load_state_dict(self._best)
         vectors, product = self._vectors(self._valid)
         learned = measure(self._lessons, vectors, product)
@@ -110,11 +115,11 @@ class Trainer:
         self._before = self._nothing_seen()
         losses = []
         self._tower.train()
-        for start in range(0, max(1, len(shuffled) - settings.batch + 1), settings.batch):
+        for start in range(0, max(1, len(shuffled) - self._batch + 1), self._batch):
             share = self._clock.share()
             if share >= 1.0:
                 break
-            rows = shuffled[start : start + settings.batch]
+            rows = shuffled[start : start + self._batch]
             loss = self._step(rows, share, generator)
             losses.append(loss)
             progress.step += 1
@@ -162,8 +167,8 @@ class Trainer:
     def _vectors(self, rows: np.ndarray[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         self._tower.eval()
         found = []
-        for start in range(0, len(rows), self.settings.batch):
-            pixels = torch.from_numpy(self._samples.pixels.pixels[rows[start : start + self.settings.batch]])
+        for start in range(0, len(rows), MOST_BATCH):
+            pixels = torch.from_numpy(self._samples.pixels.pixels[rows[start : start + MOST_BATCH]])
             seen = resized(pixels.to(self._device), self.shape.size)
             with mixed_precision(self._device):
                 found.append(self._tower.vectors(seen.contiguous(memory_format=torch.channels_last)))
@@ -186,7 +191,7 @@ class Trainer:
             {"params": [*(value for _, value in flat), self._scale], "weight_decay": 0.0},
         ]
         names = [*(name for name, _ in deep), *(name for name, _ in flat), "scale"]
-        return names, torch.optim.AdamW(groups, lr=self.settings.rate)
+        return names, torch.optim.AdamW(groups, lr=self.settings.rate, fused=True)
 
     def _save(self) -> None:
         groups = {
@@ -197,12 +202,14 @@ class Trainer:
             "scale": {"log": self._scale.detach()},
         }
         save_checkpoint(self._checkpoints, groups, self._progress)
+        self._saved = self._progress.seconds
 
     def _resume(self) -> None:
         kept = load_checkpoint(self._checkpoints)
         if kept is None:
             return
         groups, self._progress = kept
+        self._saved = self._progress.seconds
         try:
             self._tower.load_state_dict(groups["tower"])
         except RuntimeError as error:
