@@ -21,6 +21,7 @@ from .arrays import (
     HashArray,
     IndexArray,
     find_hashes,
+    mapped,
     text_hash,
 )
 from .catalogue import Catalogue
@@ -125,7 +126,7 @@ class Behaviour:
 
     def __init__(self, directory: Path, facts: dict[str, Any]) -> None:
         def array(name: str) -> Any:
-            return np.load(directory / f"{name}.npy", mmap_mode="r")
+            return mapped(directory / f"{name}.npy")
 
         self.facts = facts
         self.until = float(facts["until"])

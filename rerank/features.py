@@ -170,12 +170,12 @@ def _affinities(window: Facts, history: Facts) -> FloatArray:
         ((w[:, None] == h[None, :]) & (w[:, None] != 0)).mean(axis=1)
         for w, h in zip(window.codes.T, history.codes.T, strict=True)
     ]
-    near = []
-    for column, clicked in zip(window.numbers.T, history.numbers.T, strict=True):
-        known = clicked[np.isfinite(clicked)]
-        away = np.abs(column - known.mean()) if len(known) else np.full(len(column), np.nan)
-        near.append(np.where(np.isfinite(away), np.exp(-np.nan_to_num(away)), 0.0))
-    return np.column_stack([np.log1p(again), *text, *image, *same, *near]).astype(np.float32)
+    known = np.isfinite(history.numbers)  # (clicks, numbers)
+    count = known.sum(axis=0)
+    total = np.where(known, history.numbers, np.float32(0)).sum(axis=0)
+    away = np.abs(window.numbers - total / np.maximum(count, 1))  # (n, numbers), NaN where unknown
+    near = np.exp(-np.where(np.isfinite(away) & (count > 0), away, np.inf))
+    return np.column_stack([np.log1p(again), *text, *image, *same, near]).astype(np.float32)
 
 
 def _nearness(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:

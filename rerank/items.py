@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 
-from .arrays import BoolArray, DoubleArray, FloatArray, HalfArray, HashArray, IndexArray, find_hashes, widen
+from .arrays import (
+    BoolArray,
+    DoubleArray,
+    FloatArray,
+    HalfArray,
+    HashArray,
+    IndexArray,
+    find_hashes,
+    mapped,
+    widen,
+)
 from .catalogue import Catalogue
 from .errors import ArtifactError
 
@@ -30,7 +41,7 @@ class Layout:
     hidden: int
     keys: int
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, slice]:
         """Column ranges of the parts of a row."""
         tower = len(MODALITIES) if self.hidden else 0
@@ -83,14 +94,14 @@ class ItemTable:
         self.facts = facts
         self.layout = Layout(**facts["layout"])
         self.hashes = hashes
-        self._rows: HalfArray = np.load(directory / "rows.npy", mmap_mode="r")
-        self._present: BoolArray = np.load(directory / "present.npy", mmap_mode="r")
+        self._rows: HalfArray = mapped(directory / "rows.npy")
+        self._present: BoolArray = mapped(directory / "present.npy")
 
     @classmethod
     def open(cls, directory: Path) -> Self:
         try:
             facts = json.loads((directory / "items.json").read_text())
-            return cls(directory, facts, np.load(directory / "hashes.npy", mmap_mode="r"))
+            return cls(directory, facts, mapped(directory / "hashes.npy"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{directory} holds no item table ({error}); train the model again") from None
 

@@ -1,0 +1,304 @@
+"""How fast a window is ranked: goals P1 to P4, as ratios of arms that are interleaved in one process, one thread.
+
+A model of random weights at full size (text 384, picture 512, 40 numbers, history 50) over a table of 50,000 products.
+Arms: the served forward, the whole call (ids in, scores out), the naive forward of the same weights (item tower and
+all at every request, torch), the BLAS time of the served form's own products, LightGBM (500 trees x 31 leaves on the same
+features) and a cross-encoder of MiniLM-L6's shape (pairs of 64 tokens; random weights cost what trained ones do).
+Arms turn their order every round, inputs come from a ring of 64 requests over the whole table, and a round is
+thrown away when other processes used more than 15 % of a core. Reported: the median of the rounds' ratios by
+processor time, with its range.
+
+    .venv/bin/python scripts/bench/rank.py --rounds 7
+"""
+
+# ruff: noqa: E402  # the number of threads is read when numpy and torch are imported
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from rerank.arrays import id_hashes, unit
+from rerank.behaviour import Behaviour, Counters, save_behaviour
+from rerank.catalogue import Catalogue
+from rerank.features import Scaler, feature_names, features
+from rerank.fused import FusedModel
+from rerank.items import ItemTable, build_items, bytes_per_item
+from rerank.model.network import Batch, ItemInputs, Network, Sizes
+from rerank.ranker import Artifacts, Click, FusedRanker, RankRequest, Tables
+
+TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
+AS_OF = 1_770_000_000.0
+_NOISE = 0.15  # of a core
+_INNER = {"cross-encoder": 1, "lightgbm": 16, "naive": 16}  # calls of an arm in a round; the others 64
+
+Arm = Callable[[int], Any]
+
+
+@dataclass
+class Bench:
+    """A table, a ranker over it, and a ring of requests with their inputs read in advance."""
+
+    model: FusedModel
+    network: Network
+    ranker: FusedRanker
+    table: ItemTable
+    requests: list[RankRequest]
+    sights: list[Any]
+    x: list[np.ndarray]
+
+
+@click.command()
+@click.option("--rounds", default=7, show_default=True, help="Rounds that count.")
+@click.option("--candidates", default=200, show_default=True, help="Products a window.")
+@click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def main(rounds: int, candidates: int, noisy: bool, as_json: bool) -> None:
+    """Measure the served ranker against its naive form, its BLAS floor, LightGBM and a cross-encoder."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _bench(Path(folder), candidates)
+        difference = _difference(bench)
+        arms: dict[str, Arm] = {
+            "served": lambda n: _served(bench, n),
+            "call": lambda n: bench.ranker.scores(bench.requests[n]),
+            "naive": lambda n: _naive(bench, n),
+            "blas": _blas(bench, candidates),
+            "lightgbm": _lightgbm(bench),
+            "cross-encoder": _cross_encoder(candidates),
+        }
+        spent, thrown = _measure(arms, rounds, noisy)
+    mflop = _flop(bench.model, bench.x[0].shape[1]) / 1e6
+    told = {
+        "candidates": candidates,
+        "rounds": len(spent),
+        "thrown away": thrown,
+        "P1 MFLOP a candidate (goal <= 0.5)": round(mflop, 4),
+        "P1 largest score difference in std (goal <= 1e-3)": round(difference, 6),
+        "P1 naive / served (goal >= 5)": _ratio(spent, "naive", "served"),
+        "P2 served / BLAS of its FLOPs (goal <= 1.15, exported)": _ratio(spent, "served", "blas"),
+        "P3 whole call / served (goal <= 1.8)": _ratio(spent, "call", "served"),
+        "P4 LightGBM / served, on the same features (goal >= 5)": _ratio(spent, "lightgbm", "served"),
+        "P4 LightGBM without making its features / whole call": _ratio(spent, "lightgbm", "call"),
+        "P4 cross-encoder / whole call (goal >= 1000)": _ratio(spent, "cross-encoder", "call"),
+        "P9 bytes an item (goal <= 2560)": bytes_per_item(bench.table.layout),
+        "whole call, ms of processor time": round(1e3 * statistics.median(r["call"] for r in spent), 3),
+    }
+    click.echo(json.dumps(told) if as_json else "\n".join(f"{key}: {value}" for key, value in told.items()))
+
+
+def _bench(folder: Path, candidates: int) -> Bench:
+    rng = np.random.default_rng(1)
+    catalogue = _catalogue(rng)
+    names = feature_names(catalogue.number_names, catalogue.keyword_names)
+    scaler = Scaler(np.zeros(NUMBERS), np.ones(NUMBERS))
+    torch.manual_seed(1)
+    network = Network(Sizes(TEXT, IMAGE, NUMBERS, len(names)))
+    network.eval()
+    model = FusedModel(network.served(scaler))
+    build_items(catalogue, model, {}, folder / "items")
+    save_behaviour(Counters(catalogue.hashes, AS_OF), catalogue, scaler, {}, folder / "behaviour")
+    tables = Tables(ItemTable.open(folder / "items"), Behaviour.open(folder / "behaviour"))
+    tables.items.warm()
+    requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
+    sights = [tables.look(request) for request in requests]
+    ranks = np.arange(candidates)
+    x = [features(s.window, ranks, s.rates, s.query, s.clicks, AS_OF) for s in sights]
+    ranker = FusedRanker(Artifacts("m", "i", "b"), model, tables)
+    return Bench(model, network, ranker, tables.items, requests, sights, x)
+
+
+def _catalogue(rng: np.random.Generator) -> Catalogue:
+    ids = [f"product-{n}" for n in range(PRODUCTS)]
+    order = np.argsort(id_hashes(ids))
+    ids = [ids[n] for n in order]
+    numbers = rng.normal(size=(PRODUCTS, NUMBERS))
+    numbers[rng.random(numbers.shape) < 0.1] = np.nan
+    return Catalogue(
+        ids=ids,
+        hashes=id_hashes(ids),
+        text=unit(rng.normal(size=(PRODUCTS, TEXT)).astype(np.float32)).astype(np.float16),
+        image=unit(rng.normal(size=(PRODUCTS, IMAGE)).astype(np.float32)).astype(np.float16),
+        numbers=numbers,
+        codes=rng.integers(0, 50, size=(PRODUCTS, KEYWORDS)).astype(np.uint32),
+        created=AS_OF - 86400.0 * rng.integers(0, 400, size=PRODUCTS),
+        number_names=tuple(f"n{n}" for n in range(NUMBERS)),
+        keyword_names=tuple(f"k{n}" for n in range(KEYWORDS)),
+    )
+
+
+def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) -> RankRequest:
+    chosen = rng.choice(PRODUCTS, size=candidates + HISTORY, replace=False)
+    ids = [catalogue.ids[n] for n in chosen]
+    return RankRequest(
+        ids[:candidates],
+        "red dress",
+        unit(rng.normal(size=TEXT).astype(np.float32)),
+        unit(rng.normal(size=IMAGE).astype(np.float32)),
+        [Click(product, AS_OF - 3600.0 * n) for n, product in enumerate(ids[candidates:])],
+        AS_OF,
+    )
+
+
+def _served(bench: Bench, n: int) -> np.ndarray:
+    sight = bench.sights[n]
+    return bench.model.scores(bench.x[n], sight.rows, sight.query, sight.click_rows, sight.age_hours)
+
+
+@torch.no_grad()
+def _naive(bench: Bench, n: int) -> np.ndarray:
+    """The training form on raw products: item tower of candidates and history at every request."""
+    sight, candidates = bench.sights[n], len(bench.x[n])
+    facts = (sight.window, sight.clicks)
+    text, image, scaled = (
+        np.concatenate([getattr(f, k) for f in facts]) for k in ("text", "image", "numbers")
+    )
+    known = np.isfinite(scaled)
+    numbers = np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
+    inputs = ItemInputs(torch.from_numpy(text), torch.from_numpy(image), torch.from_numpy(numbers))
+    batch = Batch(
+        x=torch.from_numpy(bench.x[n])[None],
+        candidates=torch.arange(candidates)[None],
+        clicks=torch.arange(candidates, len(text))[None],
+        clicked=torch.ones(1, len(text) - candidates, dtype=torch.bool),
+        age_hours=torch.from_numpy(sight.age_hours.astype(np.float32))[None],
+        text=torch.from_numpy(sight.query.text)[None],
+        has_text=torch.tensor([True]),
+        image=torch.from_numpy(sight.query.image)[None],
+        has_image=torch.tensor([True]),
+    )
+    scores: np.ndarray = bench.network(bench.network.tower(inputs), batch)[0].numpy()
+    return scores
+
+
+def _difference(bench: Bench) -> float:
+    """The largest difference between served and naive scores, in their standard deviations."""
+    pairs = [(_served(bench, n), _naive(bench, n)) for n in range(8)]
+    return max(float(np.abs(a - b).max() / b.std()) for a, b in pairs)
+
+
+def _products(model: FusedModel, columns: int) -> list[tuple[int, int, int]]:
+    """The served form's products a window: (rows per candidate or 0 for once, inner, outer)."""
+    hidden, keys, head = model.layout.hidden, model.layout.keys, model.weights["head.w1"].shape[1]
+    once = [(0, TEXT, hidden + 3), (0, IMAGE, hidden + 3)]
+    each = [
+        (1, columns, hidden + 3),
+        (1, keys, HISTORY),
+        (1, HISTORY, hidden),
+        (1, hidden, head),
+        (1, head, 1),
+    ]
+    return [*once, *each, (1, 3, hidden)]
+
+
+def _flop(model: FusedModel, columns: int) -> float:
+    return sum(2.0 * inner * outer for rows, inner, outer in _products(model, columns) if rows)
+
+
+def _blas(bench: Bench, candidates: int) -> Arm:
+    rng = np.random.default_rng(2)
+
+    def matrix(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    shapes = [
+        (candidates if rows else 1, inner, outer)
+        for rows, inner, outer in _products(bench.model, bench.x[0].shape[1])
+    ]
+    pairs = [(matrix(r, i), matrix(i, o), np.empty((r, o), dtype=np.float32)) for r, i, o in shapes]
+
+    def run(_: int) -> None:
+        for left, right, out in pairs:
+            np.matmul(left, right, out=out)
+
+    return run
+
+
+def _lightgbm(bench: Bench) -> Arm:
+    import lightgbm
+
+    rng = np.random.default_rng(3)
+    x = np.concatenate(bench.x)
+    data = lightgbm.Dataset(x, label=rng.integers(0, 2, len(x)), group=[len(bench.x[0])] * RING)
+    settings = {
+        "objective": "lambdarank",
+        "num_leaves": 31,
+        "verbosity": -1,
+        "num_threads": 1,
+        "min_data_in_leaf": 5,
+    }
+    booster = lightgbm.train(settings, data, num_boost_round=500)
+    return lambda n: booster.predict(bench.x[n], num_threads=1)
+
+
+def _cross_encoder(candidates: int) -> Arm:
+    from transformers import BertConfig, BertModel
+
+    shape = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+    encoder = BertModel(shape).eval()
+    pairs = torch.randint(0, 30_000, (candidates, 64))
+
+    def run(_: int) -> Any:
+        with torch.no_grad():
+            return encoder(pairs).pooler_output
+
+    return run
+
+
+def _measure(arms: dict[str, Arm], rounds: int, noisy: bool) -> tuple[list[dict[str, float]], int]:
+    """Seconds of processor time a call, by arm and round, and how many rounds were thrown away."""
+    kept: list[dict[str, float]] = []
+    thrown, order = 0, list(arms)
+    for arm in arms.values():
+        arm(0)
+    while len(kept) < rounds and thrown < 10 * rounds:
+        order.reverse()
+        spent: dict[str, float] = {}
+        others, clock = _others(), time.perf_counter()
+        for name in order:
+            calls = _INNER.get(name, RING)
+            began = time.process_time()
+            for n in range(calls):
+                arms[name](n % RING)
+            spent[name] = (time.process_time() - began) / calls
+        if not noisy and _others() - others > _NOISE * (time.perf_counter() - clock):
+            thrown += 1
+            continue
+        kept.append(spent)
+    if not kept:
+        raise click.ClickException(
+            f"all {thrown} rounds were disturbed by other processes; try again, or --noisy"
+        )
+    return kept, thrown
+
+
+def _others() -> float:
+    """Seconds that all other processes have used so far."""
+    fields = [float(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    busy = (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return busy - own.ru_utime - own.ru_stime
+
+
+def _ratio(spent: list[dict[str, float]], over: str, under: str) -> str:
+    ratios = [round_[over] / round_[under] for round_ in spent]
+    return f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+
+
+if __name__ == "__main__":
+    main()
