@@ -94,7 +94,11 @@ def learn(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None
             for place, picture in enumerate((grocery.studio, *grocery.photos)):
                 shutil.copyfile(picture, work / f"{number}-{place}.jpg")
                 row = {"id": f"{number}-{place}", "title": grocery.name, "description": grocery.description}
-                row |= {"product": grocery.name, "coarse": grocery.coarse.replace("-", " "), "image": f"{number}-{place}.jpg"}
+                row |= {
+                    "product": grocery.name,
+                    "coarse": grocery.coarse.replace("-", " "),
+                    "image": f"{number}-{place}.jpg",
+                }
                 lines.append(json.dumps(row | {"group": picture.parent.parent.name}) + "\n")
         (work / "train.jsonl").write_text("".join(lines))
         (work / "plan.toml").write_text(PLAN)
