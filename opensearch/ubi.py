@@ -137,10 +137,18 @@ def read_queries(
 
 
 def read_events(
-    client: OpenSearch, alias: str, until: float | None = None, since: float | None = None
+    client: OpenSearch,
+    alias: str,
+    until: float | None = None,
+    since: float | None = None,
+    actions: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Give the UBI events of an alias in order of time, from `since` to before `until` (seconds since 1970)."""
-    return _read(client, EVENTS, ("application", alias), "timestamp", (since, until))
+    """Give the UBI events of an alias in order of time, from `since` to before `until` (seconds since 1970).
+
+    `actions` are the action names that are wanted; all when there are none.
+    """
+    wanted = {"terms": {"action_name": list(actions)}} if actions else None
+    return _read(client, EVENTS, ("application", alias), "timestamp", (since, until), wanted)
 
 
 def read_slates(
@@ -273,13 +281,14 @@ def _read(
     owner: tuple[str, str],
     moment: str,
     span: tuple[float | None, float | None],
+    wanted: dict[str, Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Give the sources of an owner's records as they stood at one moment, in order of time."""
     since, until = (None if limit is None else round(limit * 1000) for limit in span)
     limits: dict[str, Any] = {"format": "epoch_millis"}
     limits |= {} if since is None else {"gte": since}
     limits |= {} if until is None else {"lt": until}
-    filters = [{"term": {owner[0]: owner[1]}}, {"range": {moment: limits}}]
+    filters = [{"term": {owner[0]: owner[1]}}, {"range": {moment: limits}}, *([wanted] if wanted else [])]
     body: dict[str, Any] = {
         "size": _PAGE,
         "query": {"bool": {"filter": filters}},

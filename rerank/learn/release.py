@@ -18,7 +18,7 @@ from ..artifacts import ModelCard, read_card
 from ..catalogue import read_catalogue
 from ..errors import ArtifactError, RerankError
 from ..ranker import Click, load_ranker
-from .events import Log, read_log
+from .events import GAINS, Log, read_log
 from .train import Ground, Tell, Trained
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_logs(client: OpenSearch, alias: str, until: float | None) -> Log:
     return read_log(
         read_slates(client, alias, until),
         read_queries(client, alias, until),
-        read_events(client, alias, until),
+        read_events(client, alias, until, actions=tuple(GAINS)),
     )
 
 

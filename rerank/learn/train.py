@@ -87,12 +87,14 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     fitted = fit(
         material, train, validation, positions, settings, lambda told: tell(told, next(done, steps), steps)
     )
+    tell(f"epoch {len(fitted.training)} was the last", steps, steps)
     tell("comparing", 0, 1)
     scores = {
         "LightGBM LambdaMART": lambdamart(train)(held),
         "fused model": score(fitted.network, material, held),
     }
     comparison = compare(held, maker.features, scores, positions.propensity)
+    tell("comparing", 1, 1)
     training = {
         **_counts(ground, gains),
         "examples": {"training": len(train), "validation": len(validation), "held back": len(held)},
