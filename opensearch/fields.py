@@ -56,12 +56,16 @@ class IndexSchema:
     plan: FieldPlan
     text: VectorField | None
     image: VectorField | None
+    weights: tuple[float, float, float] | None = (
+        None  # of words, text and image for queries of words, where learned
+    )
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_dict(),
             "text": asdict(self.text) if self.text else None,
             "image": asdict(self.image) if self.image else None,
+            "weights": list(self.weights) if self.weights else None,
         }
 
     @classmethod
@@ -69,4 +73,10 @@ class IndexSchema:
         def vector(value: Mapping[str, Any] | None) -> VectorField | None:
             return VectorField(**{**value, "languages": tuple(value["languages"])}) if value else None
 
-        return cls(FieldPlan.from_dict(values["plan"]), vector(values["text"]), vector(values["image"]))
+        weights = values.get("weights")
+        return cls(
+            FieldPlan.from_dict(values["plan"]),
+            vector(values["text"]),
+            vector(values["image"]),
+            (weights[0], weights[1], weights[2]) if weights else None,
+        )

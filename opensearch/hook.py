@@ -16,6 +16,7 @@ from opensearchpy.exceptions import NotFoundError
 from .client import explained
 from .connector import allow, call, clear, connect_service, read_model
 from .errors import EngineError
+from .index import read_schema
 from .pipeline import (
     default_pipelines,
     fusion_name,
@@ -27,7 +28,7 @@ from .pipeline import (
     rerank_pipeline,
     set_default,
 )
-from .query import FOR_WORDS, LegWeights
+from .query import LegWeights, weights_of
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,17 @@ def install_hook(
     key: str,
     *,
     default: bool = False,
-    weights: LegWeights = FOR_WORDS,
+    weights: LegWeights | None = None,
 ) -> Installed:
     """Let searches of the alias through `<alias>-rerank` be reranked by the service at `endpoint`.
 
-    `key` goes to the service as bearer token; `default` makes that pipeline the index's own, else fusion alone
-    is. Raises EngineError, IndexMissingError; a service that does not answer yet is told, not raised.
+    `key` goes to the service as bearer token; `default` makes that pipeline the index's own, else fusion alone is;
+    `weights` are those of the index unless given. Raises EngineError, IndexMissingError; a service that does not
+    answer yet is told, not raised.
     """
     endpoint = _checked(endpoint)
     default_pipelines(client, alias)  # a wrong index name is said before anything is made
+    weights = weights or weights_of(read_schema(client, alias))
     told = allow(client, endpoint)
     model = connect_service(client, alias, endpoint, key)
     with explained(client):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,6 +65,10 @@ def create_version(
     before = current(client, alias)
     if synonyms is None:
         synonyms = synonyms_of(client, before) if before else []
+    if before and schema.weights is None:
+        old = schema_of(client, before)
+        if (old.text, old.image) == (schema.text, schema.image):  # learned on the same legs
+            schema = replace(schema, weights=old.weights)
     body = index_body(
         schema, layout=Layout(shards, replicas), chinese=chinese_analysis(client), synonyms=synonyms
     )
@@ -141,6 +145,16 @@ def schema_of(client: OpenSearch, index: str) -> IndexSchema:
             f"`vitrine index --from {index} --index NAME` indexes it beside itself and leaves it as it is"
         )
     return schema
+
+
+def set_weights(client: OpenSearch, alias: str, weights: tuple[float, float, float] | None) -> None:
+    """Keep the leg weights for queries of words with the index in service; None goes back to the defaults."""
+    index = require_current(client, alias)
+    held = replace(schema_of(client, index), weights=weights).to_dict()
+    meta = dict(_mapping(client, index).get("_meta") or {})
+    meta[META_KEY] = {**meta.get(META_KEY, {}), **held}
+    with explained(client):
+        client.indices.put_mapping(index=index, body={"_meta": meta})
 
 
 def require_same_schema(alias: str, found: IndexSchema, wanted: IndexSchema) -> None:

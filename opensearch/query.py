@@ -79,10 +79,15 @@ class Query:
     picture: bool = False  # the image vector was made of a picture, alone or with the words
 
 
-def weights_for(query: Query) -> LegWeights:
-    """Give the default weights for what the query holds: words, a picture, or both."""
+def weights_of(schema: IndexSchema) -> LegWeights:
+    """Give the weights for queries of words: what was learned on this index, else the defaults."""
+    return LegWeights(*schema.weights) if schema.weights else FOR_WORDS
+
+
+def weights_for(query: Query, schema: IndexSchema) -> LegWeights:
+    """Give the weights for what the query holds: words, a picture, or both."""
     if not query.picture:
-        return FOR_WORDS
+        return weights_of(schema)
     return FOR_BOTH if clean_words(query.words) else FOR_PICTURE
 
 
@@ -140,7 +145,7 @@ def hybrid_body(
         "size": max(min(window if size is None else size, deepest - start), 0),
         "_source": {"includes": _with_id(source), "excludes": list(VECTORS)},
     }
-    chosen = weights or weights_for(query)
+    chosen = weights or weights_for(query, schema)
     usable = _usable(query, schema, window, legs)
     if facets:
         body["aggs"] = facet_aggregations(facets, schema.plan)

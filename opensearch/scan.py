@@ -101,3 +101,24 @@ def _forget(client: OpenSearch, moment: str) -> None:
         client.delete_pit(body={"pit_id": [moment]})
     except OpenSearchException:
         return  # it lapses by itself, and the reader has what it wanted
+
+
+def sample(
+    client: OpenSearch,
+    index: str,
+    size: int,
+    *,
+    includes: Sequence[str],
+    query: Mapping[str, Any] | None = None,
+) -> list[tuple[str, dict[str, Any]]]:
+    """Give (id, source) of up to 10,000 documents drawn at random, the same ones as long as the index stays."""
+    drawn = {"random_score": {"seed": 20_261, "field": "_seq_no"}, "query": dict(query or {"match_all": {}})}
+    body = {
+        "size": size,
+        "query": {"function_score": drawn},
+        "_source": list(includes),
+        "track_total_hits": False,
+    }
+    with explained(client):
+        answer = client.search(index=index, body=body, params={"search_pipeline": "_none"})
+    return [(hit["_id"], hit.get("_source") or {}) for hit in answer["hits"]["hits"]]

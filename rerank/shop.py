@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opensearch.pointer import Pointer, read_pointer
-
 from opensearch.errors import VitrineError
 from opensearch.fields import IndexSchema
 from opensearch.index import read_schema
+from opensearch.pointer import Pointer, read_pointer
 from opensearch.store import Store
 
 from .artifacts import read_card

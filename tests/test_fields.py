@@ -33,8 +33,14 @@ _vectors = st.builds(
     languages=st.lists(st.sampled_from(["en", "zh"]), max_size=2).map(tuple),
 )
 
+_weights = st.none() | st.tuples(*[st.floats(0, 1)] * 3)
 
-@given(st.builds(IndexSchema, plan=_plans, text=st.none() | _vectors, image=st.none() | _vectors))
+
+@given(
+    st.builds(
+        IndexSchema, plan=_plans, text=st.none() | _vectors, image=st.none() | _vectors, weights=_weights
+    )
+)
 def test_a_schema_comes_back_from_json_as_it_was(schema: IndexSchema) -> None:
     assert IndexSchema.from_dict(orjson.loads(orjson.dumps(schema.to_dict()))) == schema
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,9 +152,11 @@ def test_weights_that_weigh_nothing_are_refused(weights: tuple[float, float, flo
 
 
 def test_default_weights_follow_what_the_query_holds() -> None:
-    assert weights_for(Query("red", VECTOR, VECTOR)) == FOR_WORDS
-    assert weights_for(Query("red", None, VECTOR, picture=True)) == FOR_BOTH
-    assert weights_for(Query(" ", None, VECTOR, picture=True)) == FOR_PICTURE
+    assert weights_for(Query("red", VECTOR, VECTOR), SCHEMA) == FOR_WORDS
+    assert weights_for(Query("red", None, VECTOR, picture=True), SCHEMA) == FOR_BOTH
+    assert weights_for(Query(" ", None, VECTOR, picture=True), SCHEMA) == FOR_PICTURE
+    learned = replace(SCHEMA, weights=(0.5, 0.3, 0.2))
+    assert weights_for(Query("red", VECTOR, VECTOR), learned) == LegWeights(0.5, 0.3, 0.2)
 
 
 def test_facets_count_the_whole_match() -> None:

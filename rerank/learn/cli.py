@@ -204,3 +204,84 @@ def rollback(alias: str, url: str, store: str | None) -> None:
 
     pointer = go_back(connect(url), open_store(store), alias)
     click.echo(f"{alias} is now ranked by {pointer.model}.")
+
+
+@click.group()
+def weights() -> None:
+    """How much words, text vectors and picture vectors count in a search of words."""
+
+
+@weights.command()
+@options.index
+@click.option(
+    "--queries", type=click.IntRange(50, 5000), default=400, show_default=True, help="Known items to ask for."
+)
+@options.url
+@options.store
+@options.as_json
+def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) -> None:
+    """Learn the weights from the catalogue itself and put them in force.
+
+    Queries are made of products' own words, and the product is the right answer: no log and no ratings are needed.
+    """
+    from opensearch.client import connect
+    from opensearch.index import set_weights
+    from opensearch.pipeline import put_fusion
+    from opensearch.query import LegWeights
+    from opensearch.store import open_store
+
+    from ..shop import open_shop
+    from .legs import learn_weights
+
+    client = connect(url)
+    shop = open_shop(client, open_store(store), alias, ranked=False)
+    with _progress() as tell:
+        learned = learn_weights(client, shop, queries, lambda done, total: tell("asking", done, total))
+    set_weights(client, alias, learned.weights)
+    put_fusion(client, alias, LegWeights(*learned.weights))
+    if as_json:
+        click.echo(json.dumps(learned.to_dict()))
+        return
+    words, text, image = learned.weights
+    click.echo(
+        f"{alias}: words {words:g}, text {text:g}, image {image:g}, from {learned.queries} known items"
+    )
+    click.echo(
+        f"mean reciprocal rank {learned.reached:.3f}, with the default weights {learned.default:.3f}, "
+        f"by words alone {learned.words_alone:.3f}"
+    )
+    click.echo("Run `vitrine hook install` again if the engine's own pipeline is to use them too.")
+
+
+@weights.command()
+@options.index
+@options.url
+@options.as_json
+def show(alias: str, url: str, as_json: bool) -> None:
+    """Show the weights in force."""
+    from opensearch.client import connect
+    from opensearch.index import read_schema
+    from opensearch.query import LEGS, weights_of
+
+    schema = read_schema(connect(url), alias)
+    shares = dict(zip(LEGS, weights_of(schema).shares(), strict=True))
+    if as_json:
+        click.echo(json.dumps({"weights": shares, "learned": schema.weights is not None}))
+        return
+    told = ", ".join(f"{leg} {share:g}" for leg, share in shares.items())
+    click.echo(f"{alias}: {told} ({'learned' if schema.weights else 'the defaults'})")
+
+
+@weights.command()
+@options.index
+@options.url
+def reset(alias: str, url: str) -> None:
+    """Go back to the default weights."""
+    from opensearch.client import connect
+    from opensearch.index import set_weights
+    from opensearch.pipeline import put_fusion
+
+    client = connect(url)
+    set_weights(client, alias, None)
+    put_fusion(client, alias)
+    click.echo(f"{alias}: the default weights are in force")

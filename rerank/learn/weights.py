@@ -24,6 +24,9 @@ _WORD = re.compile(r"[^\W\d_]{2,}")  # no codes or measures: a shopper who types
 _STEP = 0.1
 
 
+Answer = tuple[str, Sequence[Mapping[str, float]]]  # the wanted id, and raw scores by id of each leg
+
+
 @dataclass(frozen=True)
 class KnownItem:
     """A query and the one product that it was made from."""
@@ -92,7 +95,13 @@ def reciprocal_rank(legs: Sequence[Mapping[str, float]], weights: Sequence[float
     return 1.0 / (1 + above + tied / 2)
 
 
-def try_weights(answers: Iterable[tuple[str, Sequence[Mapping[str, float]]]], used: Sequence[bool]) -> Grid:
+def measure(answers: Iterable[Answer], weights: Sequence[float]) -> float:
+    """Mean reciprocal rank of the wanted products under these weights."""
+    ranks = [reciprocal_rank([min_max(leg) for leg in legs], weights, wanted) for wanted, legs in answers]
+    return float(np.mean(ranks)) if ranks else 0.0
+
+
+def try_weights(answers: Iterable[Answer], used: Sequence[bool]) -> Grid:
     """Score every combination in steps of 0.1 on (wanted id, raw scores per leg) rows; unused legs weigh nothing."""
     steps = np.arange(0, 1 + _STEP / 2, _STEP).round(10).tolist()
     weights = [w for w in product(steps, repeat=3) if abs(sum(w) - 1) < 1e-9]

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
-from opensearch.pointer import Pointer, read_pointer
 
 from opensearch.errors import VitrineError
 from opensearch.index import published
+from opensearch.pointer import Pointer, read_pointer
 from opensearch.store import Store
 
 from ..ranker import Click
