@@ -1,0 +1,66 @@
+"""`vitrine weights`: learned from the index's own products, in force for searches and pipeline, and taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from colour_shop import delete_shop, index_shop
+
+from opensearch.index import create_version, drop, read_schema, schema_of
+from opensearch.query import FOR_WORDS
+from opensearch.store import Store
+from vitrine import main
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def shop(
+    engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, list[str], str]]:
+    folder = str(tmp_path_factory.mktemp("store"))
+    alias, _ = index_shop(engine, Store(folder))
+    yield alias, ["--index", alias, "--url", engine_url], folder
+    delete_shop(engine, alias)
+
+
+def _weights(*arguments: str) -> Any:
+    result = CliRunner().invoke(main, ["weights", *arguments])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout) if "--json" in arguments else result.stdout
+
+
+def _pipeline(engine: OpenSearch, alias: str) -> list[float]:
+    fusion = engine.search_pipeline.get(id=f"{alias}-fusion")[f"{alias}-fusion"]
+    (step,) = fusion["phase_results_processors"]
+    weights: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
+    return weights
+
+
+def test_learned_weights_are_in_force_until_they_are_reset(
+    engine: OpenSearch, shop: tuple[str, list[str], str]
+) -> None:
+    alias, where, folder = shop
+    assert _weights("show", *where, "--json")["learned"] is False
+    told = _weights("learn", *where, "--store", folder, "--json")
+    assert told["queries"] > 20
+    assert sum(told["weights"].values()) == pytest.approx(1, abs=0.01)
+    assert told["mrr"]["learned"] >= told["mrr"]["words alone"] - 0.05
+    kept = read_schema(engine, alias).weights
+    assert kept == tuple(told["weights"].values())
+    assert _pipeline(engine, alias) == pytest.approx([w / sum(kept) for w in kept])
+    # a new version with the same encoders keeps them
+    version = create_version(engine, alias, read_schema(engine, alias))
+    assert schema_of(engine, version).weights == kept
+    drop(engine, alias, version)
+    assert "learned" in _weights("show", *where)
+    _weights("reset", *where)
+    assert read_schema(engine, alias).weights is None
+    assert _pipeline(engine, alias) == pytest.approx(FOR_WORDS.shares())
