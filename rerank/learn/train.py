@@ -16,6 +16,7 @@ from opensearch.fields import IndexSchema
 from opensearch.store import Store
 
 from .. import features
+from ..arrays import FloatArray
 from ..artifacts import FUSED, FUSION, ModelCard, put, save_model
 from ..behaviour import save_behaviour
 from ..catalogue import Catalogue
@@ -89,10 +90,7 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     )
     tell(f"epoch {len(fitted.training)} was the last", steps, steps)
     tell("comparing", 0, 1)
-    scores = {
-        "LightGBM LambdaMART": lambdamart(train)(held),
-        "fused model": score(fitted.network, material, held),
-    }
+    scores = {**_lambdamart(train, held), "fused model": score(fitted.network, material, held)}
     comparison = compare(held, maker.features, scores, positions.propensity)
     tell("comparing", 1, 1)
     training = {
@@ -222,6 +220,13 @@ def _store(
         items = put(store, "items", "items", folder / "items")
         behaviour = put(store, "behaviour", "behaviour", folder / "behaviour")
     return Artifacts(model, items, behaviour)
+
+
+def _lambdamart(train: Examples, held: Examples) -> dict[str, FloatArray]:
+    try:
+        return {"LightGBM LambdaMART": lambdamart(train)(held)}
+    except OSError:  # its library needs the system's OpenMP runtime, which a bare machine may lack
+        return {}
 
 
 def _counts(ground: Ground, gains: dict[str, dict[str, float]]) -> dict[str, Any]:
