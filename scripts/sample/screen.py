@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rerank.search import Hit
     from rerank.shop import Shop
 
-SHOWN = 6
+SHOWN = 5
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -78,13 +78,13 @@ def _told(query: str, ids: Sequence[str], name: str, truths: Mapping[str, Truth]
         value = true_ndcg(query, ids, truths)
     else:
         value = true_ndcg(query, ids, truths, gain=lambda text, truth: attraction(text, shopper, truth))
-    return f"{f'to {name} ' if name else ''}{value or 0.0:.2f}"
+    return f"{f'{name} ' if name else ''}{value or 0.0:.2f}"
 
 
 def _cell(query: str, hit: Hit, truths: Mapping[str, Truth]) -> str:
     truth = truths[hit.id]
     mark = "[green]●[/]" if true_relevance(query, truth) == 3 else "○"
-    return f"{mark} {hit.product.get('title', hit.id)} [dim]({truth.colour}, {truth.pattern})[/]"
+    return f"{mark} [dim]{truth.colour} {truth.pattern}:[/] {hit.product.get('title', hit.id)}"
 
 
 def show_quality(console: Console, client: OpenSearch, shop: Shop, truths: Mapping[str, Truth]) -> None:
@@ -133,6 +133,7 @@ def hook_body(client: OpenSearch, shop: Shop, text: str, shopper: str) -> dict[s
     body = body_of(shop, Search(text), shop.encoders.vectors(text))
     del body["search_pipeline"]  # named in the URL instead
     return body | {
+        "size": 10,
         "_source": ["id", "title"],
         "ext": rerank_ext({"q": text, "shopper": shopper_hash(shopper)}),
     }
@@ -152,13 +153,13 @@ def ask_engine(url: str, alias: str, body: Mapping[str, Any], pipeline: str) -> 
 def show_hook(console: Console, url: str, alias: str, body: Mapping[str, Any], folder: Path) -> None:
     """Ask OpenSearch itself, with the service up, stopped, and up again."""
     (folder / "query.json").write_text(json.dumps(body))
-    up = ask_engine(url, alias, body, f"{alias}-rerank")
+    up = ask_engine(url, alias, body, f"{alias}-rerank-page")
     plain = ask_engine(url, alias, body, f"{alias}-fusion")
     subprocess.run([_ROOT / "scripts" / "stop-service"], check=True)
-    down = ask_engine(url, alias, body, f"{alias}-rerank")
+    down = ask_engine(url, alias, body, f"{alias}-rerank-page")
     port = os.environ.get("VITRINE_SERVICE", "http://127.0.0.1:8060").rsplit(":", 1)[-1]
     subprocess.run([_ROOT / "scripts" / "start-service", port], check=True)
-    again = ask_engine(url, alias, body, f"{alias}-rerank")
+    again = ask_engine(url, alias, body, f"{alias}-rerank-page")
     if up == plain or down != plain or again != up:
         raise click.ClickException(
             "the engine's pipeline did not rerank, or did not keep engine order without the service; "
@@ -210,7 +211,7 @@ def _what_next(console: Console, url: str, alias: str) -> None:
     lines: Sequence[str] = (
         f'.venv/bin/vitrine search "striped lamp" --index {alias} --order both --url {url}',
         f'.venv/bin/vitrine search "dress" --index {alias} --shopper ben --filter "price<60" --url {url}',
-        f"curl -s '{url}/{alias}/_search?search_pipeline={alias}-rerank&filter_path=hits.hits._source.title'"
+        f"curl -s '{url}/{alias}/_search?search_pipeline={alias}-rerank-page&filter_path=hits.hits._source.title'"
         " -H 'content-type: application/json' -d @.demo/query.json",
         f".venv/bin/vitrine doctor --index {alias} --url {url}",
         "make down",
