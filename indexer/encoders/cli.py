@@ -40,7 +40,7 @@ def encoder() -> None:
     "--size", type=click.IntRange(32, 512), default=96, show_default=True, help="Side of the pictures."
 )
 @click.option(
-    "--arch", default="resnet18", show_default=True, help="Any timm architecture, from random weights."
+    "--arch", default="resnet10t", show_default=True, help="Any timm architecture, from random weights."
 )
 @click.option(
     "--init", metavar="MODEL/PRETRAINED", help="Start from this open_clip checkpoint (needs a hub)."

@@ -23,7 +23,7 @@ STAGES = ((0.45, 0.67), (0.8, 0.84), (1.01, 1.0))
 class Settings:
     """How a tower is trained; the length is `minutes` of training where given, else `epochs`."""
 
-    arch: str = "resnet18"
+    arch: str = "resnet10t"
     size: int = 96
     epochs: int = 40
     minutes: float | None = None

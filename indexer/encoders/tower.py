@@ -16,7 +16,7 @@ from ..errors import EncoderError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFAULT_ARCH = "resnet18"
+DEFAULT_ARCH = "resnet10t"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # what open_clip calls the ways to make a square
 CLIP_FITS = {"shortest": "crop", "squash": "squash", "longest": "pad"}
@@ -84,7 +84,7 @@ def build_tower(shape: TowerShape) -> Tower:
         visual = TimmModel(shape.arch, shape.dimension, image_size=shape.size, pool="avg", proj="none")
     except (RuntimeError, TypeError, ValueError) as error:
         raise EncoderError(
-            f"image tower {shape.arch!r} is no architecture that timm knows; try resnet18, resnet10t or resnet34"
+            f"image tower {shape.arch!r} is no architecture that timm knows; try resnet10t, resnet18 or resnet34"
         ) from error
     return Tower(shape, visual, int(visual.trunk.num_features))
 
