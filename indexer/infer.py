@@ -80,6 +80,20 @@ _GROUPS = (
     "parent",
 )
 _AVAILABLE = ("instock", "available", "isavailable", "availability", "stock", "inventory", "stockquantity")
+# what groups products by its name alone: a small sample may show each of its values once
+_KEYWORDS = (
+    "category",
+    "producttype",
+    "department",
+    "brand",
+    "manufacturer",
+    "color",
+    "colour",
+    "size",
+    "gender",
+    "material",
+    "season",
+)
 _LANGUAGES = ("language", "lang", "locale", "languagecode")
 _CODES = re.compile(r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|phone)s?($|[^a-z])|id$")
 _IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
@@ -236,7 +250,7 @@ def _is_keyword(column: Column) -> bool:
     code = bool(_CODES.search(column.name.lower())) and column.words <= 2
     short = column.words <= 5 and max(len(str(value)) for value in column.values) <= 100
     return column.share(lambda v: isinstance(v, (str, int)) and not _URL.match(str(v))) >= _AGREE and (
-        code or (short and column.repeats)
+        code or (short and (column.repeats or column.plain in _KEYWORDS))
     )
 
 

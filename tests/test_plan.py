@@ -186,3 +186,13 @@ def test_a_printed_plan_is_read_as_it_was(tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.mktemp("plan") / "p.toml"
     path.write_bytes(plan_toml(plan).encode())
     assert load_plan(path) == plan
+
+
+def test_a_category_is_a_keyword_though_a_handful_of_rows_repeat_none() -> None:
+    rows = [
+        {"id": str(n), "title": f"thing {n}", "category": category, "fabric": category}
+        for n, category in enumerate(("dresses", "jackets", "shoes"))
+    ]
+    plan = infer_plan(rows)
+    assert plan.keywords == ("category",)
+    assert "fabric" in plan.search
