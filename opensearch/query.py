@@ -51,18 +51,32 @@ class LegWeights:
     def shares(self) -> list[float]:
         """Give the weights in the order of the legs, divided by their sum."""
         weights = [float(self.words), float(self.text), float(self.image)]
-        if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
+        total = sum(weights)
+        if not all(weight >= 0 for weight in weights) or not math.isfinite(total) or not total:
             raise QueryError(
                 f"the weights of words, text and image are {weights}: give finite numbers that are not "
                 "negative, at least one of them above zero"
             )
-        total = math.fsum(weights)
         return [weight / total for weight in weights]
 
 
-# A product without picture scores nothing in that leg and the leg keeps its weight, so for words it is low:
-# enough to order what the words leave equal, too little to put every product with a picture first.
-FOR_WORDS = LegWeights(0.7, 0.2, 0.1)
+def parse_weights(text: str) -> LegWeights:
+    """Give the weights that `0.3,0,0.7` names, in the order words, text, image. Raises QueryError."""
+    try:
+        words, meaning, image = (float(part) for part in text.split(","))
+    except ValueError:
+        raise QueryError(
+            f"weights {text!r} are not three numbers: write them as WORDS,TEXT,IMAGE, such as 0.5,0.1,0.4"
+        ) from None
+    weights = LegWeights(words, meaning, image)
+    weights.shares()
+    return weights
+
+
+# The words of a query get half the say, and of the vectors the picture more than the text: a text vector mostly repeats
+# what the words say, a picture shows what they leave out. A product without picture scores nothing in that leg and the
+# leg keeps its weight, so pictures never outweigh the words; `vitrine weights learn` fits them to one catalogue.
+FOR_WORDS = LegWeights(0.5, 0.2, 0.3)
 FOR_PICTURE = LegWeights(0.0, 0.0, 1.0)
 FOR_BOTH = LegWeights(0.3, 0.1, 0.6)
 

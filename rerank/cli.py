@@ -42,6 +42,11 @@ _PATH = click.Path(path_type=Path)
     "--fusion", type=click.Choice(["score", "rank"]), default="score", show_default=True, help="Of the legs."
 )
 @click.option(
+    "--weights",
+    metavar="WORDS,TEXT,IMAGE",
+    help="How much each leg counts in this search, such as 0.5,0,0.5 for 'like this, but red'.",
+)
+@click.option(
     "--window",
     type=click.IntRange(1, 10_000),
     default=200,
@@ -85,7 +90,7 @@ def _asked(query: str, shop: Shop, given: dict[str, Any]) -> Search:
     """The search that the options describe."""
     from opensearch.errors import QueryError
     from opensearch.filters import columns, parse_filters, parse_sort
-    from opensearch.query import LEGS
+    from opensearch.query import LEGS, parse_weights
 
     from .pictures import read_picture
     from .search import Search
@@ -107,6 +112,7 @@ def _asked(query: str, shop: Shop, given: dict[str, Any]) -> Search:
         else (),
         legs=legs,
         fusion=given["fusion"],
+        weights=parse_weights(given["weights"]) if given["weights"] is not None else None,
         window=max(given["window"], given["page"] * given["size"]) if given["sorts"] else given["window"],
     )
 

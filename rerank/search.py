@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch.errors import VitrineError
 from opensearch.filters import ids_filter
-from opensearch.query import LEGS, WINDOW, Clause, Fusion, Leg, Query, hybrid_body
+from opensearch.query import LEGS, WINDOW, Clause, Fusion, Leg, LegWeights, Query, hybrid_body
 from opensearch.retrieve import Candidate, Retrieved, retrieve
 
 from .features import QueryVectors
@@ -42,6 +42,7 @@ class Search:
     sort: Sequence[Clause] = ()
     legs: Collection[Leg] = LEGS
     fusion: Fusion = "score"
+    weights: LegWeights | None = None  # None: those of the index, by what the query holds
     window: int = WINDOW
     candidates: Sequence[str] = ()  # rank these instead of the whole index
 
@@ -68,6 +69,7 @@ class Answer:
     order: Order
     artifacts: Artifacts | None = None
     degraded: str | None = None
+    verdict: Verdict | None = field(default=None, compare=False, repr=False)
 
     def page(self, number: int, size: int) -> list[Hit]:
         """The hits of page `number`, counted from one."""
@@ -110,7 +112,7 @@ def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVec
         for rank, place in enumerate(verdict.order, start=1)
     ]
     order: Order = "reranked" if verdict.artifacts else "engine"
-    return Answer(hits, found, order, verdict.artifacts, verdict.degraded)
+    return Answer(hits, found, order, verdict.artifacts, verdict.degraded, verdict)
 
 
 def body_of(shop: Shop, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def body_of(shop: Shop, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
         facets=asked.facets,
         sort=asked.sort or None,
         fusion=asked.fusion,
+        weights=asked.weights,
         legs=asked.legs,
     )
 
@@ -147,6 +150,8 @@ def judge(
         return rank_window(shop.ranker, shop.encoders, window, this_minute())
     except VitrineError as error:
         return engine_order(len(candidates), str(error))
+    except Exception as error:  # a broken artifact can raise anything; the search is answered all the same
+        return engine_order(len(candidates), f"ranking failed ({type(error).__name__}: {error})")
 
 
 def _history(client: OpenSearch, shop: Shop, shopper: str | None) -> Sequence[Click]:

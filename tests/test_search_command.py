@@ -102,6 +102,16 @@ def test_a_picture_from_a_file(run: Any, tmp_path: Path) -> None:
     assert all(24 <= int(hit["id"][1:]) < 36 for hit in told["hits"][:5])
 
 
+def test_like_this_but_red(run: Any, tmp_path: Path) -> None:
+    picture("green").save(tmp_path / "green.png")
+    like = ["red lamp", "--image", str(tmp_path / "green.png"), "--order", "engine", "--json"]
+    by_words = json.loads(run(*like, "--weights", "1,0,0").stdout)["hits"]
+    by_picture = json.loads(run(*like, "--weights", "0,0,1").stdout)["hits"]
+    assert by_words[0]["product"]["title"] == "red lamp"
+    assert all(set(hit["legs"]) == {"words"} for hit in by_words)
+    assert all(set(hit["legs"]) == {"image"} for hit in by_picture)
+
+
 def test_without_a_model_it_says_what_to_do(run: Any, shops: dict[str, str]) -> None:
     result = run("red shoes", "--index", shops["plain"])
     assert result.exit_code == 0
@@ -191,6 +201,8 @@ def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, st
         (("x", "--facet", "weight"), "no column 'weight'"),
         (("x", "--sort", "weight:desc"), "no column 'weight'"),
         (("x", "--legs", "words,smell"), "--legs words,smell names no such leg"),
+        (("x", "--weights", "1,2"), "weights '1,2' are not three numbers"),
+        (("x", "--weights", "0,0,0"), "at least one of them above zero"),
         (("--image", "/nowhere.png"), "/nowhere.png cannot be read"),
         (("x", "--queries", "q.jsonl"), "--queries and --run belong together"),
         (("--queries", "/no.jsonl", "--run", "/tmp/x"), "/no.jsonl cannot be read"),

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -26,7 +26,11 @@ from .hook import hook
 from .metrics import Metrics
 from .order import DEADLINE_MS, Ask, Lookups, RankPool, order
 from .requests import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
+from .search import SEARCHERS, search_shop
 from .slates import Slate, SlateLog, slate_of
+
+if TYPE_CHECKING:
+    from opensearch.client import OpenSearch
 
 
 class Shops(Protocol):
@@ -46,6 +50,7 @@ class Parts:
     lookups: Lookups
     write_slates: Callable[[Sequence[Slate]], None]
     metrics: Metrics
+    client: OpenSearch | None = None  # what whole searches ask, from several threads at once
     deadline_ms: float = DEADLINE_MS
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -76,17 +81,25 @@ class Server:
         began = time.perf_counter()
         shop = self.shop(alias)
         verdict = await order(shop, ask, self._parts.lookups, self._pool)
-        metrics = self._parts.metrics
-        metrics.answers.labels(alias, door, "degraded" if verdict.degraded else "reranked").inc()
-        metrics.seconds.labels(door).observe(time.perf_counter() - began)
-        if len(ask.ids) > 1:  # one candidate has no order to learn from
-            self._slates.add(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id))
+        self.count(door, alias, verdict, time.perf_counter() - began)
+        self.log(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id))
         return verdict
+
+    def count(self, door: str, alias: str, verdict: Verdict | None, seconds: float) -> None:
+        """Count an answer by its outcome; without a verdict nobody asked for another order than the engine's."""
+        outcome = "engine" if verdict is None else "degraded" if verdict.degraded else "reranked"
+        self._parts.metrics.answers.labels(alias, door, outcome).inc()
+        self._parts.metrics.seconds.labels(door).observe(seconds)
+
+    def log(self, slate: Slate) -> None:
+        if slate["window"] > 1:  # one candidate has no order to learn from
+            self._slates.add(slate)
 
 
 def make_app(parts: Parts) -> Starlette:
     """The application; it opens shops and writes slates from its start to its end."""
     pool = RankPool()
+    searches = RankPool(SEARCHERS)  # they wait for the engine, and must not hold up those who rank
     slates = SlateLog(parts.write_slates, parts.metrics.count_slates)
 
     @contextlib.asynccontextmanager
@@ -99,6 +112,7 @@ def make_app(parts: Parts) -> Starlette:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             pool.close()
+            searches.close()
             if parts.close:
                 await parts.close()
 
@@ -106,6 +120,7 @@ def make_app(parts: Parts) -> Starlette:
         routes=[
             Route("/v1/order/{alias}", order_window, methods=["POST"]),
             Route("/v1/hook/{alias}", hook, methods=["POST"]),
+            Route("/v1/search/{alias}", search_shop, methods=["POST"]),
             Route("/v1/embed", embed, methods=["POST"]),
             Route("/health", health),
             Route("/ready", ready),
@@ -117,6 +132,8 @@ def make_app(parts: Parts) -> Starlette:
     app.state.serve = Server(parts, pool, slates)
     app.state.shops = parts.shops
     app.state.pool = pool
+    app.state.searches = searches
+    app.state.client = parts.client
     app.state.metrics = parts.metrics
     app.state.deadline_ms = parts.deadline_ms
     return app

@@ -14,7 +14,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.answers = Counter(
             "vitrine_answers",
-            "Windows answered, by door (order, hook) and outcome (reranked, degraded).",
+            "Windows answered, by door (order, hook, search) and outcome (reranked, degraded, engine).",
             ["alias", "door", "outcome"],
             registry=self.registry,
         )

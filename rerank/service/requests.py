@@ -16,6 +16,7 @@ from ..arrays import FloatArray
 from ..features import QueryVectors
 
 MOST_BYTES = 4 << 20
+MOST_PICTURE_BYTES = 32 << 20
 MOST_IDS = 10_000
 
 Id = Annotated[str, msgspec.Meta(max_length=512)]
@@ -70,15 +71,26 @@ class BadRequestError(QueryError):
 
 async def body_of(request: Request, form: type[S]) -> S:
     """Decode and validate a request's body. Raises BadRequestError."""
+    larger = f"the body is larger than {MOST_BYTES >> 20} MB; send ids, not documents"
+    return decoded(await bytes_of(request, MOST_BYTES, larger), form)
+
+
+async def bytes_of(request: Request, most: int, larger: str) -> bytes:
+    """The body as it came, read no further than `most` bytes. Raises BadRequestError that says `larger`."""
     size = 0
     chunks = []
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MOST_BYTES:
-            raise BadRequestError(f"the body is larger than {MOST_BYTES >> 20} MB; send ids, not documents")
+        if size > most:
+            raise BadRequestError(larger)
         chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def decoded(body: bytes, form: type[S]) -> S:
+    """Validate JSON as a form. Raises BadRequestError."""
     try:
-        return msgspec.json.decode(b"".join(chunks), type=form)
+        return msgspec.json.decode(body, type=form)
     except msgspec.ValidationError as error:
         raise BadRequestError(f"the body is not as expected: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from opensearch.ubi import write_slates
 from ..errors import RerankError
 from .app import Parts, make_app
 from .metrics import Metrics
+from .search import SEARCHERS
 from .slates import Slate
 from .state import EngineLookups, EngineShops
 
@@ -26,7 +27,7 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
     """Serve until told to stop. Raises RerankError for a port that cannot be had."""
     taken = bound(host, port)
     click.echo(f"rerank service on http://{host}:{taken.getsockname()[1]} for {url}", err=True)
-    client = connect(url, timeout=_ENGINE_TIMEOUT_S, retries=1)
+    client = connect(url, timeout=_ENGINE_TIMEOUT_S, pool=SEARCHERS + 4, retries=1)
     asking = connect_async(url, timeout=_ENGINE_TIMEOUT_S, pool=32, retries=0)
     metrics = Metrics()
 
@@ -40,6 +41,7 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
         lookups=EngineLookups(asking),
         write_slates=write,
         metrics=metrics,
+        client=client,
         deadline_ms=deadline_ms,
         close=asking.close,
     )

@@ -1,0 +1,257 @@
+"""POST /v1/search on a live node: words, pasted pictures, filters, pages, and a sentence for all that is wrong."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
+from starlette.testclient import TestClient
+from test_service import Clicks, FixedShops, LastFirst
+
+from opensearch.client import connect
+from opensearch.filters import parse_filters
+from opensearch.query import LegWeights
+from opensearch.store import Store
+from rerank.ranker import Artifacts, load_ranker
+from rerank.search import Search, search
+from rerank.service.app import Parts, make_app
+from rerank.service.metrics import Metrics
+from rerank.service.slates import Slate
+from rerank.shop import Shop, open_shop
+from rerank.shoppers import shopper_hash
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def shop(engine: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    store = Store(str(tmp_path_factory.mktemp("store")))
+    alias, schema = index_shop(engine, store)
+    names = Artifacts(**fusion_artifacts(store, schema, tmp_path_factory.mktemp("model")))
+    yield replace(open_shop(engine, store, alias), ranker=load_ranker(store, names), degraded=None)
+    delete_shop(engine, alias)
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
+
+
+def service(client: OpenSearch, shop: Shop, slates: list[Slate] | None = None) -> TestClient:
+    written: list[Slate] = [] if slates is None else slates
+    parts = Parts(FixedShops({"shop": shop}), Clicks(), written.extend, Metrics(), client)
+    return TestClient(make_app(parts), raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def http(engine: OpenSearch, shop: Shop) -> Iterator[TestClient]:
+    with service(engine, shop) as made:
+        yield made
+
+
+def file_of(colour: str, form: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    picture(colour).save(out, form)
+    return out.getvalue()
+
+
+def told(answer: Any) -> Any:
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def ids(answer: Any) -> list[str]:
+    return [hit["id"] for hit in told(answer)["hits"]]
+
+
+def test_a_search_is_the_one_of_the_command_line(engine: OpenSearch, shop: Shop, http: TestClient) -> None:
+    body = {"query": "red shoes", "size": 48, "filters": "price<40", "facets": ["thing"]}
+    found = told(http.post("/v1/search/shop", json=body))
+    asked = Search("red shoes", filters=parse_filters(["price<40"], shop.schema.plan), facets=["thing"])
+    same = search(engine, shop, asked)
+    assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in same.hits]
+    assert [hit["score"] for hit in found["hits"]] == [hit.score for hit in same.hits]
+    assert [hit["engine_rank"] for hit in found["hits"]] == [hit.engine_rank for hit in same.hits]
+    assert found["hits"][0]["product"]["title"] == "red shoes"
+    assert found["order"] == "reranked"
+    assert found["degraded"] is None
+    assert found["artifacts"]["model"].startswith("model-")
+    assert found["facets"] == same.found.facets
+    assert found["total"] == same.found.total
+
+
+def test_pages_put_together_are_the_window(http: TestClient) -> None:
+    whole = ids(http.post("/v1/search/shop", json={"query": "shoes", "size": 200}))
+    pages = [
+        ids(http.post("/v1/search/shop", json={"query": "shoes", "size": 7, "page": n})) for n in range(1, 9)
+    ]
+    assert [product for page in pages for product in page] == whole
+    assert ids(http.post("/v1/search/shop", json={"query": "shoes", "size": 100, "page": 9})) == []
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_pasted_picture_as_base64_data_uri_and_body(http: TestClient, form: str) -> None:
+    data = file_of("green", form)
+    text = base64.b64encode(data).decode()
+    plain = http.post("/v1/search/shop", json={"image": text, "order": "engine"})
+    uri = f"data:image/{form.lower()};base64,{text}"
+    as_uri = http.post("/v1/search/shop", json={"image": uri, "order": "engine"})
+    headers = {"content-type": f"image/{form.lower()}"}
+    raw = http.post("/v1/search/shop?order=engine&size=10", content=data, headers=headers)
+    assert ids(plain) == ids(as_uri) == ids(raw)
+    assert all(12 <= int(product[1:]) < 24 for product in ids(raw)[:8])  # green products with a picture
+
+
+def test_a_picture_as_the_body_takes_filters_and_words_from_the_query_string(http: TestClient) -> None:
+    query = "query=dress&filters=price<40&filters=thing=dress&size=5&page=1"
+    found = told(
+        http.post(
+            f"/v1/search/shop?{query}",
+            content=file_of("blue"),
+            headers={"content-type": "application/octet-stream"},
+        )
+    )
+    assert found["hits"]
+    assert all(hit["product"]["keywords"]["thing"] == "dress" for hit in found["hits"])
+    assert all(hit["product"]["numbers"]["price"] < 40 for hit in found["hits"])
+
+
+def test_weights_of_one_search(engine: OpenSearch, shop: Shop, http: TestClient) -> None:
+    image = base64.b64encode(file_of("green")).decode()
+    body: dict[str, Any] = {"query": "red lamp", "image": image, "order": "engine"}
+    by_picture = told(http.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
+    by_words = told(http.post("/v1/search/shop", json={**body, "weights": [1, 0, 0]}))["hits"]
+    assert all(set(hit["legs"]) == {"image"} for hit in by_picture)
+    assert all(set(hit["legs"]) == {"words"} for hit in by_words)
+    assert by_words[0]["product"]["title"] == "red lamp"
+    one = search(
+        engine, shop, Search("red lamp", picture("green"), order="engine", weights=LegWeights(1, 0, 0))
+    )
+    assert [hit["id"] for hit in by_words] == [hit.id for hit in one.hits[:10]]
+    text = http.post("/v1/search/shop", json={**body, "weights": "1,0,0"})
+    assert ids(text) == [hit["id"] for hit in by_words]
+
+
+def test_sort_and_engine_order_are_not_degraded(http: TestClient) -> None:
+    found = told(http.post("/v1/search/shop", json={"query": "red", "sort": "-price"}))
+    prices = [hit["product"]["numbers"]["price"] for hit in found["hits"]]
+    assert prices == sorted(prices, reverse=True)
+    assert (found["order"], found["degraded"]) == ("engine", None)
+
+
+def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop: Shop) -> None:
+    slates: list[Slate] = []
+    with service(engine, shop, slates) as http:
+        body = {"query": "red shoes", "shopper": "anna", "query_id": "q-1", "size": 200}
+        shown = ids(http.post("/v1/search/shop", json=body))
+        http.post("/v1/search/shop", json={**body, "page": 2})
+        http.post("/v1/search/shop", json={**body, "order": "engine"})
+        metrics = http.get("/metrics").text
+    (slate,) = slates
+    assert (slate["query_id"], slate["shown"], slate["shopper"]) == ("q-1", shown, shopper_hash("anna"))
+    assert sorted(slate["engine"]) == sorted(shown)
+    assert slate["engine"] != shown
+    assert "anna" not in str(slate)
+    assert 'vitrine_answers_total{alias="shop",door="search",outcome="reranked"} 2.0' in metrics
+    assert 'vitrine_answers_total{alias="shop",door="search",outcome="engine"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({"ranker": LastFirst(error=ValueError("inside"))}, "ranking failed (ValueError: inside)"),
+        ({"ranker": None, "degraded": "no model yet"}, "no model yet"),
+    ],
+)
+def test_a_broken_reranker_answers_in_engine_order(
+    engine: OpenSearch, shop: Shop, broken: dict[str, Any], reason: str
+) -> None:
+    with service(engine, replace(shop, **broken)) as http:
+        found = told(http.post("/v1/search/shop", json={"query": "red shoes"}))
+        plain = told(http.post("/v1/search/shop", json={"query": "red shoes", "order": "engine"}))
+    assert found["degraded"] == reason
+    assert (found["order"], found["artifacts"]) == ("engine", None)
+    assert [hit["id"] for hit in found["hits"]] == [hit["id"] for hit in plain["hits"]]
+
+
+def test_a_dead_engine_is_503_in_one_sentence(shop: Shop) -> None:
+    dead = connect("http://127.0.0.1:9", timeout=1, retries=0)
+    with service(dead, shop) as http:
+        answer = http.post("/v1/search/shop", json={"query": "red"})
+    assert answer.status_code == 503
+    assert "no OpenSearch answers at http://127.0.0.1:9" in answer.json()["error"]
+
+
+def bomb() -> bytes:
+    """A PNG of 20,000 x 20,000 white pixels in 50 KB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
+    rows = zlib.compress((b"\x00" + b"\xff" * 2_500) * 20_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (file_of("red", "JPEG")[:300], "damaged"),
+        (b"just some words in a file that was called photo.jpg", "no picture that is known here"),
+        (b"", "no picture that is known here"),
+        (bomb(), "20000 x 20000 pixels"),
+        (b"\x00" * ((32 << 20) + 1), "larger than 32 MB"),
+    ],
+    ids=["truncated", "text", "empty", "bomb", "too large"],
+)
+def test_bad_pictures_are_one_sentence(http: TestClient, data: bytes, sentence: str) -> None:
+    raw = http.post("/v1/search/shop", content=data, headers={"content-type": "image/jpeg"})
+    pasted = http.post("/v1/search/shop", json={"image": base64.b64encode(data).decode()})
+    for answer in (raw, pasted):
+        assert answer.status_code == 400
+        assert sentence in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"image": "%%%"}, "not base64"),
+        ({"image": "data:image/png,abc"}, "data URI is not base64"),
+        ({"query": "x", "colour": "red"}, "unknown field `colour`"),
+        ({"query": "x", "size": 0}, "$.size"),
+        ({"query": "x", "page": "2"}, "$.page"),
+        ({"query": "x", "filters": ["weight<3"]}, "no column 'weight'"),
+        ({"query": "x", "facets": "weight"}, "no column 'weight'"),
+        ({"query": "x", "sort": ["weight"]}, "no column 'weight'"),
+        ({"query": "x", "weights": [1, 2]}, "not three numbers"),
+        ({"query": "x", "weights": [0, 0, 0]}, "at least one of them above zero"),
+        ({"query": "x", "weights": [1e308, 1e308, 1e308]}, "finite numbers"),
+        ({"query": "x", "weights": "nan,1,1"}, "finite numbers"),
+        ({"query": "x", "shopper_hash": "anna"}, "$.shopper_hash"),
+    ],
+)
+def test_bad_bodies_are_one_sentence(http: TestClient, body: dict[str, Any], sentence: str) -> None:
+    answer = http.post("/v1/search/shop", json=body)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+
+
+def test_bad_query_strings_and_aliases_are_one_sentence(http: TestClient) -> None:
+    headers = {"content-type": "image/png"}
+    odd = http.post("/v1/search/shop?size=ten", content=file_of("red"), headers=headers)
+    twice = http.post("/v1/search/shop?image=x", content=file_of("red"), headers=headers)
+    missing = http.post("/v1/search/nowhere", json={"query": "x"})
+    assert (odd.status_code, twice.status_code, missing.status_code) == (400, 400, 404)
+    assert "$.size" in odd.json()["error"]
+    assert "`image` cannot be given beside the picture" in twice.json()["error"]
+    assert "known here: shop" in missing.json()["error"]
