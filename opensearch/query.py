@@ -27,7 +27,6 @@ LEGS: tuple[Leg, ...] = ("words", "text", "image")
 WINDOW = 200
 DEEPEST = 10_000  # the engine's limit on a result window and on k
 RANK_CONSTANT = 60  # Cormack, Clarke and Büttcher 2009
-TITLE_BOOST = 0.3  # of a match in the title, beside the match in all text
 SHOWN = (  # what an answer holds of each product when nothing else is asked for
     "id", "title", "numbers", "keywords", "dates", "language", "group", "available", "created",
     "images.hash", "images.ref",
@@ -209,8 +208,7 @@ def _words_leg(words: str, filters: list[Clause], needed: str | None = None) -> 
     if needed:
         match["minimum_should_match"] = needed
     all_text = {"dis_max": {"queries": [{"match": {f"search.{name}": match}} for name in _LANGUAGES]}}
-    title = {"match": {"title": {"query": words, "boost": TITLE_BOOST}}}
-    return {"bool": {"_name": "words", "must": [all_text], "should": [title], "filter": filters}}
+    return {"bool": {"_name": "words", "must": [all_text], "filter": filters}}
 
 
 def _nearest(vector: list[float], window: int, filters: list[Clause]) -> Clause:
