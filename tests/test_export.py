@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from encoder_samples import tiny_text_encoder
 
 from indexer.encoders.export import export_text_onnx
-from indexer.encoders.text import load_sentence_transformer
+from indexer.encoders.shrink import shrink
+from indexer.encoders.text import load_sentence_transformer, open_text
+from opensearch.store import Store
+from rerank.embed import open_text_embedder
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +35,15 @@ def test_the_graph_says_nothing_of_the_machine(tiny: Path, tmp_path: Path) -> No
     assert [value.name for value in model.graph.output] == ["vector"]
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
     assert b".py" not in path.read_bytes()
+
+
+def test_eight_bits_are_smaller_and_nearly_the_same(tiny: Path, tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    name = open_text(str(tiny), store).name
+    small = shrink(store, name)
+    assert small == shrink(store, name) != name
+    sizes = [(store.get("encoders", either) / "model.onnx").stat().st_size for either in (name, small)]
+    assert sizes[1] < 0.9 * sizes[0]
+    queries = ["red shoes for men", "black bag"]
+    full, eight = (np.stack(open_text_embedder(store, either).encode(queries)) for either in (name, small))
+    assert (full * eight).sum(axis=1).min() > 0.97

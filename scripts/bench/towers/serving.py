@@ -1,0 +1,152 @@
+"""Encoders as they serve: cached and uncached queries, 8-bit weights, and pictures with and without decoding."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from indexer.encoders.image import open_image
+from indexer.encoders.protocol import ByteArray, ImageEncoder
+from indexer.encoders.shrink import shrink
+from indexer.encoders.text import open_text
+from indexer.images import open_picture
+from opensearch.store import open_store
+from rerank.embed import TextEmbedder, open_text_embedder
+from rerank.judge.intervals import bootstrap
+
+from .course import data
+
+ROUNDS = 9
+AHEAD = 64  # pictures decoded before they are needed
+
+
+@click.command()
+@click.argument("tower", required=False)
+def main(tower: str | None) -> None:
+    """Print figures of the packaged text encoder, and of TOWER where one is named."""
+    store, console = open_store(), Console()
+    words = open_text(None, store)
+    full = open_text_embedder(store, words.name)
+    small = open_text_embedder(store, shrink(store, words.name))
+    queries, documents, gains = chorus(data("chorus"))
+    vectors = words.encode(documents)
+    before, after = (judged(embedder, queries, vectors, gains) for embedder in (full, small))
+    change = bootstrap(after - before)
+    slow, fast = interleaved(lambda: uncached(full, queries), lambda: uncached(small, queries))
+    console.print(f"a cached query: {cached(full):.2f} microseconds")
+    console.print(
+        f"a new query: {slow * 1e3:.1f} ms, with 8-bit weights {fast * 1e3:.1f} ms ({slow / fast:.2f} x)"
+    )
+    console.print(
+        f"nDCG@10, {len(queries)} judged queries: {before.mean():.3f}, with 8-bit weights {after.mean():.3f}"
+        f" (change {change.mean:+.3f}, {change.low:+.3f} to {change.high:+.3f})"
+    )
+    if tower:
+        encoder = open_image(tower, store)
+        files = [
+            path.read_bytes() for path in islice(sorted((data("fashion") / "images").glob("*.jpg")), 512)
+        ]
+        pixels = np.stack([encoder.prepare(open_picture(file)) for file in files])
+        stage, bare = interleaved(lambda: decoded(encoder, files), lambda: forward(encoder, pixels))
+        console.print(
+            f"pictures: {len(files) / stage:.0f}/s with decoding and resizing, {len(files) / bare:.0f}/s bare"
+            f" ({bare / stage:.2f} of the bare rate)"
+        )
+
+
+def chorus(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """Rated queries with an answer, the texts of all rated products, and the ratings (queries, products; -1: unrated)."""
+    with (folder / "ratings.csv").open(newline="", encoding="utf-8") as file:
+        ratings = {(row["query"], row["docid"]): float(row["rating"]) for row in csv.DictReader(file)}
+    ids = sorted({identity for _, identity in ratings})
+    place, texts = {identity: row for row, identity in enumerate(ids)}, [""] * len(ids)
+    with gzip.open(folder / "products.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for product in map(json.loads, lines):
+            if product["id"] in place:
+                texts[place[product["id"]]] = f"{product['title']}. {product.get('short_description') or ''}"
+    queries = sorted({query for (query, _), rating in ratings.items() if rating > 0})
+    gains = np.full((len(queries), len(ids)), -1.0)
+    for row, query in enumerate(queries):
+        for identity in ids:
+            gains[row, place[identity]] = ratings.get((query, identity), -1.0)
+    return queries, texts, gains
+
+
+def judged(
+    embedder: TextEmbedder, queries: list[str], vectors: NDArray[np.float32], gains: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """nDCG@10 (queries,), linear gain, of the rated products of each query."""
+    found = np.empty(len(queries))
+    discount = 1 / np.log2(np.arange(10) + 2)
+    for row, query in enumerate(embedder.encode(queries)):
+        rated = np.flatnonzero(gains[row] >= 0)
+        own = gains[row, rated]
+        got = own[np.argsort(-(vectors[rated] @ query), kind="stable")[:10]]
+        best = np.sort(own)[::-1][:10]
+        found[row] = (got * discount[: len(got)]).sum() / (best * discount[: len(best)]).sum()
+    return found
+
+
+def interleaved(left: Callable[[], Any], right: Callable[[], Any]) -> tuple[float, float]:
+    """Median seconds of both arms, run in turn with their order changing every round."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(ROUNDS):
+        for arm in (0, 1) if number % 2 else (1, 0):
+            start = time.perf_counter()
+            (left, right)[arm]()
+            times[arm].append(time.perf_counter() - start)
+    return float(np.median(times[0])), float(np.median(times[1]))
+
+
+_fresh: Iterator[int] = iter(range(1_000_000_000))
+
+
+def uncached(embedder: TextEmbedder, queries: list[str]) -> None:
+    """One query that the cache cannot know."""
+    number = next(_fresh)
+    embedder(f"{queries[number % len(queries)]} {number}")
+
+
+def cached(embedder: TextEmbedder) -> float:
+    """Microseconds of a query that the cache knows."""
+    embedder("red running shoes")
+    start = time.perf_counter()
+    for _ in range(10_000):
+        embedder("red running shoes")
+    return (time.perf_counter() - start) / 10_000 * 1e6
+
+
+def decoded(encoder: ImageEncoder, files: list[bytes]) -> None:
+    """Files to vectors, the next pictures being decoded in threads while one batch is computed."""
+
+    def prepared(file: bytes) -> ByteArray:
+        return encoder.prepare(open_picture(file))
+
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(prepared, file) for file in files[:AHEAD]]
+        for start in range(AHEAD, len(files) + AHEAD, AHEAD):
+            pixels = np.stack([future.result() for future in waiting])
+            waiting = [threads.submit(prepared, file) for file in files[start : start + AHEAD]]
+            encoder.encode(pixels)
+
+
+def forward(encoder: ImageEncoder, pixels: ByteArray) -> None:
+    """The same batches, decoded before."""
+    for start in range(0, len(pixels), AHEAD):
+        encoder.encode(pixels[start : start + AHEAD])
+
+
+if __name__ == "__main__":
+    main()
