@@ -65,16 +65,16 @@ def create_version(
     before = current(client, alias)
     if synonyms is None:
         synonyms = synonyms_of(client, before) if before else []
-    if before and schema.weights is None:
-        old = schema_of(client, before)
-        if (old.text, old.image) == (schema.text, schema.image):  # learned on the same legs
-            schema = replace(schema, weights=old.weights)
+    if before:
+        schema = _with_learned(schema, schema_of(client, before))
     body = index_body(
         schema, layout=Layout(shards, replicas), chinese=chinese_analysis(client), synonyms=synonyms
     )
     index = version_name(alias)
     with explained(client):
-        client.indices.create(index=index, body=body)
+        copies = _copies(client, replicas)
+        params = {"wait_for_active_shards": copies, "timeout": "60s", "request_timeout": 90}
+        client.indices.create(index=index, body=body, params=params)
     return index
 
 
@@ -149,8 +149,18 @@ def schema_of(client: OpenSearch, index: str) -> IndexSchema:
 
 def set_weights(client: OpenSearch, alias: str, weights: tuple[float, float, float] | None) -> None:
     """Keep the leg weights for queries of words with the index in service; None goes back to the defaults."""
+    _keep(client, alias, weights=weights)
+
+
+def set_floor(client: OpenSearch, alias: str, floor: float | None) -> None:
+    """Keep the cosine from which two pictures count as of one product; None forgets it."""
+    _keep(client, alias, floor=floor)
+
+
+def _keep(client: OpenSearch, alias: str, **learned: Any) -> None:
+    """Keep what was learned with the index in service."""
     index = require_current(client, alias)
-    held = replace(schema_of(client, index), weights=weights).to_dict()
+    held = replace(schema_of(client, index), **learned).to_dict()
     meta = dict(_mapping(client, index).get("_meta") or {})
     meta[META_KEY] = {**meta.get(META_KEY, {}), **held}
     with explained(client):
@@ -270,6 +280,15 @@ def synonyms_of(client: OpenSearch, index: str) -> list[str]:
     return list(held.get("synonyms") or [])
 
 
+def _with_learned(schema: IndexSchema, old: IndexSchema) -> IndexSchema:
+    """Take over what was learned on the version before, as far as it was on the same vectors."""
+    if schema.weights is None and (old.text, old.image) == (schema.text, schema.image):
+        schema = replace(schema, weights=old.weights)
+    if schema.floor is None and old.image == schema.image:
+        schema = replace(schema, floor=old.floor)
+    return schema
+
+
 def _holders(client: OpenSearch, alias: str) -> dict[str, Any]:
     """Give the indices behind the alias; EngineError when an index itself has that name."""
     with explained(client):
@@ -283,6 +302,11 @@ def _holders(client: OpenSearch, alias: str) -> dict[str, Any]:
             f"another with --index, or embed this one beside it: `vitrine index --from {alias} --index NAME`"
         )
     return found
+
+
+def _copies(client: OpenSearch, replicas: int) -> int:
+    """How many copies of a shard the nodes can hold: what is written before the second is there dies with a node."""
+    return min(1 + replicas, int(client.cluster.health()["number_of_data_nodes"])) if replicas else 1
 
 
 def _default_pipeline(client: OpenSearch, indices: Iterable[str]) -> dict[str, str]:
