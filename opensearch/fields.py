@@ -59,6 +59,7 @@ class IndexSchema:
     weights: tuple[float, float, float] | None = (
         None  # of words, text and image for queries of words, where learned
     )
+    floor: float | None = None  # the cosine from which two pictures are of one product, where calibrated
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -66,6 +67,7 @@ class IndexSchema:
             "text": asdict(self.text) if self.text else None,
             "image": asdict(self.image) if self.image else None,
             "weights": list(self.weights) if self.weights else None,
+            "floor": self.floor,
         }
 
     @classmethod
@@ -79,4 +81,5 @@ class IndexSchema:
             vector(values["text"]),
             vector(values["image"]),
             (weights[0], weights[1], weights[2]) if weights else None,
+            values.get("floor"),
         )

@@ -22,6 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.argument("query", required=False, default="")
 @options.index
 @click.option("--image", type=_PATH, help="Search by this picture, alone or with words.")
+@click.option("--cheapest", is_flag=True, help="The product on the picture, or nearly that, by price.")
 @click.option(
     "--filter", "filters", multiple=True, help="Such as 'price<50' or 'gender=Women'; again for more."
 )
@@ -78,7 +79,9 @@ def search(query: str, alias: str, url: str, store: str | None, **given: Any) ->
     if given["queries"] and (query or given["image"]):
         raise click.UsageError("--queries brings its own words and pictures; leave QUERY and --image out.")
     with connect(url) as client:
-        shop = open_shop(client, open_store(store), alias, ranked=given["order"] != "engine")
+        shop = open_shop(
+            client, open_store(store), alias, ranked=given["order"] != "engine" and not given["cheapest"]
+        )
         asked = _asked(query, shop, given)
         if given["queries"]:
             _search_many(client, shop, asked, given)
@@ -106,6 +109,7 @@ def _asked(query: str, shop: Shop, given: dict[str, Any]) -> Search:
         filters=parse_filters(given["filters"], plan),
         shopper=shopper_hash(given["shopper"]) if given["shopper"] else None,
         order=_order(given["order"], shop),
+        cheapest=given["cheapest"],
         facets=given["facets"],
         sort=parse_sort(",".join(_sort(text, columns(plan)) for text in given["sorts"]), plan)
         if given["sorts"]
@@ -165,7 +169,11 @@ def _print(shop: Shop, answer: Answer, hits: Any, both: bool, explain: bool) -> 
     from . import show
 
     if not answer.hits:
-        click.echo("nothing found; try other words, or fewer filters")
+        click.echo(
+            "nothing found; try other words, or fewer filters"
+            if answer.floor is None
+            else f"no product is as near to the picture as the floor of {answer.floor:.5f} asks"
+        )
         return
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     side_by_side = both and answer.order == "reranked"

@@ -7,14 +7,15 @@ same order for the same window, query, shopper and artifacts.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from opensearch.errors import VitrineError
+from opensearch.errors import QueryError, VitrineError
 from opensearch.filters import ids_filter
 from opensearch.query import LEGS, WINDOW, Clause, Fusion, Leg, LegWeights, Query, hybrid_body
 from opensearch.retrieve import Candidate, Retrieved, retrieve
 
+from . import cheapest
 from .features import QueryVectors
 from .ranker import Artifacts, Click
 from .shop import Shop
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from opensearch.client import OpenSearch
 
-Order = Literal["engine", "reranked"]
+Order = Literal["engine", "reranked", "cheapest"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Search:
     picture: Image | None = None
     filters: Sequence[Clause] = ()
     shopper: str | None = None
-    order: Order = "reranked"
+    order: Literal["engine", "reranked"] = "reranked"
+    cheapest: bool = False  # the same product as on the picture, by price
     facets: Sequence[str] = ()
     sort: Sequence[Clause] = ()
     legs: Collection[Leg] = LEGS
@@ -70,6 +72,7 @@ class Answer:
     artifacts: Artifacts | None = None
     degraded: str | None = None
     verdict: Verdict | None = field(default=None, compare=False, repr=False)
+    floor: float | None = None  # the least cosine, where the cheapest were asked for
 
     def page(self, number: int, size: int) -> list[Hit]:
         """The hits of page `number`, counted from one."""
@@ -84,6 +87,8 @@ def search(client: OpenSearch, shop: Shop, asked: Search) -> Answer:
 
 def vectors_of(shop: Shop, asked: Sequence[Search]) -> list[QueryVectors]:
     """The vectors of many queries, embedded in batches; none are made where no leg and no ranker needs them."""
+    for one in asked:
+        _require_picture_alone(one)
     needed = [one.order == "reranked" or bool({"text", "image"} & set(one.legs)) for one in asked]
     made = iter(
         shop.encoders.batch(
@@ -94,8 +99,24 @@ def vectors_of(shop: Shop, asked: Sequence[Search]) -> list[QueryVectors]:
     return [next(made) if need else QueryVectors() for need in needed]
 
 
+def _require_picture_alone(asked: Search) -> None:
+    """Refuse a price comparison that is not by a picture alone. Raises QueryError."""
+    if not asked.cheapest:
+        return
+    if asked.picture is None:
+        raise QueryError("the cheapest is found by a picture: give one (--image FILE, or `image` over HTTP)")
+    extras = (asked.words.strip(), asked.facets, asked.sort, asked.weights, set(LEGS) - set(asked.legs))
+    if any(extras):
+        raise QueryError(
+            "the cheapest is found by its picture alone: leave words, facets, sort columns, legs and weights "
+            "out, and narrow with filters"
+        )
+
+
 def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors) -> Answer:
     """`search` for a query whose vectors are there already."""
+    if asked.cheapest:
+        return _cheapest(client, shop, asked, vectors)
     found = retrieve(client, shop.alias, body_of(shop, asked, vectors))
     candidates = [*found.candidates, *_not_found(asked.candidates, found)]
     verdict = judge(client, shop, asked, vectors, candidates)
@@ -113,6 +134,28 @@ def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVec
     ]
     order: Order = "reranked" if verdict.artifacts else "engine"
     return Answer(hits, found, order, verdict.artifacts, verdict.degraded, verdict)
+
+
+def _cheapest(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors) -> Answer:
+    """Products as near to the picture as the index's floor asks, by price; a hit's score is the cosine."""
+    floor, price = cheapest.terms_of(shop.alias, shop.schema)
+    body = body_of(shop, replace(asked, window=max(asked.window, cheapest.WINDOW)), vectors)
+    found = retrieve(client, shop.alias, body)
+    offers = cheapest.offers(found.candidates, floor, price)
+    hits = [
+        Hit(
+            id=offer.candidate.id,
+            rank=rank,
+            engine_rank=offer.place + 1,
+            score=offer.cosine,
+            legs=offer.candidate.legs,
+            rule=offer.rule,
+            product=offer.candidate.source,
+        )
+        for rank, offer in enumerate(offers, start=1)
+    ]
+    all_near = bool(hits) and len(hits) == body["size"]  # and there may be more
+    return Answer(hits, replace(found, total=len(hits), total_is_exact=not all_near), "cheapest", floor=floor)
 
 
 def body_of(shop: Shop, asked: Search, vectors: QueryVectors) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from opensearch.fields import IndexSchema
 from opensearch.query import LEGS
 
+from .cheapest import price_column
 from .search import Answer, Hit
 
 
@@ -25,6 +26,7 @@ def to_dict(answer: Answer, hits: Sequence[Hit], both: bool) -> dict[str, Any]:
         "total_is_exact": answer.found.total_is_exact,
         "took_ms": answer.found.took_ms,
         "facets": answer.found.facets,
+        "floor": answer.floor,
         "hits": [asdict(hit) for hit in hits],
     }
     if both:
@@ -109,13 +111,10 @@ def title_of(hit: Hit) -> str:
     return str(hit.product.get("title") or "")
 
 
-def price_column(schema: IndexSchema) -> str | None:
-    """The number column that is a price by its name, if the plan has one."""
-    return next((name for name in schema.plan.numbers if "price" in name.casefold()), None)
-
-
 def _title(answer: Answer) -> str:
     count = f"{answer.found.total}{'' if answer.found.total_is_exact else ' or more'} products match"
+    if answer.order == "cheapest":
+        return f"{count} the picture with a cosine of {answer.floor:.5f} or more; cheapest first"
     return f"{count}; {answer.order} order"
 
 

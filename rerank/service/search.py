@@ -52,6 +52,7 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
     shopper: Id | None = None
     shopper_hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")] | None = None
     order: Literal["engine", "reranked"] = "reranked"
+    cheapest: bool = False
     size: Count = 10
     page: Count = 1
     window: Count = WINDOW
@@ -73,7 +74,7 @@ async def search_shop(request: Request) -> Response:
     except QueryError as error:
         raise BadRequestError(str(error)) from error
     query_id = body.query_id or uuid.uuid4().hex
-    ranked = body.order == "reranked" and not body.sort
+    ranked = body.order == "reranked" and not body.sort and not body.cheapest
     serve.count("search", alias, found.verdict if ranked else None, time.perf_counter() - began)
     if ranked and body.page == 1 and found.verdict:
         engine = [hit.id for hit in sorted(found.hits, key=lambda hit: hit.engine_rank)]
@@ -119,6 +120,7 @@ def _search(client: Any, shop: Shop, body: SearchBody, picture: bytes | None) ->
             filters=parse_filters(_lines(body.filters), plan),
             shopper=_shopper(body),
             order=body.order,
+            cheapest=body.cheapest,
             facets=_lines(body.facets),
             sort=parse_sort(",".join(_lines(body.sort)), plan) if body.sort else (),
             weights=_weights(body.weights),
@@ -172,5 +174,6 @@ def _told(found: Answer, body: SearchBody) -> dict[str, Any]:
         "page": body.page,
         "took_ms": found.found.took_ms,
         "facets": found.found.facets,
+        "floor": found.floor,
         "hits": [asdict(hit) for hit in found.page(body.page, body.size)],
     }

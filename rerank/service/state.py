@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from opensearch.errors import VitrineError
-from opensearch.index import published
+from opensearch.index import published, schema_of
 from opensearch.pointer import Pointer, read_pointer
 from opensearch.store import Store
 
@@ -64,9 +65,17 @@ class EngineShops:
             due = time.monotonic() >= self._retry_at.get(alias, float("inf"))
             if self._states.get(alias) != state or due:
                 self._open(alias, state)
+            elif alias in self.open:
+                self._learn(alias, state[0])
         for alias in set(self.open) - set(found):
             del self.open[alias]
             self._states.pop(alias, None)
+
+    def _learn(self, alias: str, index: str) -> None:
+        """Take over weights and floor that were learned since the shop was opened."""
+        shop, schema = self.open[alias], schema_of(self._client, index)
+        if shop.schema != schema:
+            self.open[alias] = replace(shop, schema=schema)
 
     def _open(self, alias: str, state: State) -> None:
         self._retry_at.pop(alias, None)

@@ -1,0 +1,288 @@
+"""Photo price comparison: a floor learned from the index's own pictures, and the cheapest above it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from colour_shop import DIMENSION, delete_shop, image_encoder, index_shop, text_encoder
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from starlette.testclient import TestClient
+from test_service import Clicks, FixedShops
+
+from opensearch.bulk import Action, write
+from opensearch.errors import QueryError
+from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index import create_version, drop, publish, read_schema, schema_of, set_floor
+from opensearch.query import Leg
+from opensearch.retrieve import Candidate
+from opensearch.store import Store
+from rerank.cheapest import offers, price_column, terms_of
+from rerank.errors import RerankError
+from rerank.learn.floor import calibrate, floor_of
+from rerank.rules import UNAVAILABLE
+from rerank.search import Search, search
+from rerank.service.app import Parts, make_app
+from rerank.service.metrics import Metrics
+from rerank.service.state import EngineShops
+from rerank.shop import open_shop
+from vitrine import main
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+COLOURS = 40  # evenly round a quarter of the circle from red to green
+
+
+def candidate(product: str, cosine: float, price: float | None, available: bool = True) -> Candidate:
+    numbers = {} if price is None else {"price": price}
+    return Candidate(product, 1.0, {"image": (1 + cosine) / 2}, {"numbers": numbers, "available": available})
+
+
+def test_the_cheapest_above_the_floor_come_first() -> None:
+    found = offers(
+        [
+            candidate("dear", 0.99, 50.0),
+            candidate("unknown", 0.98, None),
+            candidate("gone", 0.97, 1.0, available=False),
+            candidate("cheap", 0.96, 5.0),
+            candidate("cheap and nearer", 0.965, 5.0),
+            candidate("other", 0.94, 0.5),
+        ],
+        0.95,
+        "price",
+    )
+    assert [o.candidate.id for o in found] == ["cheap and nearer", "cheap", "dear", "gone", "unknown"]
+    assert [o.place for o in found] == [4, 3, 0, 2, 1]
+    assert [o.rule for o in found] == [None, None, None, UNAVAILABLE, None]
+    assert found[2].cosine == pytest.approx(0.99)
+
+
+def test_of_twenty_pictures_one_may_stray() -> None:
+    nearest = [0.50 + place / 100 for place in range(20)]  # 0.50 .. 0.69: 0.68 must not pass, 0.69 may
+    assert floor_of(nearest, 0.05) == 0.68001
+    assert floor_of(nearest, 0.1) == 0.67001
+
+
+@given(st.lists(st.floats(-1, 0.9998), min_size=20, max_size=80))
+def test_no_more_than_the_share_reach_the_floor(nearest: list[float]) -> None:
+    floor = floor_of(nearest, 0.05)
+    assert sum(cosine >= floor for cosine in nearest) <= 0.05 * len(nearest)
+
+
+def test_too_few_or_too_like_pictures_are_refused() -> None:
+    with pytest.raises(RerankError, match=r"has 19 products .* needs at least 20"):
+        floor_of([0.5] * 19, 0.05)
+    with pytest.raises(RerankError, match="no floor tells them apart"):
+        floor_of([1.0] * 20, 0.05)
+
+
+def test_a_plan_without_price_says_so() -> None:
+    schema = IndexSchema(FieldPlan(numbers=("weight",)), None, None, floor=0.9)
+    assert price_column(schema) is None
+    with pytest.raises(QueryError, match=r"no number column with `price` in its name \(numbers: weight\)"):
+        terms_of("shop", schema)
+
+
+def colour(step: float) -> tuple[int, int, int]:
+    angle = np.pi / 2 * step / COLOURS
+    return (round(255 * np.cos(angle)), round(255 * np.sin(angle)), 0)
+
+
+def vector(step: float) -> list[float]:
+    """What `colour_shop.image_encoder` sees in a picture of this colour."""
+    seen = np.zeros(DIMENSION)
+    seen[:3] = np.array(colour(step)) / 255
+    seen[3] = 0.05
+    return list(seen / np.linalg.norm(seen))
+
+
+def shelf() -> Iterator[dict[str, Any]]:
+    """Every colour is one product with two photos, offered by three sellers as one group at falling prices."""
+    for step in range(COLOURS):
+        for seller in range(3):
+            place = 3 * step + seller
+            yield {
+                "id": f"c{step:02d}-{seller}",
+                "title": f"colour {step}",
+                "search": {"en": f"colour {step}"},
+                "images": [
+                    {"hash": f"{place}a", "ref": "a.png", "vec": vector(step + 0.02 * seller)},
+                    {"hash": f"{place}b", "ref": "b.png", "vec": vector(step + 0.02 * seller + 0.1)},
+                ],
+                "numbers": {"price": 30.0 - 10 * seller + step},
+                "keywords": {},
+                "language": "en",
+                "group": f"g{step}",
+                "hashes": {"text": str(place), "row": str(place)},
+            }
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
+    words = text_encoder(store)
+    image = VectorField(image_encoder(store, words), words, DIMENSION, ("en",))
+    schema = IndexSchema(FieldPlan(numbers=("price",), group="seller"), None, image)
+    made = f"srv-{uuid4().hex[:8]}"
+    index = create_version(engine, made, schema)
+    assert all(
+        o.status != "failed" for o in write(engine, index, (Action("index", p["id"], p) for p in shelf()))
+    )
+    publish(engine, made, index)
+    yield made
+    delete_shop(engine, made)
+
+
+@pytest.fixture
+def run(engine_url: str, store: Store, alias: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OPENSEARCH_URL", engine_url)
+    monkeypatch.setenv("VITRINE_STORE", store.url)
+    monkeypatch.setenv("VITRINE_INDEX", alias)
+
+    def invoke(*arguments: str) -> Any:
+        return CliRunner().invoke(main, arguments)
+
+    return invoke
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> str:
+    """A photo of colour 20 in a light that none of the sellers had."""
+    Image.new("RGB", (16, 16), colour(20.05)).save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
+
+
+def ids(hits: Sequence[Any]) -> list[str]:
+    return [hit["id"] for hit in hits]
+
+
+@pytest.mark.live
+def test_the_floor_parts_sellers_of_one_product_from_the_next(
+    engine: OpenSearch, run: Any, alias: str, photo: str, store: Store
+) -> None:
+    set_floor(engine, alias, None)
+    early = run("search", "--image", photo, "--cheapest")
+    assert early.exit_code == 1
+    assert f"run `vitrine calibrate --index {alias}`" in early.stderr
+    done = run("calibrate", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["pictures"] == 3 * COLOURS
+    assert told["strays"] <= 0.05
+    assert told["same_product"] == {
+        "count": 3 * COLOURS,
+        "median": pytest.approx(1, abs=1e-3),
+        "passing": 1.0,
+    }
+    assert told["same_group"]["count"] == 3 * COLOURS
+    assert read_schema(engine, alias).floor == told["floor"]
+    found = json.loads(run("search", "--image", photo, "--cheapest", "--json").stdout)
+    assert ids(found["hits"]) == ["c20-2", "c20-1", "c20-0"]  # 30, 40 and 50; the neighbours cost less
+    assert [hit["product"]["numbers"]["price"] for hit in found["hits"]] == [30.0, 40.0, 50.0]
+    assert all(hit["score"] >= told["floor"] for hit in found["hits"])
+    assert (found["order"], found["total"], found["floor"]) == ("cheapest", 3, told["floor"])
+    table = run("search", "--image", photo, "--cheapest").stdout
+    assert "cheapest first" in table
+    some = json.loads(run("search", "--image", photo, "--cheapest", "--filter", "price>35", "--json").stdout)
+    assert ids(some["hits"]) == ["c20-1", "c20-0"]
+    # a new version on the same picture vectors keeps the floor, one on others forgets it
+    schema = schema_of(engine, alias_index(engine, alias))
+    same = create_version(engine, alias, IndexSchema(schema.plan, None, schema.image))
+    other = create_version(engine, alias, IndexSchema(schema.plan, None, VectorField("x-1", "x-1", 4)))
+    assert schema_of(engine, same).floor == told["floor"]
+    assert schema_of(engine, other).floor is None
+    for version in (same, other):
+        drop(engine, alias, version)
+
+
+def alias_index(engine: OpenSearch, alias: str) -> str:
+    return str(next(iter(engine.indices.get_alias(name=alias))))
+
+
+@pytest.mark.live
+def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, photo: str) -> None:
+    set_floor(engine, alias, 0.9995)
+    shop = open_shop(engine, store, alias)
+    parts = Parts(FixedShops({"shop": shop}), Clicks(), lambda slates: None, Metrics(), engine)
+    data = Path(photo).read_bytes()
+    with TestClient(make_app(parts)) as http:
+        body = {"image": base64.b64encode(data).decode(), "cheapest": True}
+        pasted = http.post("/v1/search/shop", json=body).json()
+        headers = {"content-type": "image/png"}
+        raw = http.post("/v1/search/shop?cheapest=true", content=data, headers=headers).json()
+        words = http.post("/v1/search/shop", json={**body, "query": "red"})
+        none = http.post("/v1/search/shop", json={"cheapest": True})
+    assert ids(pasted["hits"]) == ids(raw["hits"]) == ["c20-2", "c20-1", "c20-0"]
+    assert (pasted["order"], pasted["degraded"], pasted["floor"]) == ("cheapest", None, 0.9995)
+    assert (words.status_code, none.status_code) == (400, 400)
+    assert "by its picture alone" in words.json()["error"]
+    assert "give one (--image FILE, or `image` over HTTP)" in none.json()["error"]
+
+
+@pytest.mark.live
+def test_nothing_as_near_is_said(engine: OpenSearch, run: Any, alias: str, tmp_path: Path) -> None:
+    set_floor(engine, alias, 0.9995)
+    Image.new("RGB", (16, 16), (0, 0, 255)).save(tmp_path / "blue.png")
+    result = run("search", "--image", str(tmp_path / "blue.png"), "--cheapest")
+    assert result.exit_code == 0, result.output
+    assert "no product is as near to the picture as the floor of 0.99950 asks" in result.stdout
+
+
+@pytest.mark.live
+def test_an_open_shop_takes_a_new_floor_over(engine: OpenSearch, alias: str, store: Store) -> None:
+    set_floor(engine, alias, None)
+    shops = EngineShops(engine, store, Metrics())
+    shops.refresh()
+    opened = shops.open[alias]
+    set_floor(engine, alias, 0.91)
+    shops.refresh()
+    assert shops.open[alias].schema.floor == 0.91
+    assert shops.open[alias].encoders is opened.encoders
+
+
+@pytest.mark.live
+def test_calibration_without_pictures_and_without_difference_is_one_sentence(
+    engine: OpenSearch, store: Store, run: Any
+) -> None:
+    with pytest.raises(RerankError, match="holds no picture vectors"):
+        calibrate(engine, "shop", IndexSchema(FieldPlan(), None, None))
+    same, _ = index_shop(engine, store)  # every product of a colour has the same vector
+    try:
+        result = run("calibrate", "--index", same)
+        assert result.exit_code == 1
+        assert "no floor tells them apart" in result.stderr
+        assert read_schema(engine, same).floor is None
+    finally:
+        delete_shop(engine, same)
+
+
+@pytest.mark.live
+def test_a_search_by_words_is_no_price_comparison(engine: OpenSearch, store: Store, alias: str) -> None:
+    picture = Image.open(io.BytesIO(_png()))
+    shop = open_shop(engine, store, alias)
+    words: tuple[Leg, ...] = ("words",)
+    with pytest.raises(QueryError, match="by its picture alone"):
+        search(engine, shop, Search("red", picture, cheapest=True))
+    with pytest.raises(QueryError, match="by its picture alone"):
+        search(engine, shop, Search(picture=picture, cheapest=True, legs=words))
+
+
+def _png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(out, "PNG")
+    return out.getvalue()
