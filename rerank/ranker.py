@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,24 @@ class Ranker(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FeatureRows:
+    """Feature values (n, features) of some candidates, and what the columns are called."""
+
+    names: tuple[str, ...]
+    ids: list[str]
+    values: FloatArray
+
+
+@runtime_checkable
+class Featured(Protocol):
+    """A ranker that can tell the features of its candidates."""
+
+    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+        """The features of the candidates at these places of the window; those it does not know are left out."""
+        ...
+
+
 def order_of(scores: npt.ArrayLike) -> list[int]:
     """Positions by falling score; equal scores keep the order that they came in."""
     return [int(i) for i in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")]
@@ -121,9 +139,21 @@ class Sight:
 class Tables:
     """The item table and the behaviour snapshot, asked together."""
 
-    def __init__(self, items: ItemTable, behaviour: Behaviour) -> None:
+    def __init__(self, items: ItemTable, behaviour: Behaviour, names: tuple[str, ...] = ()) -> None:
         self.items = items
         self.behaviour = behaviour
+        self.names = names  # of the features
+
+    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+        """What `features` makes of the candidates at these places; a row does not depend on the other candidates."""
+        _, known = self.items.find(id_hashes([request.ids[place] for place in places]))
+        there = [place for place, found in zip(places, known, strict=True) if found]
+        ids = [request.ids[place] for place in there]
+        if not ids:
+            return FeatureRows(self.names, [], np.zeros((0, len(self.names)), dtype=np.float32))
+        sight = self.look(replace(request, ids=ids))
+        x = features(sight.window, np.array(there), sight.rates, sight.query, sight.clicks, request.as_of)
+        return FeatureRows(self.names, ids, x)
 
     def look(self, request: RankRequest) -> Sight:
         query, layout = query_hash(request.query), self.items.layout
@@ -167,6 +197,9 @@ class FusedRanker:
         scores = self._model.scores(x, sight.rows, sight.query, sight.click_rows, sight.age_hours)
         return interleave(_finite(scores, self.artifacts), sight.known)
 
+    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+        return self._tables.feature_rows(request, places)
+
     def warm(self) -> None:
         self._tables.items.warm()
 
@@ -192,6 +225,9 @@ class FusionRanker:
         signals = single_signals(sight.window, sight.rates, sight.query)
         scores = reciprocal_ranks(signals, np.array(self.WEIGHTS), self.OFFSET)
         return interleave(_finite(scores, self.artifacts), sight.known)
+
+    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+        return self._tables.feature_rows(request, places)
 
     def warm(self) -> None:
         self._tables.items.warm()
@@ -229,7 +265,7 @@ def load_ranker(store: Store, pointer: Named) -> Ranker:
                 f"the {what} was made for model {facts.get('model')}, the pointer names {names.model}; "
                 "run `vitrine train`, or `vitrine model use` with a model of the list"
             )
-    tables = Tables(items, behaviour)
+    tables = Tables(items, behaviour, card.features)
     if card.kind == FUSION:
         return FusionRanker(names, tables)
     if card.kind == FUSED:

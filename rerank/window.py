@@ -39,6 +39,7 @@ class Verdict:
     rules: dict[str, str]  # rule by id of the products that it moved
     artifacts: Artifacts | None
     degraded: str | None
+    request: RankRequest | None = field(default=None, compare=False, repr=False)  # what the ranker was asked
 
 
 def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: float) -> Verdict:
@@ -61,7 +62,7 @@ def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: 
         )
     ranking: Ranking = settle(window.ids, scores, window.unavailable)
     sorted_scores = [float(ranking.scores[i]) for i in ranking.order]
-    return Verdict(ranking.order, sorted_scores, ranking.rules, ranker.artifacts, None)
+    return Verdict(ranking.order, sorted_scores, ranking.rules, ranker.artifacts, None, request)
 
 
 def engine_order(count: int, why: str | None = None) -> Verdict:

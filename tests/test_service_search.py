@@ -7,9 +7,10 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
 from starlette.testclient import TestClient
@@ -19,11 +20,12 @@ from opensearch.client import connect
 from opensearch.filters import parse_filters
 from opensearch.query import LegWeights
 from opensearch.store import Store
-from rerank.ranker import Artifacts, load_ranker
+from rerank.features import VERSION
+from rerank.ranker import Artifacts, Featured, RankRequest, load_ranker
 from rerank.search import Search, search
 from rerank.service.app import Parts, make_app
 from rerank.service.metrics import Metrics
-from rerank.service.slates import Slate
+from rerank.service.slates import FEATURES_OF_FIRST, Slate
 from rerank.shop import Shop, open_shop
 from rerank.shoppers import shopper_hash
 
@@ -164,6 +166,39 @@ def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop:
     assert "anna" not in str(slate)
     assert 'vitrine_answers_total{alias="shop",door="search",outcome="reranked"} 2.0' in metrics
     assert 'vitrine_answers_total{alias="shop",door="search",outcome="engine"} 1.0' in metrics
+
+
+def test_one_slate_in_ten_carries_the_features_that_were_served(engine: OpenSearch, shop: Shop) -> None:
+    slates: list[Slate] = []
+    with service(engine, shop, slates) as http:
+        for number in range(60):
+            body = {"query": "red shoes", "query_id": f"q-{number}", "order": "reranked"}
+            shown = ids(http.post("/v1/search/shop", json=body))
+    sampled = [slate["features"] for slate in slates if slate["features"]]
+    assert len(slates) == 60
+    assert 2 <= len(sampled) <= 12
+    first = sampled[0]
+    assert first["version"] == VERSION
+    assert [row["id"] for row in first["sample"]] == shown[:FEATURES_OF_FIRST]
+    # the same values as of the whole window at once
+    request = RankRequest(slates[0]["engine"], "red shoes", *astuple(shop.encoders.vectors("red shoes")))
+    whole = (
+        shop.ranker.feature_rows(request, range(len(request.ids)))
+        if isinstance(shop.ranker, Featured)
+        else None
+    )
+    assert whole is not None
+    assert first["names"] == list(whole.names)
+    timeless = [column for column, name in enumerate(whole.names) if name != "newness"]
+    for row in first["sample"]:
+        values = whole.values[whole.ids.index(row["id"])]
+        assert len(row["values"]) == len(whole.names)
+        assert np.array(row["values"])[timeless] == pytest.approx(values[timeless], rel=1e-5, abs=1e-6)
+    ranks = {product: rank for rank, product in enumerate(slates[0]["engine"])}
+    rank = first["names"].index("rank")
+    assert [row["values"][rank] for row in first["sample"]] == pytest.approx(
+        [-np.log2(1 + ranks[row["id"]]) / 8 for row in first["sample"]], rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(

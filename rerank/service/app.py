@@ -27,7 +27,7 @@ from .metrics import Metrics
 from .order import DEADLINE_MS, Ask, Lookups, RankPool, order
 from .requests import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
 from .search import SEARCHERS, search_shop
-from .slates import Slate, SlateLog, slate_of
+from .slates import Slate, SlateLog, feature_sample, slate_of
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -82,7 +82,7 @@ class Server:
         shop = self.shop(alias)
         verdict = await order(shop, ask, self._parts.lookups, self._pool)
         self.count(door, alias, verdict, time.perf_counter() - began)
-        self.log(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id))
+        self.log(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id), shop, verdict)
         return verdict
 
     def count(self, door: str, alias: str, verdict: Verdict | None, seconds: float) -> None:
@@ -91,9 +91,9 @@ class Server:
         self._parts.metrics.answers.labels(alias, door, outcome).inc()
         self._parts.metrics.seconds.labels(door).observe(seconds)
 
-    def log(self, slate: Slate) -> None:
+    def log(self, slate: Slate, shop: Shop, verdict: Verdict) -> None:
         if slate["window"] > 1:  # one candidate has no order to learn from
-            self._slates.add(slate)
+            self._slates.add(slate, feature_sample(slate, shop.ranker, verdict))
 
 
 def make_app(parts: Parts) -> Starlette:

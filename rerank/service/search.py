@@ -78,7 +78,8 @@ async def search_shop(request: Request) -> Response:
     serve.count("search", alias, found.verdict if ranked else None, time.perf_counter() - began)
     if ranked and body.page == 1 and found.verdict:
         engine = [hit.id for hit in sorted(found.hits, key=lambda hit: hit.engine_rank)]
-        serve.log(slate_of(alias, body.query, _shopper(body), engine, found.verdict, query_id))
+        slate = slate_of(alias, body.query, _shopper(body), engine, found.verdict, query_id)
+        serve.log(slate, shop, found.verdict)
     return answer({"query_id": query_id, **_told(found, body)})
 
 
