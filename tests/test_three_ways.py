@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ from opensearch.pipeline import rerank_ext, rerank_name
 from opensearch.pointer import Pointer, drop_pointer, swap_pointer
 from opensearch.store import Store
 from opensearch.ubi import SHOPPERS, SLATES, ProfileClick, write_profiles
+from rerank.features import VERSION
 from rerank.search import Search, body_of, search
+from rerank.service.slates import FEATURES_OF_ONE_IN
 from rerank.shop import open_shop
 from rerank.shoppers import shopper_hash
 
@@ -138,19 +141,34 @@ def anna(world: World) -> str:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_three_ways_give_one_order(world: World, service: str, anna: str, query: str) -> None:
+def test_all_ways_give_one_order(world: World, service: str, anna: str, query: str) -> None:
     shop = open_shop(world.engine, world.store, world.alias)
     plain = search(world.engine, shop, Search(query, order="engine"))
     client = search(world.engine, shop, Search(query, shopper=anna))
     ids = [hit.id for hit in plain.hits]
     _, ordered = call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": query, "shopper": "anna"})
     hooked, reranked = world.engine_ids(query, anna)
+    whole = {"query": query, "shopper": "anna", "size": len(ids)}
+    _, searched = call(f"{service}/v1/search/{world.alias}", whole)
     assert client.degraded is None
     assert ordered["degraded"] is None
     assert reranked
     assert [hit.id for hit in client.hits] == ordered["order"] == hooked
+    assert [hit["id"] for hit in searched["hits"]] == hooked
     assert ordered["order"] != ids
     assert ordered["rules"] == {hit.id: hit.rule for hit in client.hits if hit.rule}
+
+
+def test_a_slate_reaches_the_engine_with_its_features(world: World, service: str) -> None:
+    query_id = next(f"f{n}" for n in range(999) if zlib.crc32(f"f{n}".encode()) % FEATURES_OF_ONE_IN == 0)
+    body = {"query": "red shoes", "query_id": query_id, "size": 5}
+    _, answer = call(f"{service}/v1/search/{world.alias}", body)
+    key = f"{world.alias}:{query_id}"
+    until(lambda: bool(world.engine.exists(index=SLATES, id=key)))
+    features = world.engine.get(index=SLATES, id=key)["_source"]["features"]
+    assert features["version"] == VERSION
+    assert [row["id"] for row in features["sample"]] == [hit["id"] for hit in answer["hits"]]
+    assert all(len(row["values"]) == len(features["names"]) for row in features["sample"])
 
 
 def test_a_shoppers_clicks_change_the_order(world: World, service: str, anna: str) -> None:
