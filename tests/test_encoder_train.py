@@ -217,6 +217,15 @@ def test_match_titles_is_least_where_they_agree() -> None:
     assert crossed.item() == pytest.approx(math.log(math.e**10 + 2), rel=1e-5)
 
 
+def test_match_pictures_by_hand() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    pool = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    same = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])  # row 1 has no other picture
+    by_hand = -math.log(math.exp(0.6) / (math.exp(0.0) + math.exp(0.6)))
+    found = losses.match_pictures(vectors, pool, same, torch.tensor(1.0))
+    assert found.item() == pytest.approx(by_hand, rel=1e-4)
+
+
 def test_gains_grow_as_in_ndcg() -> None:
     assert losses.graded(torch.tensor([0.0, 1.0, 2.0, 3.0])).tolist() == [0.0, 1.0, 3.0, 7.0]
 

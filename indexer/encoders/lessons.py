@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .captions import Described, Theme, attributes, themes
-from .losses import choose_caption, graded, match_titles, rank_pictures
+from .losses import choose_caption, graded, match_pictures, match_titles, rank_pictures
 from .protocol import TextEncoder
 
+PICTURE_WEIGHT = 0.5
 TEXT_CHARACTERS = 300  # of a product's description that stand beside its title
 
 
@@ -44,10 +46,11 @@ class Lessons:
     themes: list[TaughtTheme]
     titles: torch.Tensor  # (variants, products, d); zero where there is no title
     title_key: torch.Tensor  # (products,) the same for the same title, -1 for none
+    several: torch.Tensor  # (products,) whether it has more than one picture
 
     def to(self, device: torch.device) -> Lessons:
         moved = [TaughtTheme(t.theme, t.captions.to(device), t.answer.to(device)) for t in self.themes]
-        return Lessons(moved, self.titles.to(device), self.title_key.to(device))
+        return Lessons(moved, self.titles.to(device), self.title_key.to(device), self.several.to(device))
 
     @property
     def widest(self) -> TaughtTheme | None:
@@ -105,7 +108,14 @@ class Lessons:
             same = (self.title_key[rows][:, None] == self.title_key[rows][None, :]).float()
             titles = self.titles[variant % len(self.titles), rows]
             total = total + 0.5 * match_titles(batch.vectors[titled], titles, same, scale)
-        return total
+        return total + PICTURE_WEIGHT * self._same_product(batch, before, scale)
+
+    def _same_product(self, batch: Seen, before: Seen, scale: torch.Tensor) -> torch.Tensor:
+        """Pictures of one product find each other, which search by picture asks for."""
+        pool = torch.cat([batch.vectors, before.vectors])
+        product = torch.cat([batch.product, before.product])
+        same = (batch.product[:, None] == product[None, :]).float() * self.several[batch.product][:, None]
+        return match_pictures(batch.vectors, pool, same, scale)
 
     def _ranking(self, taught: TaughtTheme, batch: Seen, before: Seen, scale: torch.Tensor) -> torch.Tensor:
         """Each caption that occurs in the batch ranks the batch's pictures among those of earlier ones."""
@@ -118,8 +128,11 @@ class Lessons:
         return rank_pictures(taught.captions[torch.from_numpy(captions).to(known.device)], pool, gains, scale)
 
 
-def make_lessons(products: Sequence[Described], encoder: TextEncoder) -> Lessons:
-    """Find attributes and themes of a catalogue and embed every caption and title once."""
+def make_lessons(products: Sequence[Described], pictures: NDArray[np.int64], encoder: TextEncoder) -> Lessons:
+    """Find attributes and themes of a catalogue and embed every caption and title once.
+
+    `pictures` (products,) is how many each product has.
+    """
     made = themes(attributes(products))
     captions = list(dict.fromkeys(caption for theme in made for caption in theme.captions))
     place = {caption: row for row, caption in enumerate(captions)}
@@ -139,7 +152,8 @@ def make_lessons(products: Sequence[Described], encoder: TextEncoder) -> Lessons
             f"{p.title}. {' '.join(p.texts)[:TEXT_CHARACTERS]}" if p.texts else p.title for p in products
         ]
         variants.append(_vectors_of(longer, encoder))
-    return Lessons(taught, torch.stack(variants), torch.tensor(title_key, dtype=torch.int64))
+    keyed = torch.tensor(title_key, dtype=torch.int64)
+    return Lessons(taught, torch.stack(variants), keyed, torch.from_numpy(pictures > 1))
 
 
 def _vectors_of(texts: Sequence[str], encoder: TextEncoder) -> torch.Tensor:

@@ -44,6 +44,23 @@ def match_titles(
     return (across + down) / 2
 
 
+def match_pictures(
+    vectors: torch.Tensor, pool: torch.Tensor, same: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Softmax cross-entropy of other pictures of the same product among a pool whose first n rows are the pictures.
+
+    vectors (n, d), pool (m, d), same (n, m) 1 for the same product; pictures without another say nothing. Supervised
+    contrast (Khosla et al. 2020, eq. 2).
+    """
+    rows = len(vectors)
+    itself = torch.eye(rows, pool.shape[0], dtype=torch.bool, device=vectors.device)
+    logits = (scale * vectors @ pool.T).masked_fill(itself, -1e4)  # (n, m)
+    others = same.masked_fill(itself, 0.0)
+    total = others.sum(dim=1)
+    losses = -(others * functional.log_softmax(logits, dim=1)).sum(dim=1) / total.clamp(min=1)
+    return losses.sum() / (total > 0).sum().clamp(min=1)
+
+
 def graded(matches: torch.Tensor) -> torch.Tensor:
     """The gain 2^g - 1 of g matching attributes, as nDCG counts it."""
     return torch.exp2(matches) - 1

@@ -22,7 +22,7 @@ from ..product import PictureSource, Product, read_product
 from .captions import Described
 from .pixels import PixelFile, pixel_file
 
-PICTURES_A_PRODUCT = 4
+PICTURES_A_PRODUCT = 64
 LEAST_PRODUCTS = 50
 
 

@@ -42,6 +42,7 @@ from .tower import DEFAULT_ARCH, Tower, TowerShape, build_tower, clip_tower, tra
 STORED = 1.15  # pictures are kept this much larger than the tower takes them, so that framing can vary
 PATIENCE = 0.3  # of the run without a better validation figure: it has learned what it can
 LEAST_PATIENCE = 6  # epochs
+LEAST_JUDGES = 20  # validation products; fewer say nothing about when to stop
 LEAST_BATCH, MOST_BATCH = 32, 128  # pictures a step where none is given: small catalogues need many steps
 REMEMBERED = 4096  # pictures of earlier steps among which captions rank those of this one
 CHECKPOINT = "checkpoint"  # the folder in --out of a run that is not finished
@@ -81,7 +82,9 @@ class Trainer:
         if resume:
             self._resume()
         self._train, self._valid = samples.rows(False), samples.rows(True)
-        self._lessons = make_lessons(samples.described, encoder).to(self._device)
+        pictures = np.bincount(samples.product, minlength=len(samples.ids))
+        self._judges = len(np.unique(samples.product[self._valid])) >= LEAST_JUDGES
+        self._lessons = make_lessons(samples.described, pictures, encoder).to(self._device)
         self._rarity = self._lessons.rarity()[samples.product[self._train]]
         self._before = self._nothing_seen()
         self._batch = settings.batch or min(MOST_BATCH, max(LEAST_BATCH, len(self._train) // 32))
@@ -97,7 +100,7 @@ class Trainer:
             progress.seconds = self._clock.seconds()
             figure = self._validate()
             progress.history.append({"epoch": progress.epoch, "loss": loss, "ndcg_at_10": figure})
-            if figure >= progress.best:
+            if figure >= progress.best or not self._judges:
                 progress.best, progress.best_epoch = figure, progress.epoch
                 self._best = {name: value.clone() for name, value in self._average.state.items()}
             if progress.seconds - self._saved >= SAVE_EVERY_S:
@@ -177,6 +180,8 @@ class Trainer:
 
     def _settled(self) -> bool:
         """Whether validation has not improved for so long that it will not."""
+        if not self._judges:
+            return False
         done = self._progress.epoch
         share = self._clock.share()
         expected = done / share if share > 0 else done

@@ -25,10 +25,13 @@ PLAN = """[fields]
 id = "id"
 title = "title"
 text = ["description"]
-images = ["image"]
-keywords = ["product", "coarse", "group"]
+images = ["images"]
+keywords = ["coarse", "group"]
 language = "en"
 """
+
+
+PICTURES = 64  # of one product, as many as a catalogue row may name
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Grocery:
 
     name: str
     coarse: str
+    aisle: str  # Fruit, Packages or Vegetables
     studio: Path
     description: str
     photos: tuple[Path, ...]
@@ -77,6 +81,7 @@ def read(folder: Path) -> list[Grocery]:
         Grocery(
             name=row["Class Name (str)"].replace("-", " "),
             coarse=row["Coarse Class Name (str)"],
+            aisle=row["Iconic Image Path (str)"].split("/")[2],
             studio=folder / row["Iconic Image Path (str)"].lstrip("/"),
             description=(folder / row["Product Description Path (str)"].lstrip("/")).read_text().strip(),
             photos=tuple(photos.get(row["Class ID (int)"], ())),
@@ -91,15 +96,18 @@ def learn(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None
         work = Path(scratch)
         lines = []
         for number, grocery in enumerate(groceries):
-            for place, picture in enumerate((grocery.studio, *grocery.photos)):
-                shutil.copyfile(picture, work / f"{number}-{place}.jpg")
-                row = {"id": f"{number}-{place}", "title": grocery.name, "description": grocery.description}
-                row |= {
-                    "product": grocery.name,
-                    "coarse": grocery.coarse.replace("-", " "),
-                    "image": f"{number}-{place}.jpg",
-                }
-                lines.append(json.dumps(row | {"group": picture.parent.parent.name}) + "\n")
+            pictures = [grocery.studio, *grocery.photos][:PICTURES]
+            names = [f"{number}-{place}.jpg" for place in range(len(pictures))]
+            for picture, name in zip(pictures, names, strict=True):
+                shutil.copyfile(picture, work / name)
+            row = {
+                "id": str(number),
+                "title": grocery.name,
+                "description": grocery.description,
+                "images": names,
+            }
+            row |= {"coarse": grocery.coarse.replace("-", " "), "group": grocery.aisle}
+            lines.append(json.dumps(row) + "\n")
         (work / "train.jsonl").write_text("".join(lines))
         (work / "plan.toml").write_text(PLAN)
         train(work / "train.jsonl", work / "plan.toml", out, options)
