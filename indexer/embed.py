@@ -15,9 +15,7 @@ from .pages import Work
 from .report import Rejects, Report
 
 TEXT_WINDOW = 2048  # texts that are sorted by length together: of so many, little is padded
-TEXT_SLICE = (
-    512  # texts that are computed, and then safe in the cache, at once; of 128, 14 % would be padding
-)
+TEXT_SLICE = 512  # texts that are computed, and then safe in the cache, at once; fewer are padded more
 PICTURE_SLICE = 64
 
 

@@ -29,7 +29,7 @@ import numpy as np
 
 logging.getLogger("opensearch").addHandler(logging.NullHandler())
 Documents = list[dict[str, Any]]
-_NOISE = 0.15  # of a core
+NOISE = 0.15  # of a core
 
 
 @click.command()
@@ -71,14 +71,14 @@ def _measure(
         arm()  # warm up
     while len(kept) < rounds and thrown < 10 * rounds:
         order.reverse()
-        quiet, spent = _noise(sink), {}
+        quiet, spent = noise(sink), {}
         for name in order:
             cpu, clock = _cpu(), time.perf_counter()
             written = arms[name]()
             spent[name] = (_cpu() - cpu, time.perf_counter() - clock)
             if written != documents:
                 raise click.ClickException(f"{name} wrote {written} of {documents} documents")
-        if quiet() > _NOISE and not noisy:
+        if quiet() > NOISE and not noisy:
             thrown += 1
             continue
         kept.append(spent)
@@ -143,7 +143,7 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _noise(sink: int | None) -> Callable[[], float]:
+def noise(sink: int | None) -> Callable[[], float]:
     """Start a watch; calling it gives the cores that neither this process nor the sink has used since."""
 
     def foreign() -> float:

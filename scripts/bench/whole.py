@@ -1,0 +1,260 @@
+"""How near the whole indexer comes to the slower of its parts: the text encoder alone and the writer alone.
+
+Three arms over the same rows, interleaved, their order turned every round: texts to vectors, finished documents to
+the engine, and the load from a JSONL file to the engine (rows, look-up, vectors, documents, requests). Reported: the
+median over the rounds of whole rate / slower part's rate with its range, the share of tokens that is padding, and the
+peak memory of a process that loads N and 2N rows, their vectors drawn at random so that many rows are affordable.
+
+Encoder and engine share this machine's processors here, so the parts cannot quite overlap; a round is thrown away
+when other processes used more than 15 % of a core while it ran.
+
+    OPENSEARCH_URL=http://127.0.0.1:9200 .venv/bin/python scripts/bench/whole.py --rounds 5
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from writer import NOISE, noise
+
+from indexer.cache import VectorCache
+from indexer.catalogue import read_rows
+from indexer.document import document, embedding_text, fields_of
+from indexer.embed import TEXT_SLICE, TEXT_WINDOW
+from indexer.encoders.protocol import FloatArray, TextEncoder
+from indexer.encoders.text import TOKENS_A_BATCH, buckets, open_text
+from indexer.fetch import Fetcher
+from indexer.load import Job, load
+from indexer.product import read_product
+from indexer.report import Rejects
+from indexer.target import Target, schema_for
+from opensearch.bulk import Action, write
+from opensearch.client import OpenSearch, connect
+from opensearch.fields import FieldPlan
+from opensearch.index import create_version
+from opensearch.store import open_store
+
+PLAN = FieldPlan(text=("description",), numbers=("price",), keywords=("brand",))
+WORDS = (
+    "light soft cotton linen wool leather oak steel glass summer winter red blue green black white large small "
+    "washable folding compact classic everyday shirt jacket lamp chair table bag shoe watch kettle for the and with"
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A text encoder that computes nothing: vectors at random, as many as texts."""
+
+    name: str = "bench-drawn"
+    dimension: int = 384
+    languages: tuple[str, ...] = ("en",)
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), 384), dtype=np.float32)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="Rounds that count.")
+@click.option("--rows", default=4_096, show_default=True, help="Loaded by each arm in a round.")
+@click.option(
+    "--memory-rows", default=20_000, show_default=True, help="N of the memory measurement; 0: none."
+)
+@click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
+def main(rounds: int, rows: int, memory_rows: int, noisy: bool) -> None:
+    """Measure the indexer against its parts, on the engine that OPENSEARCH_URL names."""
+    encoder = open_text(None, open_store(None))
+    with tempfile.TemporaryDirectory() as folder:
+        path = catalogue(Path(folder), rows)
+        click.echo(f"padding: {padding(encoder, path):.1%} of the tokens of {rows:,} texts")
+        client = connect()
+        kept, thrown = measure(client, encoder, path, rounds, noisy)
+        for line in told(kept, rows):
+            click.echo(line)
+        click.echo(f"{len(kept)} rounds of {rows:,} rows counted, {thrown} thrown away as disturbed")
+        if memory_rows:
+            once, twice = (peak(Path(folder), count) for count in (memory_rows, 2 * memory_rows))
+            click.echo(
+                f"peak memory: {once / 2**20:.0f} MiB for {memory_rows:,} rows, "
+                f"{twice / 2**20:.0f} MiB for {2 * memory_rows:,}: "
+                f"{(twice - once) / memory_rows:+.0f} bytes a further row"
+            )
+
+
+def measure(
+    client: OpenSearch, encoder: TextEncoder, path: Path, rounds: int, noisy: bool
+) -> tuple[list[dict[str, float]], int]:
+    """Seconds by arm of every round that counts, and how many were thrown away."""
+    texts, documents = parts(encoder, path)
+    arms: dict[str, Callable[[], int]] = {
+        "encoder": lambda: encoded(encoder, texts),
+        "writer": lambda: written(client, encoder, documents),
+        "whole": lambda: loaded(client, encoder, path),
+    }
+    kept: list[dict[str, float]] = []
+    thrown = 0
+    order = list(arms)
+    for arm in arms.values():
+        arm()  # warm up
+    while len(kept) < rounds and thrown < 10 * rounds:
+        order.reverse()
+        quiet, spent = noise(engine_process(client)), {}
+        for name in order:
+            started, busy = time.perf_counter(), time.process_time()
+            done = arms[name]()
+            spent[name] = time.perf_counter() - started
+            spent[f"{name}, processor"] = time.process_time() - busy
+            if done != len(texts):
+                raise click.ClickException(f"{name} did {done} of {len(texts)} rows")
+        if quiet() > NOISE and not noisy:
+            thrown += 1
+            continue
+        kept.append(spent)
+    if not kept:
+        raise click.ClickException(
+            "every round was disturbed by other processes: try later, or count them with --noisy"
+        )
+    return kept, thrown
+
+
+def told(kept: list[dict[str, float]], rows: int) -> Iterator[str]:
+    for name in ("encoder", "writer", "whole"):
+        rate = statistics.median(rows / spent[name] for spent in kept)
+        yield f"{name:>9}: {rate:8,.0f} rows a second"
+    ratios = sorted(max(spent["encoder"], spent["writer"]) / spent["whole"] for spent in kept)
+    yield f"{'ratio':>9}: {statistics.median(ratios):8.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}) of the slower part"
+    serial = statistics.median((spent["encoder"] + spent["writer"]) / spent["whole"] for spent in kept)
+    yield f"{'overlap':>9}: {serial:8.3f} of the parts one after the other"
+    busy = sorted(
+        (spent["encoder, processor"] + spent["writer, processor"]) / spent["whole, processor"]
+        for spent in kept
+    )
+    yield (
+        f"{'work':>9}: {statistics.median(busy):8.3f} ({busy[0]:.3f} to {busy[-1]:.3f}) of the whole's processor "
+        "time is its parts'"
+    )
+
+
+def catalogue(folder: Path, count: int) -> Path:
+    """Rows whose texts vary in length as a shop's do: a title, and from no description to eighty words."""
+    random, words = np.random.default_rng(11), WORDS.split()
+    path = folder / f"{count}.jsonl"
+    with path.open("w") as file:
+        for n in range(count):
+            title, description = (
+                " ".join(random.choice(words, size)) for size in (6, random.integers(0, 80))
+            )
+            row = {"id": f"p{n}", "title": f"{title} {n}", "description": description, "price": 5.0 + n}
+            file.write(json.dumps({**row, "brand": f"brand {n % 50}"}) + "\n")
+    return path
+
+
+def parts(encoder: TextEncoder, path: Path) -> tuple[list[str], list[Action]]:
+    """What the encoder and what the writer are given when they work alone."""
+    products = [read_product(row.values, PLAN)[0] for row in read_rows(path)]  # type: ignore[union-attr]
+    texts = [embedding_text(product) for product in products]
+    vectors = Drawn().encode(texts)
+    actions = [
+        Action("index", product.id, document(fields_of(product), vector, []))
+        for product, vector in zip(products, vectors, strict=True)
+    ]
+    return texts, actions
+
+
+def windows(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts as the load gives them to the encoder: sorted by length within a window, a slice at once."""
+    for start in range(0, len(texts), TEXT_WINDOW):
+        window = sorted(texts[start : start + TEXT_WINDOW], key=len)
+        for first in range(0, len(window), TEXT_SLICE):
+            yield window[first : first + TEXT_SLICE]
+
+
+def encoded(encoder: TextEncoder, texts: Sequence[str]) -> int:
+    """Alone, the encoder gets whole windows and sorts them by itself: as fast as it can."""
+    starts = range(0, len(texts), TEXT_WINDOW)
+    return sum(len(encoder.encode(texts[start : start + TEXT_WINDOW])) for start in starts)
+
+
+def written(client: OpenSearch, encoder: TextEncoder, actions: Sequence[Action]) -> int:
+    with version(client, encoder) as target:
+        return sum(outcome.status == "created" for outcome in write(client, target.index, actions))
+
+
+def loaded(client: OpenSearch, encoder: TextEncoder, path: Path) -> int:
+    with version(client, encoder) as target, tempfile.TemporaryDirectory() as folder:
+        job = Job(target, PLAN, encoder, None, None, Fetcher())
+        cache, rejects = VectorCache(Path(folder) / "cache.sqlite"), Rejects(Path(folder) / "rejected")
+        report, _ = load(read_rows(path), job, cache, rejects, lambda rows: None)
+        cache.close()
+    return report.indexed
+
+
+@contextmanager
+def version(client: OpenSearch, encoder: TextEncoder) -> Iterator[Target]:
+    """An empty index as a first load has it, deleted afterwards."""
+    alias = f"bench-indexer-{uuid.uuid4().hex[:8]}"
+    index = create_version(client, alias, schema_for(PLAN, encoder, None))
+    try:
+        yield Target(client, alias, index, in_service=False, empty=True)
+    finally:
+        client.indices.delete(index=index)
+
+
+def padding(encoder: TextEncoder, path: Path) -> float:
+    """The share of what the encoder computes that no text asked for."""
+    from tokenizers import Tokenizer
+
+    store = open_store(None)
+    tokenizer = Tokenizer.from_file(str(store.get("encoders", encoder.name) / "tokenizer.json"))
+    texts = [embedding_text(read_product(row.values, PLAN)[0]) for row in read_rows(path)]  # type: ignore[union-attr]
+    computed = real = 0
+    for some in windows(texts):
+        lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(some)]
+        for batch in buckets(lengths, TOKENS_A_BATCH["cpu"]):
+            computed += len(batch) * max(lengths[row] for row in batch)
+        real += sum(lengths)
+    return 1 - real / computed
+
+
+def peak(folder: Path, count: int) -> int:
+    """Bytes that a process of its own held at most while it loaded so many rows."""
+    path = catalogue(folder, count)
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_load_and_tell, args=(path, theirs))
+    process.start()
+    held: int = ours.recv()
+    process.join()
+    return held
+
+
+def _load_and_tell(path: Path, pipe: Any) -> None:
+    loaded(connect(), Drawn(), path)
+    # not ru_maxrss: that begins with what the parent held when it forked
+    status = Path("/proc/self/status").read_text()
+    pipe.send(1024 * int(status.partition("VmHWM:")[2].split()[0]))
+
+
+def engine_process(client: OpenSearch) -> int | None:
+    """The engine's process when it runs on this machine: what it uses is no noise."""
+    found: dict[str, Any] = client.nodes.info(node_id="_local", metric="process")["nodes"]
+    pid = int(next(iter(found.values()))["process"]["id"])
+    command = Path(f"/proc/{pid}/cmdline")
+    return pid if command.exists() and b"opensearch" in command.read_bytes().lower() else None
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    main()
