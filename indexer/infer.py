@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from opensearch.fields import FieldPlan
 
+from .columns import AGREE, CODES, HAN, URL, Column, columns_in, reads
 from .errors import CatalogueError
-from .product import CellError, read_available, read_date, read_language, read_number
+from .product import read_available, read_language
 
 TEXTS = 8  # at most so many text columns; more would crowd the description out of what is embedded
 NUMBERS = 32
@@ -21,7 +20,6 @@ _TEXT_SHARE = 0.5  # rarer, or of fewer words, and it is an attribute: searched,
 _TEXT_WORDS = 3
 _FAMILY = 8  # attribute columns with one prefix, from which on a pattern stands for them
 EXTRAS = 64
-_AGREE = 0.95  # this share of a column's values must fit the part
 _IMAGE_PIXELS = 224  # the smallest side that encoders look at
 
 _IDS = (
@@ -95,75 +93,14 @@ _KEYWORDS = (
     "season",
 )
 _LANGUAGES = ("language", "lang", "locale", "languagecode")
-_CODES = re.compile(r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|phone)s?($|[^a-z])|id$")
-_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
-_PICTURE = re.compile(
-    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
-)
 _IMAGE_COLUMN = re.compile(
     r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?"
 )
-_URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
-_HAN = re.compile(r"[\u3400-\u9fff]")
-
-
-@dataclass(frozen=True)
-class Column:
-    """What the sample says of one column."""
-
-    name: str
-    values: list[Any]  # one per filled cell, lists opened
-    filled: float  # share of the rows
-    rows: int
-
-    @property
-    def plain(self) -> str:
-        return re.sub(r"[^a-z0-9\u3400-\u9fff]", "", self.name.lower())
-
-    @property
-    def distinct(self) -> int:
-        return len({str(value) for value in self.values})
-
-    @property
-    def words(self) -> float:
-        """Words in a value, on average; Chinese, which writes no spaces, counts two characters as a word."""
-        total = sum(len(str(v).split()) + len(_HAN.findall(str(v)[:500])) / 2 for v in self.values)
-        return total / len(self.values)
-
-    def share(self, fits: Any) -> float:
-        return sum(1 for value in self.values if fits(value)) / len(self.values)
-
-    def reads(self, reader: Any) -> bool:
-        return self.share(lambda value: _reads(reader, value)) >= _AGREE
-
-    @property
-    def is_picture(self) -> bool:
-        named = bool(_IMAGE_NAME.search(self.name.lower()))
-        return self.share(lambda v: isinstance(v, (str, bytes, dict)) and _names_picture(v, named)) >= _AGREE
-
-    @property
-    def is_number(self) -> bool:
-        if all(isinstance(value, bool) for value in self.values) or _CODES.search(self.name.lower()):
-            return False
-        return self.share(lambda v: not _leading_zero(v) and _reads(read_number, v)) >= _AGREE
-
-    @property
-    def is_date(self) -> bool:
-        strings = self.share(lambda v: not isinstance(v, (int, float)) and len(str(v)) > 4)
-        return strings >= _AGREE and self.reads(read_date)
-
-    @property
-    def is_text(self) -> bool:
-        return self.share(lambda v: isinstance(v, str) and not _URL.match(v)) >= _AGREE
-
-    @property
-    def repeats(self) -> bool:
-        return self.distinct <= max(2, len(self.values) // 2)
 
 
 def infer_plan(rows: Sequence[Mapping[str, Any]], id: str | None = None) -> FieldPlan:
     """The plan of a sample of rows, `id` known or not; CatalogueError when no column can be the id."""
-    columns = _columns(rows)
+    columns = columns_in(rows)
     id_column = next((c for c in columns if c.name == id), None) or _id_column(columns, len(rows))
     rest = [column for column in columns if column is not id_column]
     language = _named(rest, _LANGUAGES, lambda c: c.reads(read_language))
@@ -191,31 +128,17 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id: str | None = None) -> Fiel
         language=_language(rest, title, columns),
         language_field=language,
         group=group,
-        available=_named(
-            columns, _AVAILABLE, lambda c: c.share(lambda v: _reads(read_available, v)) >= _AGREE
-        ),
+        available=_named(columns, _AVAILABLE, lambda c: c.share(lambda v: reads(read_available, v)) >= AGREE),
         created=_named(dates, _CREATED, lambda c: True),
     )
-
-
-def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    filled: Counter[str] = Counter()
-    values: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            opened = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "", b"")]
-            if opened:
-                filled[name] += 1
-                values.setdefault(name, []).extend(opened)
-    return [Column(name, values[name], count / len(rows), count) for name, count in filled.items()]
 
 
 def _id_column(columns: list[Column], rows: int) -> Column:
     whole = [
         column
         for column in columns
-        if column.rows >= _AGREE * rows
-        and column.distinct >= _AGREE * column.rows
+        if column.rows >= AGREE * rows
+        and column.distinct >= AGREE * column.rows
         and len(column.values) == column.rows
         and column.share(lambda v: isinstance(v, (str, int)) and not isinstance(v, bool)) == 1
     ]
@@ -247,9 +170,9 @@ def _is_keyword(column: Column) -> bool:
         return False
     if all(isinstance(value, bool) for value in column.values):
         return True
-    code = bool(_CODES.search(column.name.lower())) and column.words <= 2
+    code = bool(CODES.search(column.name.lower())) and column.words <= 2
     short = column.words <= 5 and max(len(str(value)) for value in column.values) <= 100
-    return column.share(lambda v: isinstance(v, (str, int)) and not _URL.match(str(v))) >= _AGREE and (
+    return column.share(lambda v: isinstance(v, (str, int)) and not URL.match(str(v))) >= AGREE and (
         code or (short and (column.repeats or column.plain in _KEYWORDS))
     )
 
@@ -261,7 +184,7 @@ def _is_text(column: Column) -> bool:
 
 def _has_words(column: Column) -> bool:
     """Whether a shopper may type what stands there."""
-    return column.is_text and not column.share(_yes_or_no) >= _AGREE
+    return column.is_text and not column.share(_yes_or_no) >= AGREE
 
 
 def _extra(columns: list[Column], keywords: list[Column], all_columns: list[Column]) -> tuple[str, ...]:
@@ -276,7 +199,7 @@ def _extra(columns: list[Column], keywords: list[Column], all_columns: list[Colu
         family = [column for column in all_columns if column.name.startswith(prefix)]
         says = sum(1 for column in family if column.name in wordy or _has_words(column))
         covered = any(prefix.startswith(pattern[:-1]) for pattern in patterns)
-        if len(family) >= _FAMILY and says >= _AGREE * len(family) and not covered:
+        if len(family) >= _FAMILY and says >= AGREE * len(family) and not covered:
             patterns.append(f"{prefix}*")
     single = [c for c in _fullest(columns) if c not in keywords]
     single = [c for c in single if not any(c.name.startswith(p[:-1]) for p in patterns)]
@@ -308,9 +231,7 @@ def _best_pictures(columns: list[Column]) -> tuple[str, ...]:
 
 def _picture_order(column: Column) -> tuple[float, float]:
     name = column.name.lower()
-    if re.fullmatch(
-        r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?", name
-    ):
+    if _IMAGE_COLUMN.fullmatch(name):
         return 0, 0
     sizes = [int(size) for size in re.findall(r"\d{2,4}", name)]
     if sizes:
@@ -331,7 +252,7 @@ def _named(columns: list[Column], names: Sequence[str], fits: Any) -> str | None
 def _language(rest: list[Column], title: str | None, columns: list[Column]) -> str:
     """`zh` when most titles are Chinese; every row is looked at again when it is indexed."""
     values = next((column.values for column in columns if column.name == title), [])
-    chinese = sum(1 for value in values if len(_HAN.findall(str(value))) >= 2)
+    chinese = sum(1 for value in values if len(HAN.findall(str(value))) >= 2)
     return "zh" if values and chinese > len(values) / 2 else "en"
 
 
@@ -341,23 +262,3 @@ def _fullest(columns: list[Column]) -> list[Column]:
 
 def _names(columns: list[Column], most: int) -> tuple[str, ...]:
     return tuple(column.name for column in columns[:most])
-
-
-def _names_picture(value: Any, named: bool) -> bool:
-    if isinstance(value, dict):
-        return named and bool({"bytes", "path", "url"} & set(value))
-    if isinstance(value, bytes):
-        return named
-    return bool(_PICTURE.match(value)) or (named and bool(_URL.match(value)))
-
-
-def _leading_zero(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.match(r"0\d", value))
-
-
-def _reads(reader: Any, value: Any) -> bool:
-    try:
-        reader(value)
-    except CellError:
-        return isinstance(value, float)  # NaN stands in number columns
-    return True
