@@ -32,8 +32,9 @@ from rerank.errors import RerankError
 from rerank.learn.floor import calibrate, floor_of
 from rerank.rules import UNAVAILABLE
 from rerank.search import Search, search
-from rerank.service.app import Parts, make_app
+from rerank.service.app import make_app
 from rerank.service.metrics import Metrics
+from rerank.service.server import Parts
 from rerank.service.state import EngineShops
 from rerank.shop import open_shop
 from vitrine import main

@@ -25,12 +25,13 @@ from rerank.errors import RerankError
 from rerank.queries import QueryEncoders
 from rerank.ranker import Artifacts, Click, RankRequest
 from rerank.rules import UNAVAILABLE
-from rerank.service.app import Parts, make_app
+from rerank.service.app import make_app
 from rerank.service.complain import Complaints
 from rerank.service.hook import results
 from rerank.service.metrics import Metrics
 from rerank.service.order import Ask, RankPool, order
 from rerank.service.run import bound
+from rerank.service.server import Parts
 from rerank.service.slates import Slate, SlateLog
 from rerank.shop import Shop
 from rerank.shoppers import shopper_hash

@@ -23,8 +23,9 @@ from opensearch.store import Store
 from rerank.features import VERSION
 from rerank.ranker import Artifacts, Featured, RankRequest, load_ranker
 from rerank.search import Search, search
-from rerank.service.app import Parts, make_app
+from rerank.service.app import make_app
 from rerank.service.metrics import Metrics
+from rerank.service.server import Parts
 from rerank.service.slates import FEATURES_OF_FIRST, Slate
 from rerank.shop import Shop, open_shop
 from rerank.shoppers import shopper_hash

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncIterator
+from dataclasses import asdict
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -17,83 +15,15 @@ from starlette.routing import Route
 
 from opensearch.errors import VitrineError
 
-from ..shop import Shop
 from ..shoppers import shopper_hash
-from ..window import Verdict
 from .complain import complaints
 from .embed import embed
 from .hook import hook
-from .metrics import Metrics
-from .order import DEADLINE_MS, Ask, Lookups, RankPool, order
+from .order import Ask, RankPool
 from .requests import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
 from .search import SEARCHERS, search_shop
-from .slates import Slate, SlateLog, feature_sample, slate_of
-
-if TYPE_CHECKING:
-    from opensearch.client import OpenSearch
-
-
-class Shops(Protocol):
-    """The aliases that are open just now; `watch` keeps them so until it is cancelled."""
-
-    open: dict[str, Shop]
-    trouble: str | None  # why none could be opened yet; None: ready
-
-    async def watch(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the service stands on; a test may stand it on something smaller."""
-
-    shops: Shops
-    lookups: Lookups
-    write_slates: Callable[[Sequence[Slate]], None]
-    metrics: Metrics
-    client: OpenSearch | None = None  # what whole searches ask, from several threads at once
-    deadline_ms: float = DEADLINE_MS
-    close: Callable[[], Awaitable[None]] | None = None
-
-
-class UnknownAliasError(VitrineError):
-    """A request names an alias that has neither index nor model."""
-
-
-class Server:
-    """Orders windows for both doors: finds the shop, keeps the deadline, counts, and logs the slate."""
-
-    def __init__(self, parts: Parts, pool: RankPool, slates: SlateLog) -> None:
-        self._parts = parts
-        self._pool = pool
-        self._slates = slates
-
-    def shop(self, alias: str) -> Shop:
-        shops = self._parts.shops
-        if alias not in shops.open:
-            known = ", ".join(sorted(shops.open)) or (shops.trouble or "none")
-            raise UnknownAliasError(
-                f"there is no index behind alias {alias!r}; known here: {known}; see `vitrine index`"
-            )
-        return shops.open[alias]
-
-    async def __call__(self, door: str, alias: str, ask: Ask, query_id: str | None = None) -> Verdict:
-        """The verdict on a window. Raises UnknownAliasError."""
-        began = time.perf_counter()
-        shop = self.shop(alias)
-        verdict = await order(shop, ask, self._parts.lookups, self._pool)
-        self.count(door, alias, verdict, time.perf_counter() - began)
-        self.log(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id), shop, verdict)
-        return verdict
-
-    def count(self, door: str, alias: str, verdict: Verdict | None, seconds: float) -> None:
-        """Count an answer by its outcome; without a verdict nobody asked for another order than the engine's."""
-        outcome = "engine" if verdict is None else "degraded" if verdict.degraded else "reranked"
-        self._parts.metrics.answers.labels(alias, door, outcome).inc()
-        self._parts.metrics.seconds.labels(door).observe(seconds)
-
-    def log(self, slate: Slate, shop: Shop, verdict: Verdict) -> None:
-        if slate["window"] > 1:  # one candidate has no order to learn from
-            self._slates.add(slate, feature_sample(slate, shop.ranker, verdict))
+from .server import Parts, Server, Shops, UnknownAliasError
+from .slates import SlateLog
 
 
 def make_app(parts: Parts) -> Starlette:

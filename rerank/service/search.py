@@ -30,7 +30,7 @@ from .slates import slate_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .app import Server
+    from .server import Server
 
 SEARCHERS = 16  # threads that wait for the engine
 _PICTURES_AT_ONCE = threading.BoundedSemaphore(2)  # a decoded picture can take 300 MB
