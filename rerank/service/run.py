@@ -14,9 +14,10 @@ from opensearch.store import open_store
 from opensearch.ubi import write_slates
 
 from ..errors import RerankError
-from .app import Parts, make_app
+from .app import make_app
 from .metrics import Metrics
 from .search import SEARCHERS
+from .server import Parts
 from .slates import Slate
 from .state import EngineLookups, EngineShops
 
