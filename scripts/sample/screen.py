@@ -63,7 +63,7 @@ def show_query(
         columns.append((f"reranked for {name}" if name else "reranked", hits, (name,)))
     table = Table(title=f"{demo.text}  ({demo.why})", title_justify="left", title_style="bold", expand=True)
     for head, hits, judges in columns:
-        told = ", ".join(_told(demo.text, [hit.id for hit in hits], name, truths) for name in judges)
+        told = "\n        ".join(_told(demo.text, [hit.id for hit in hits], name, truths) for name in judges)
         table.add_column(f"{head}\n[not bold dim]nDCG@10 {told}[/]", ratio=1, no_wrap=True)
     for place in range(SHOWN):
         cells = [_cell(demo.text, hits[place], truths) if place < len(hits) else "" for _, hits, _ in columns]
