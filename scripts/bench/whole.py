@@ -21,6 +21,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,9 +184,13 @@ def windows(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def encoded(encoder: TextEncoder, texts: Sequence[str]) -> int:
-    """Alone, the encoder gets whole windows and sorts them by itself: as fast as it can."""
-    starts = range(0, len(texts), TEXT_WINDOW)
-    return sum(len(encoder.encode(texts[start : start + TEXT_WINDOW])) for start in starts)
+    """Alone, the encoder gets whole windows and sorts them by itself: as fast as it can.
+
+    In a thread, as in a load: torch keeps a pool of its own for every thread that calls it.
+    """
+    parts = [texts[start : start + TEXT_WINDOW] for start in range(0, len(texts), TEXT_WINDOW)]
+    with ThreadPoolExecutor(1) as pool:
+        return sum(len(vectors) for vectors in pool.map(encoder.encode, parts))
 
 
 def written(client: OpenSearch, encoder: TextEncoder, actions: Sequence[Action]) -> int:
