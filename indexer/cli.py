@@ -47,6 +47,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--rollback", is_flag=True, help="Put the version before this one back in service, and stop.")
 @click.option(
+    "--learn-weights/--no-learn-weights",
+    default=True,
+    show_default=True,
+    help="Learn from a new version's own products how much words, text and pictures count, before it goes into service.",
+)
+@click.option(
     "--synonyms",
     type=_FILE,
     help="Rules such as `sofa, couch` or `tv => television`, one a line; without CATALOGUE nothing else is done.",

@@ -19,6 +19,7 @@ from opensearch.client import connect
 from opensearch.fields import FieldPlan, IndexSchema
 from opensearch.store import Store, open_store
 from opensearch.synonyms import read_rules, set_synonyms
+from opensearch.weights import restore_weights
 
 from .cache import VectorCache
 from .catalogue import BadRow, Row, catalogue_format, parquet_rows, read_rows
@@ -31,6 +32,7 @@ from .plan import check_columns, load_plan, plan_from_rows, plan_toml
 from .report import Rejects, Report, Tick
 from .show import report_table
 from .target import choose_target, finish, recorded_schema, schema_for
+from .weigh import weigher
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -50,6 +52,7 @@ class IndexOptions:
     source: str | None
     rebuild: bool
     rollback: bool
+    learn_weights: bool
     synonyms: Path | None
     sync: bool
     print_plan: bool
@@ -66,7 +69,9 @@ def run(chosen: IndexOptions) -> int:
     """Do what the options say; the exit status."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # its word on damaged metadata, thousands of times
     if chosen.rollback:
-        click.echo(f"{chosen.alias} is {versions.rollback(connect(chosen.url), chosen.alias)} again")
+        client = connect(chosen.url)
+        click.echo(f"{chosen.alias} is {versions.rollback(client, chosen.alias)} again")
+        restore_weights(client, chosen.alias)
         return 0
     rules = read_rules(chosen.synonyms) if chosen.synonyms else None
     if rules is not None and chosen.catalogue is None and chosen.source is None:
@@ -77,8 +82,8 @@ def run(chosen: IndexOptions) -> int:
     if chosen.catalogue is not None:
         catalogue_format(chosen.catalogue)  # what is wrong with the file is said before anything is asked
     if chosen.print_plan:
-        client = connect(chosen.url) if chosen.source else None
-        click.echo(plan_toml(_inferred(chosen, client)), nl=False)
+        engine = connect(chosen.url) if chosen.source else None
+        click.echo(plan_toml(_inferred(chosen, engine)), nl=False)
         return 0
     client = connect(chosen.url)
     recorded = recorded_schema(client, chosen.alias)
@@ -112,7 +117,8 @@ def _index(chosen: IndexOptions, client: OpenSearch, plan: FieldPlan, recorded: 
     job = Job(target, plan, text, image, folder, fetch, chosen.refetch)
     with closing(VectorCache()) as cache, _progress(chosen) as tick:
         report, seen = load(_rows(chosen, client), job, cache, Rejects(_rejected_path(chosen)), tick)
-    finish(target, report, seen, sync=chosen.sync)
+    weigh = weigher(text, image, store) if chosen.learn_weights else None
+    finish(target, report, seen, sync=chosen.sync, before=weigh)
     return report
 
 

@@ -40,6 +40,7 @@ class Report:
     unreadable: int = 0  # of the rejected, those whose id is not known
     cells_dropped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)  # column -> the first cell dropped and why
+    weights: dict[str, Any] | None = None  # of the retrieval legs, where they were learned
     notes: list[str] = field(default_factory=list)
     stopped: str | None = None  # why the run ended before the catalogue did
     published: bool = False

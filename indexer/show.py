@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -23,12 +26,20 @@ def report_table(report: Report, alias: str) -> None:
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
     for column, dropped in report.cells_dropped.most_common(_SHOWN):
         console.print(f"column {column}: {dropped} cells left out ({report.examples[column]})", markup=False)
+    if report.weights:
+        console.print(_weights(report.weights), markup=False)
     for note in report.notes:
         console.print(note, markup=False)
     if report.rejected_file:
         console.print(f"what failed and why is in {report.rejected_file}", markup=False)
     if report.stopped:
         console.print(f"error: {report.stopped}", markup=False)
+
+
+def _weights(learned: Mapping[str, Any]) -> str:
+    legs = ", ".join(f"{leg} {share:g}" for leg, share in learned["weights"].items() if share)
+    found = ", ".join(f"{name} {value:.3f}" for name, value in learned["mrr"].items())
+    return f"weights of the legs, learned from {learned['queries']} known items: {legs} (reciprocal rank: {found})"
 
 
 def _lines(report: Report) -> list[tuple[int, str, bool]]:

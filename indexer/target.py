@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from opensearch import index as versions
 from opensearch.bulk import Action, write
 from opensearch.errors import SchemaMismatchError
 from opensearch.fields import IndexSchema, VectorField
-from opensearch.pipeline import put_fusion
 from opensearch.scan import count, scan
+from opensearch.schema import differences
 from opensearch.synonyms import read_synonyms, set_synonyms
+from opensearch.weights import restore_weights
 
 from .encoders.protocol import ImageEncoder, TextEncoder
 from .report import Report
@@ -67,16 +69,24 @@ def choose_target(
             raise SchemaMismatchError(f"{error} (--rebuild does it, with no failed search)") from error
         return Target(client, alias, live, in_service=True, empty=False)
     left = versions.unfinished(client, alias)
-    if left and versions.schema_of(client, left) == schema:
+    if left and not differences(versions.schema_of(client, left), schema):
         return Target(client, alias, left, in_service=False, empty=False)
     made = versions.create_version(client, alias, schema, shards=layout[0], replicas=layout[1])
     return Target(client, alias, made, in_service=False, empty=True)
 
 
-def finish(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> None:
+def finish(
+    target: Target,
+    report: Report,
+    seen: SeenIds,
+    *,
+    sync: bool,
+    before: Callable[[Target, Report], None] | None = None,
+) -> None:
     """Make what was written searchable; what is no longer in the catalogue is counted, or deleted with `sync`.
 
-    A version that is not in service yet is published, and always without what the catalogue no longer has.
+    A version that is not in service yet is published, and always without what the catalogue no longer has; `before`
+    that it is handed over whole and searchable.
     """
     if report.stopped:
         report.notes.append(_resumed(target))
@@ -93,10 +103,12 @@ def finish(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> None
     if target.in_service:
         report.published = True
         return
+    if before:
+        before(target, report)
     rules = read_synonyms(target.client, target.alias)
     versions.publish(target.client, target.alias, target.index)
     set_synonyms(target.client, target.alias, rules)  # when they were changed while this was loading
-    put_fusion(target.client, target.alias)  # a hybrid query that names no pipeline is fused too
+    restore_weights(target.client, target.alias)  # and a hybrid query that names no pipeline is fused
     report.published = True
     versions.prune(target.client, target.alias)
 

@@ -27,3 +27,7 @@ class SchemaMismatchError(EngineError):
 
 class QueryError(VitrineError):
     """A filter, facet, sort, vector or context of a query does not fit the index or the engine."""
+
+
+class WeightsError(VitrineError):
+    """Leg weights cannot be learned from what the index holds."""

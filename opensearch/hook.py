@@ -101,8 +101,9 @@ def remove_hook(client: OpenSearch, alias: str) -> list[str]:
     if defaults:
         hooked = [index for index, pipeline in defaults.items() if pipeline == rerank_name(alias)]
         if hooked:
+            weights = weights_of(read_schema(client, alias))
             with explained(client):
-                client.search_pipeline.put(id=fusion_name(alias), body=fusion_pipeline())
+                client.search_pipeline.put(id=fusion_name(alias), body=fusion_pipeline(weights))
             set_default(client, hooked, fusion_name(alias))
     unused = [rerank_name(alias), page_name(alias)] + (
         [] if fusion_name(alias) in _in_use(client, alias) else [fusion_name(alias)]

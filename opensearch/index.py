@@ -147,19 +147,18 @@ def schema_of(client: OpenSearch, index: str) -> IndexSchema:
     return schema
 
 
-def set_weights(client: OpenSearch, alias: str, weights: tuple[float, float, float] | None) -> None:
-    """Keep the leg weights for queries of words with the index in service; None goes back to the defaults."""
-    _keep(client, alias, weights=weights)
+def set_weights(client: OpenSearch, index: str, weights: tuple[float, float, float] | None) -> None:
+    """Keep the leg weights for queries of words with one index, by its own name; None goes back to the defaults."""
+    _keep(client, index, weights=weights)
 
 
 def set_floor(client: OpenSearch, alias: str, floor: float | None) -> None:
-    """Keep the cosine from which two pictures count as of one product; None forgets it."""
-    _keep(client, alias, floor=floor)
+    """Keep the cosine from which two pictures count as of one product with the index in service; None forgets it."""
+    _keep(client, require_current(client, alias), floor=floor)
 
 
-def _keep(client: OpenSearch, alias: str, **learned: Any) -> None:
-    """Keep what was learned with the index in service."""
-    index = require_current(client, alias)
+def _keep(client: OpenSearch, index: str, **learned: Any) -> None:
+    """Keep what was learned with one index."""
     held = replace(schema_of(client, index), **learned).to_dict()
     meta = dict(_mapping(client, index).get("_meta") or {})
     meta[META_KEY] = {**meta.get(META_KEY, {}), **held}

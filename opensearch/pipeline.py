@@ -87,6 +87,18 @@ def put_fusion(client: OpenSearch, alias: str, weights: LegWeights = FOR_WORDS) 
     return name
 
 
+def put_weights(client: OpenSearch, alias: str, weights: LegWeights) -> None:
+    """Put leg weights into every pipeline of the alias: `put_fusion`, and the rerank pipelines where a hook made them."""
+    put_fusion(client, alias, weights)
+    hooked = (rerank_name(alias), page_name(alias))
+    with explained(client):
+        held = client.search_pipeline.get()
+        for name in hooked:
+            if name in held:
+                body = {**held[name], "phase_results_processors": [fusion_processor(weights)]}
+                client.search_pipeline.put(id=name, body=body)
+
+
 def default_pipelines(client: OpenSearch, alias: str) -> dict[str, str | None]:
     """Give the default search pipeline of every index behind the alias."""
     with explained(client):

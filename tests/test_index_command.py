@@ -66,6 +66,12 @@ class Command:
         answer = self.engine.search(index=self.alias, body={"size": 1000})
         return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
 
+    def pipeline_weights(self) -> list[float]:
+        name = f"{self.alias}-fusion"
+        (step,) = self.engine.search_pipeline.get(id=name)[name]["phase_results_processors"]
+        found: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
+        return found
+
 
 @pytest.fixture
 def vitrine(engine: OpenSearch, engine_url: str, tmp_path: Path) -> Iterator[Command]:
@@ -120,6 +126,37 @@ def test_a_plan_is_printed_edited_and_used_and_another_one_wants_a_rebuild(vitri
     vitrine("index", "--rollback")
     assert current(vitrine.engine, vitrine.alias) == first
     assert vitrine.sources()["p1"]["numbers"] == {"price": 1.5}
+
+
+def test_a_new_version_weighs_its_legs_before_it_goes_into_service(vitrine: Command) -> None:
+    tiny = str(tiny_text_encoder(vitrine.folder))
+    path = vitrine.catalogue(ROWS)
+    learned = vitrine.report(path, encoder=tiny)["weights"]
+    assert learned["queries"] == 40
+    assert learned["weights"]["image"] == 0
+    kept = read_schema(vitrine.engine, vitrine.alias).weights
+    assert kept == tuple(learned["weights"].values())
+    assert vitrine.pipeline_weights() == pytest.approx(kept)
+    # a run into the version in service leaves them alone, and so does a rebuild that is told to
+    vitrine("weights", "reset")
+    assert vitrine.report(vitrine.catalogue(ROWS[:-1], "fewer.jsonl"), encoder=tiny)["weights"] is None
+    assert read_schema(vitrine.engine, vitrine.alias).weights is None
+    assert vitrine.pipeline_weights() == pytest.approx([0.5, 0.2, 0.3])
+    assert vitrine.report(path, "--rebuild", "--no-learn-weights", encoder=tiny)["weights"] is None
+    assert read_schema(vitrine.engine, vitrine.alias).weights is None
+    shown = vitrine("index", path, "--rebuild", encoder=tiny).stderr
+    assert "weights of the legs, learned from 40 known items" in " ".join(shown.split())
+    # the version before has its own, and brings them back
+    vitrine("index", "--rollback")
+    assert vitrine.pipeline_weights() == pytest.approx([0.5, 0.2, 0.3])
+
+
+def test_a_catalogue_without_shared_words_keeps_the_default_weights(vitrine: Command) -> None:
+    path = vitrine.catalogue([{"id": "1", "title": "alpha"}, {"id": "2", "title": "beta"}])
+    report = vitrine.report(path, encoder=str(tiny_text_encoder(vitrine.folder)))
+    assert report["published"]
+    assert report["weights"] is None
+    assert any("default weights" in note for note in report["notes"])
 
 
 def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Command) -> None:

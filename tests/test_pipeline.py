@@ -21,6 +21,7 @@ from shelf import SCHEMA, TEXTS, shelf
 
 from opensearch.errors import EngineError, IndexMissingError, QueryError
 from opensearch.hook import hook_status, install_hook, remove_hook
+from opensearch.index import read_schema
 from opensearch.pipeline import (
     LARGEST_CONTEXT,
     default_pipelines,
@@ -32,8 +33,9 @@ from opensearch.pipeline import (
     set_default,
     unescaped,
 )
-from opensearch.query import FOR_WORDS, Query, hybrid_body
+from opensearch.query import FOR_WORDS, LegWeights, Query, hybrid_body, weights_of
 from opensearch.retrieve import Retrieved, retrieve
+from opensearch.weights import use_weights
 from opensearch.words import clean_words
 
 if TYPE_CHECKING:
@@ -291,6 +293,27 @@ def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch
         assert running.asked[-1]["docs"] == running.asked[-2]["docs"]
     plain = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-fusion"))
     assert ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page")) == plain != first
+
+
+def weights_in(engine: OpenSearch, pipeline: str) -> list[float]:
+    (step,) = engine.search_pipeline.get(id=pipeline)[pipeline]["phase_results_processors"]
+    found: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
+    return found
+
+
+@pytest.mark.live
+def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
+    engine: OpenSearch, products: str
+) -> None:
+    with service() as running:
+        install_hook(engine, products, running.url, "", default=True)
+        use_weights(engine, products, (0.1, 0.6, 0.3))
+        for name in ("fusion", "rerank", "rerank-page"):
+            assert weights_in(engine, f"{products}-{name}") == pytest.approx([0.1, 0.6, 0.3]), name
+        assert search(engine, products, {"q": "red"}).reranked  # the rest of the pipeline is as it was
+        remove_hook(engine, products)
+    assert weights_in(engine, f"{products}-fusion") == pytest.approx([0.1, 0.6, 0.3])
+    assert weights_of(read_schema(engine, products)) == LegWeights(0.1, 0.6, 0.3)
 
 
 @pytest.mark.live

@@ -13,7 +13,7 @@ import click
 from opensearch import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .release import Released
     from .train import Ground, Tell, Trained
@@ -225,20 +225,29 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     Queries are made of products' own words, and the product is the right answer: no log and no ratings are needed.
     """
     from opensearch.client import connect
-    from opensearch.index import set_weights
-    from opensearch.pipeline import put_fusion
-    from opensearch.query import LegWeights
+    from opensearch.index import read_schema
     from opensearch.store import open_store
+    from opensearch.weights import learn_weights, use_weights
 
-    from ..shop import open_shop
-    from .legs import learn_weights
+    from ..queries import QueryEncoders
 
     client = connect(url)
-    shop = open_shop(client, open_store(store), alias, ranked=False)
+    schema = read_schema(client, alias)
+    encoders = QueryEncoders(schema, open_store(store))
+
+    def embed(texts: Sequence[str]) -> list[tuple[Any, Any]]:
+        return [(made.text, made.image) for made in encoders.batch(texts, [None] * len(texts))]
+
     with _progress() as tell:
-        learned = learn_weights(client, shop, queries, lambda done, total: tell("asking", done, total))
-    set_weights(client, alias, learned.weights)
-    put_fusion(client, alias, LegWeights(*learned.weights))
+        learned = learn_weights(
+            client,
+            alias,
+            schema,
+            embed,
+            count=queries,
+            tell=lambda done, total: tell("asking", done, total),
+        )
+    use_weights(client, alias, learned.weights)
     if as_json:
         click.echo(json.dumps(learned.to_dict()))
         return
@@ -250,7 +259,6 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
         f"mean reciprocal rank {learned.reached:.3f}, with the default weights {learned.default:.3f}, "
         f"by words alone {learned.words_alone:.3f}"
     )
-    click.echo("Run `vitrine hook install` again if the engine's own pipeline is to use them too.")
 
 
 @weights.command()
@@ -278,10 +286,7 @@ def show(alias: str, url: str, as_json: bool) -> None:
 def reset(alias: str, url: str) -> None:
     """Go back to the default weights."""
     from opensearch.client import connect
-    from opensearch.index import set_weights
-    from opensearch.pipeline import put_fusion
+    from opensearch.weights import use_weights
 
-    client = connect(url)
-    set_weights(client, alias, None)
-    put_fusion(client, alias)
+    use_weights(connect(url), alias, None)
     click.echo(f"{alias}: the default weights are in force")

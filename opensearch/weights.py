@@ -1,0 +1,192 @@
+"""The weights of the retrieval legs for queries of words: learned from the index's own products, and put in force.
+
+Known-item queries are asked of each leg alone; the weights are chosen on the reciprocal rank of the wanted product after
+the engine's own fusion (min-max of each leg, weighted arithmetic mean).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import WeightsError
+from .fields import IndexSchema
+from .index import read_schema, require_current, set_weights
+from .known_items import KnownItem, known_items, read_texts
+from .pipeline import put_weights
+from .query import FOR_WORDS, LEGS, LegWeights, Query, hybrid_body, weights_of
+from .retrieve import retrieve
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+QUERIES = 400
+_STEP = 0.05
+
+Triple = tuple[float, float, float]  # words, text, image
+Embed = Callable[
+    [Sequence[str]], Sequence[tuple[ArrayLike | None, ArrayLike | None]]
+]  # in text and picture space
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the legs said to one known-item query: normalised scores (n, 3), and the row of the wanted product."""
+
+    scores: NDArray[np.float64]
+    wanted: int | None  # None: no leg found it
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The weights of words, text and image, and the mean reciprocal rank with and without them."""
+
+    weights: Triple
+    queries: int
+    reached: float
+    default: float
+    words_alone: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "weights": dict(zip(LEGS, self.weights, strict=True)),
+            "queries": self.queries,
+            "mrr": {"learned": self.reached, "default": self.default, "words alone": self.words_alone},
+        }
+
+
+def learn_weights(
+    client: OpenSearch,
+    index: str,
+    schema: IndexSchema,
+    embed: Embed,
+    *,
+    count: int = QUERIES,
+    tell: Tell | None = None,
+) -> Learned:
+    """Make known-item queries of the products of an index or alias, ask each leg, and choose the weights.
+
+    Raises WeightsError for a catalogue of which no queries can be made. Nothing is written.
+    """
+    items = known_items(read_texts(client, index, schema), count)
+    answers = list(_answers(client, index, schema, items, embed, tell))
+    usual = default_weights(schema)
+    weights = choose(answers, usual)
+    reached, default, words_alone = (
+        float(reciprocal_ranks(answers, np.array([tried])).mean())
+        for tried in (weights, usual, (1.0, 0.0, 0.0))
+    )
+    return Learned(weights, len(items), reached, default, words_alone)
+
+
+def use_weights(client: OpenSearch, alias: str, weights: Triple | None) -> None:
+    """Keep these weights with the index in service and put them into its pipelines; None: the defaults."""
+    set_weights(client, require_current(client, alias), weights)
+    put_weights(client, alias, LegWeights(*weights) if weights else FOR_WORDS)
+
+
+def restore_weights(client: OpenSearch, alias: str) -> None:
+    """Put the weights that are kept with the index in service into its pipelines; another was in service before."""
+    put_weights(client, alias, weights_of(read_schema(client, alias)))
+
+
+def default_weights(schema: IndexSchema) -> Triple:
+    """Give the default weights, shared out among the legs that the index has."""
+    there = (True, schema.text is not None, schema.image is not None)
+    shares = [share if use else 0.0 for share, use in zip(FOR_WORDS.shares(), there, strict=True)]
+    words, text, image = (share / sum(shares) for share in shares)
+    return words, text, image
+
+
+def answer_of(legs: Sequence[Mapping[str, float]], wanted: str) -> Answer:
+    """Bring raw scores by id, one mapping a leg, into one table, each leg normalised as the engine does it."""
+    ids = list(dict.fromkeys(id_ for leg in legs for id_ in leg))
+    scores = np.zeros((len(ids), len(legs)))
+    for column, leg in enumerate(legs):
+        normalised = min_max(leg)
+        scores[:, column] = [normalised.get(id_, 0.0) for id_ in ids]
+    return Answer(scores, ids.index(wanted) if wanted in ids else None)
+
+
+def min_max(scores: Mapping[str, float]) -> dict[str, float]:
+    """The engine's min-max normalisation of one leg: to [0.001, 1], and 1 where all are equal."""
+    if not scores:
+        return {}
+    low, high = min(scores.values()), max(scores.values())
+    if high == low:
+        return dict.fromkeys(scores, 1.0)
+    return {id_: max((score - low) / (high - low), 0.001) for id_, score in scores.items()}
+
+
+def reciprocal_ranks(answers: Iterable[Answer], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / rank of the wanted product (queries, w) under weights (w, 3); 0 where it scores nothing.
+
+    Ties count as half the tied places.
+    """
+    rows = []
+    for answer in answers:
+        if answer.wanted is None:
+            rows.append(np.zeros(len(weights)))
+            continue
+        fused = answer.scores @ weights.T  # (n, w)
+        mine = fused[answer.wanted]
+        above = (fused > mine + 1e-12).sum(axis=0)
+        tied = (np.abs(fused - mine) <= 1e-12).sum(axis=0) - 1
+        rows.append(np.where(mine > 0, 1 / (1 + above + tied / 2), 0.0))
+    return np.array(rows)
+
+
+def choose(answers: Sequence[Answer], usual: Triple) -> Triple:
+    """Of all weights as good as the best within one standard error, those nearest to the usual ones.
+
+    So a catalogue moves the weights as far as its products show that it pays, and a small one hardly at all. The rule of
+    one standard error is Breiman et al., Classification and Regression Trees (1984). Known-item queries reuse the
+    products' own words and flatter the words leg a little, which is one more reason not to follow them to the end. Legs
+    that weigh nothing in `usual` get nothing.
+    """
+    if not answers:
+        raise WeightsError("no known-item query was answered; check the index with `vitrine doctor`")
+    weights = _grid(usual)
+    ranks = reciprocal_ranks(answers, weights)
+    means = ranks.mean(axis=0)
+    best = int(means.argmax())
+    error = float(ranks[:, best].std()) / math.sqrt(len(answers))
+    good = weights[means >= means[best] - error]
+    words, text, image = good[np.abs(good - np.array(usual)).sum(axis=1).argmin()].round(3).tolist()
+    return words, text, image
+
+
+def _grid(usual: Triple) -> NDArray[np.float64]:
+    """All weights (w, 3) in steps of 0.05 that add up to one, and the usual ones first."""
+    steps = np.arange(0, 1 + _STEP / 2, _STEP).round(10).tolist()
+    made = [tried for tried in product(steps, repeat=3) if abs(sum(tried) - 1) < 1e-9]
+    fitting = [w for w in made if all(share == 0 or use for share, use in zip(w, usual, strict=True))]
+    return np.array([usual, *fitting])
+
+
+def _answers(
+    client: OpenSearch,
+    index: str,
+    schema: IndexSchema,
+    items: Sequence[KnownItem],
+    embed: Embed,
+    tell: Tell | None,
+) -> Iterator[Answer]:
+    vectors = embed([item.query for item in items])
+    for number, (item, (text, image)) in enumerate(zip(items, vectors, strict=True), start=1):
+        query = Query(item.query, text, image)
+        legs = []
+        for leg in LEGS:
+            body = hybrid_body(query, schema, source=(), legs=(leg,))
+            found = retrieve(client, index, body).candidates
+            legs.append({c.id: c.legs[leg] for c in found if leg in c.legs})
+        if tell:
+            tell(number, len(items))
+        yield answer_of(legs, item.id)
