@@ -16,7 +16,7 @@ from .artifacts import FUSED, FUSION, load_model
 from .behaviour import Behaviour, ProductFacts, query_hash
 from .errors import ArtifactError, RerankError
 from .features import RATES, Facts, QueryVectors, features
-from .fused import FusedModel
+from .fused import FusedModel, Weights
 from .items import ItemRows, ItemTable
 
 HISTORY = 50  # clicks of a shopper that are looked at
@@ -204,6 +204,38 @@ class FusedRanker:
         self._tables.items.warm()
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """How a ranker that learned from no click fuses its signals."""
+
+    weights: tuple[float, float, float, float]  # of engine order, text cosine, picture cosine and popularity
+    allowance: float = 1.0  # the engine's rank of a candidate without picture is divided by this
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """What its model artifact holds."""
+        return {
+            "fusion.weights": np.array(self.weights, dtype=np.float32),
+            "fusion.allowance": np.array([self.allowance], dtype=np.float32),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Weights) -> Fusion:
+        """Read what `arrays` gave. Raises ArtifactError."""
+        try:
+            engine, text, image, popularity = arrays["fusion.weights"].tolist()
+            return cls((engine, text, image, popularity), float(arrays["fusion.allowance"][0]))
+        except (KeyError, ValueError, IndexError) as error:
+            raise ArtifactError(
+                f"the model does not say how it fuses ({error}); run `vitrine train --fusion`"
+            ) from None
+
+
+# Vitrine's own search has asked the vectors already: what is left is what its engine cannot do. An order that words alone
+# made has not, and both vectors are worth their say.
+OF_HYBRID = Fusion((1.0, 0.0, 0.0, 0.3))
+OF_WORDS = Fusion((1.0, 0.5, 0.3, 0.3))
+
+
 class FusionRanker:
     """Weighted reciprocal rank fusion of engine rank, text cosine, picture cosine and popularity.
 
@@ -211,11 +243,11 @@ class FusionRanker:
     2009, with the mean in place of the sum so that a product without picture is not pushed down for it).
     """
 
-    WEIGHTS = (1.0, 0.5, 0.3, 0.3)
     OFFSET = 60.0
 
-    def __init__(self, artifacts: Artifacts, tables: Tables) -> None:
+    def __init__(self, artifacts: Artifacts, fusion: Fusion, tables: Tables) -> None:
         self.artifacts = artifacts
+        self.fusion = fusion
         self._tables = tables
 
     def scores(self, request: RankRequest) -> FloatArray:
@@ -223,7 +255,10 @@ class FusionRanker:
             return np.zeros(0, dtype=np.float32)
         sight = self._tables.look(request)
         signals = single_signals(sight.window, sight.rates, sight.query)
-        scores = reciprocal_ranks(signals, np.array(self.WEIGHTS), self.OFFSET)
+        if sight.query.image is not None:  # else the engine had no picture leg to lose by
+            ranks = np.arange(1, len(signals) + 1)
+            signals[:, 0] = -np.where(sight.window.has_image, ranks, ranks / self.fusion.allowance)
+        scores = reciprocal_ranks(signals, np.array(self.fusion.weights), self.OFFSET)
         return interleave(_finite(scores, self.artifacts), sight.known)
 
     def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
@@ -267,7 +302,7 @@ def load_ranker(store: Store, pointer: Named) -> Ranker:
             )
     tables = Tables(items, behaviour, card.features)
     if card.kind == FUSION:
-        return FusionRanker(names, tables)
+        return FusionRanker(names, Fusion.from_arrays(weights), tables)
     if card.kind == FUSED:
         return FusedRanker(names, FusedModel(weights), tables)
     raise ArtifactError(

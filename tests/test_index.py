@@ -256,6 +256,17 @@ def test_changing_synonyms_often_leaves_three_versions_and_a_load(engine: OpenSe
     assert [v.index for v in versions.versions(engine, alias)] == [loading, *made[1:]]
 
 
+def test_a_killed_rebuild_is_gone_on_with_whatever_was_learned_meanwhile(
+    engine: OpenSearch, alias: str
+) -> None:
+    live = _published(engine, alias)
+    versions.set_weights(engine, live, (0.2, 0.2, 0.6))
+    begun = choose_target(engine, alias, SCHEMA, rebuild=True)
+    assert versions.schema_of(engine, begun.index).weights == (0.2, 0.2, 0.6)
+    again = choose_target(engine, alias, SCHEMA, rebuild=True)
+    assert (again.index, again.empty) == (begun.index, False)
+
+
 def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch, alias: str) -> None:
     _published(engine, alias, 1)
     target = choose_target(engine, alias, SCHEMA, rebuild=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ from rerank.errors import ArtifactError, RerankError
 from rerank.learn.events import Log
 from rerank.learn.train import Ground, Trained, make_fusion
 from rerank.ranker import (
+    OF_HYBRID,
+    OF_WORDS,
     Artifacts,
     Click,
+    Fusion,
     RankRequest,
     interleave,
     load_ranker,
@@ -45,7 +49,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def fusion(store: Store) -> Trained:
-    return make_fusion(ground(small_shop.log(300)), store, quiet)
+    return make_fusion(ground(small_shop.log(300)), store, OF_WORDS, quiet)
 
 
 def request(ids: list[str], query: str = "kind 1", **given: object) -> RankRequest:
@@ -87,6 +91,22 @@ def test_the_fusion_lifts_what_fits_the_query(store: Store, fusion: Trained) -> 
     assert ranker.artifacts == fusion.artifacts
 
 
+def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_picture(store: Store) -> None:
+    made = make_fusion(ground(), store, replace(OF_HYBRID, allowance=2.0), quiet)
+    ranker = load_ranker(store, made.artifacts)
+    ids = small_shop.IDS[10:20]  # of them p18 has no picture, at rank 9
+    order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
+    assert order.index("p18") == 4  # as if at rank 4.5
+    assert [id_ for id_ in order if id_ != "p18"] == [id_ for id_ in ids if id_ != "p18"]
+    # a query that no picture was asked by lost nothing
+    assert order_of(ranker.scores(request(ids, image_vector=None))) == list(range(10))
+
+
+def test_a_fusion_that_does_not_say_how_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="vitrine train --fusion"):
+        Fusion.from_arrays({})
+
+
 def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: Trained) -> None:
     ranker = load_ranker(store, fusion.artifacts)
     ids = [*small_shop.IDS[:20], "unheard of"]
@@ -109,7 +129,7 @@ def test_a_shopper_of_unheard_of_clicks_is_a_stranger(store: Store, fusion: Trai
 
 
 def test_tables_of_another_model_are_refused(store: Store, fusion: Trained) -> None:
-    other = make_fusion(ground(), store, quiet)
+    other = make_fusion(ground(), store, OF_WORDS, quiet)
     mixed = Artifacts(fusion.artifacts.model, other.artifacts.items, fusion.artifacts.behaviour)
     with pytest.raises(ArtifactError, match=rf"item table was made for model {other.artifacts.model}"):
         load_ranker(store, mixed)

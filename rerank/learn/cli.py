@@ -15,8 +15,11 @@ from opensearch import options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from opensearch.client import OpenSearch
+    from opensearch.store import Store
+
     from .release import Released
-    from .train import Ground, Tell, Trained
+    from .train import Embed, Ground, Tell, Trained
 
 
 def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
@@ -44,17 +47,32 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
 @click.option(
     "--fusion", is_flag=True, help="Put the fusion of single signals in service: nothing is learned."
 )
+@click.option(
+    "--reranks",
+    type=click.Choice(["hybrid", "words"]),
+    default="hybrid",
+    show_default=True,
+    help="What a fusion gets to rerank: Vitrine's own search, or the order of a search of words that was there before.",
+)
 @options.url
 @options.store
 @options.as_json
 def train(
-    alias: str, until: float | None, fusion: bool, url: str, store: str | None, as_json: bool, **given: Any
+    alias: str,
+    until: float | None,
+    fusion: bool,
+    reranks: str,
+    url: str,
+    store: str | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Train the reranker from the UBI log and put it in service.
 
     The log is split by time: the latest fifth is held back, and a table compares the engine's order, single signals,
-    LightGBM and the trained model on it. Without any log the fusion of the single signals is put in service, so that
-    searches are reranked from the first day.
+    LightGBM and the trained model on it. Without any log a fusion is put in service, so that searches are reranked from the
+    first day: of Vitrine's own order it makes good what products without picture lose there, an order of words alone
+    is fused with text and picture vectors.
     """
     from opensearch.client import connect
     from opensearch.store import open_store
@@ -64,23 +82,47 @@ def train(
     client, shelf = connect(url), open_store(store)
     with _progress() as tell:
         ground = read_ground(client, alias, until, tell)
-        trained = _trained(ground, shelf, fusion, given, tell)
+        if fusion or not ground.log.slates:
+            trained = _fused_untrained(client, ground, shelf, reranks, tell)
+        else:
+            trained = _trained(ground, shelf, given, tell)
         put_in_service(client, shelf, alias, trained)
     _tell_trained(alias, trained, as_json)
 
 
-def _trained(ground: Ground, store: Any, fusion: bool, given: dict[str, Any], tell: Tell) -> Trained:
-    from .train import make_fusion, train_fused
+def _fused_untrained(client: OpenSearch, ground: Ground, store: Store, reranks: str, tell: Tell) -> Trained:
+    from dataclasses import replace
 
-    if fusion or not ground.log.slates:
-        return make_fusion(ground, store, tell)
-    from ..queries import QueryEncoders
+    from opensearch.errors import WeightsError
+
+    from ..ranker import OF_HYBRID, OF_WORDS
+    from .allowance import learn_allowance
+    from .train import make_fusion
+
+    fusion = OF_WORDS
+    if reranks == "hybrid":
+        try:
+            learned = learn_allowance(
+                client, ground.index, ground.schema, ground.catalogue, _embed(ground, store), tell
+            )
+        except WeightsError:  # a catalogue of which no queries can be made
+            learned = 1.0
+        fusion = replace(OF_HYBRID, allowance=learned)
+    return make_fusion(ground, store, fusion, tell)
+
+
+def _trained(ground: Ground, store: Store, given: dict[str, Any], tell: Tell) -> Trained:
     from .fit import Settings
+    from .train import train_fused
+
+    return train_fused(ground, store, _embed(ground, store), Settings(**given), tell)
+
+
+def _embed(ground: Ground, store: Store) -> Embed:
+    from ..queries import QueryEncoders
 
     encoders = QueryEncoders(ground.schema, store)
-    return train_fused(
-        ground, store, lambda texts: encoders.batch(texts, [None] * len(texts)), Settings(**given), tell
-    )
+    return lambda texts: encoders.batch(texts, [None] * len(texts))
 
 
 @contextmanager
@@ -128,9 +170,18 @@ def _tell_trained(alias: str, trained: Trained, as_json: bool) -> None:
     elif not trained.training["searches"]:
         click.echo(f"There is no log of {alias} yet: nothing was learned.")
     if trained.kind == "fusion":
-        click.echo("In service: reciprocal rank fusion of engine order, text, picture and popularity.")
+        click.echo(f"In service: {_told_fusion(trained.training['fusion'])}.")
         click.echo("Run `vitrine train` again when the UBI log holds clicks.")
     click.echo(f"{alias} is now ranked by {names['model']} with {names['items']} and {names['behaviour']}.")
+
+
+def _told_fusion(fusion: dict[str, Any]) -> str:
+    names = ("the engine's order", "text cosine", "picture cosine", "popularity")
+    parts = [f"{name} {weight:g}" for name, weight in zip(names, fusion["weights"], strict=True) if weight]
+    told = f"reciprocal rank fusion of {', '.join(parts)}"
+    if fusion["allowance"] == 1.0:
+        return told
+    return f"{told}; the rank of a product without picture is divided by {fusion['allowance']:.2g}"
 
 
 @click.group()

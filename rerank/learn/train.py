@@ -24,7 +24,7 @@ from ..errors import RerankError
 from ..features import QueryVectors, Scaler, fit_scaler
 from ..fused import FusedModel
 from ..items import ItemTower, VectorsOnly, build_items
-from ..ranker import Artifacts, Click
+from ..ranker import Artifacts, Click, Fusion
 from .compare import Comparison, compare, lambdamart
 from .events import Log
 from .position import estimate_positions
@@ -110,18 +110,18 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     return Trained(FUSED, artifacts, comparison, training, _clicks(maker.history, ground.catalogue))
 
 
-def make_fusion(ground: Ground, store: Store, tell: Tell) -> Trained:
-    """Store the artifacts of the decision-level fusion, which needs no training; its popularity is the log's."""
+def make_fusion(ground: Ground, store: Store, fusion: Fusion, tell: Tell) -> Trained:
+    """Store the artifacts of the decision-level fusion, which learns from no click; its popularity is the log's."""
     gains = gains_of(ground.log)
     positions = estimate_positions(showings(ground.log.slates, gains))
     history = History(ground.log, ground.catalogue, positions)
     history.advance(float("inf"))
-    training = _counts(ground, gains)
+    training = {**_counts(ground, gains), "fusion": asdict(fusion)}
     card = _card(FUSION, ground, training, None)
     tower = VectorsOnly(ground.catalogue.text.shape[1], ground.catalogue.image.shape[1])
     scaler = fit_scaler(ground.catalogue.numbers)
     tell("storing", 0, 1)
-    artifacts = _store(ground, store, card, {}, tower, history, scaler)
+    artifacts = _store(ground, store, card, fusion.arrays(), tower, history, scaler)
     tell("storing", 1, 1)
     return Trained(FUSION, artifacts, None, training, _clicks(history, ground.catalogue))
 

@@ -1,0 +1,95 @@
+"""Fashion products held back from the tower, a fifth of them stripped of their photo: how many are in the top ten."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rerank.judge.intervals import bootstrap
+
+from .course import data, ndcg_at_10
+from .fashion import is_held_back, judged
+
+DEPTH = 10
+
+
+def is_stripped(identity: str) -> bool:
+    """A fifth of the products, by a hash that has nothing to do with what is held back."""
+    return int(hashlib.sha256(f"stripped:{identity}".encode()).hexdigest(), 16) % 5 == 0
+
+
+@click.group()
+def main() -> None:
+    """The two ends of `scripts/bench/pictureless`."""
+
+
+@main.command()
+@click.argument("work", type=click.Path(file_okay=False, path_type=Path))
+def prepare(work: Path) -> None:
+    """Write catalogue, plan and queries into WORK."""
+    folder = data("fashion")
+    with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["image"] and is_held_back(row["id"])]
+    (work / "images").mkdir(exist_ok=True)
+    with (work / "products.jsonl").open("w") as file:
+        for row in rows:
+            picture = {} if is_stripped(row["id"]) else {"image": row["image"]}
+            if picture:
+                shutil.copyfile(folder / row["image"], work / row["image"])
+            file.write(json.dumps({"id": row["id"], "title": row["title"], **picture}) + "\n")
+    (work / "plan.toml").write_text(
+        '[fields]\nid = "id"\ntitle = "title"\nimages = ["image"]\nlanguage = "en"\n'
+    )
+    queries, _ = judged(folder, [row["id"] for row in rows])
+    lines = (json.dumps({"id": f"q{number:03d}", "text": text}) for number, text in enumerate(queries))
+    (work / "queries.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+@main.command()
+@click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def show(work: Path) -> None:
+    """Judge the runs in WORK: nDCG@10, and how many of the top ten have no picture."""
+    ids = [json.loads(line)["id"] for line in (work / "products.jsonl").read_text().splitlines()]
+    stripped = {identity for identity in ids if is_stripped(identity)}
+    _, grades = judged(data("fashion"), ids)
+    table = Table(
+        title=f"{len(grades)} attribute queries; {len(stripped) / len(ids):.1%} of {len(ids)} products without picture"
+    )
+    for column in ("order", "nDCG@10", "95 % interval", "of the top ten without picture"):
+        table.add_column(column)
+    for path in sorted(work.glob("*.trec"), key=lambda path: path.stat().st_mtime):
+        ranked = _read_run(path, len(grades))
+        figures, shares = [], []
+        for found, grade in zip(ranked, grades, strict=True):
+            place = {identity: len(found) - rank for rank, identity in enumerate(found)}
+            scores = np.array([place.get(identity, 0) for identity in ids], dtype=np.float32)
+            figures.append(ndcg_at_10(scores, grade))
+            shares.append(np.mean([identity in stripped for identity in found[:DEPTH]]) if found else 0.0)
+        quality, share = bootstrap(np.array(figures)), bootstrap(np.array(shares))
+        table.add_row(
+            path.stem,
+            f"{quality.mean:.3f}",
+            f"{quality.low:.3f} to {quality.high:.3f}",
+            f"{share.mean:.1%} ({share.low:.1%} to {share.high:.1%})",
+        )
+    Console().print(table)
+
+
+def _read_run(path: Path, queries: int) -> list[list[str]]:
+    found: list[list[str]] = [[] for _ in range(queries)]
+    for line in path.read_text().splitlines():
+        query, _, identity, *_ = line.split()
+        found[int(query[1:])].append(identity)
+    return found
+
+
+if __name__ == "__main__":
+    main()
