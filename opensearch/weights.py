@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 QUERIES = 400
+FEWEST = 30  # known items; fewer say nothing
 _STEP = 0.05
 
 Triple = tuple[float, float, float]  # words, text, image
@@ -73,9 +74,14 @@ def learn_weights(
 ) -> Learned:
     """Make known-item queries of the products of an index or alias, ask each leg, and choose the weights.
 
-    Raises WeightsError for a catalogue of which no queries can be made. Nothing is written.
+    Raises WeightsError for a catalogue of which too few queries can be made. Nothing is written.
     """
     items = known_items(read_texts(client, index, schema), count)
+    if len(items) < FEWEST:
+        raise WeightsError(
+            f"queries can be made of {len(items)} products of {index}, and at least {FEWEST} are needed; "
+            "keep the default weights"
+        )
     answers = list(_answers(client, index, schema, items, embed, tell))
     usual = default_weights(schema)
     weights = choose(answers, usual)

