@@ -20,6 +20,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +38,9 @@ NOISE = 0.15  # of a core
 @click.option("--documents", default=3_000, show_default=True, help="Written by each arm in a round.")
 @click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
 @click.option(
-    "--url", default=None, help="Write to this OpenSearch (its index `bench-writer`) instead of the sink."
+    "--url",
+    default=None,
+    help="Write to this OpenSearch instead of the sink, every arm into a new index that is deleted again.",
 )
 def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
     """Measure the writer against opensearch-py's defaults."""
@@ -48,12 +51,17 @@ def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
         sink = multiprocessing.get_context("spawn").Process(target=_sink, args=(theirs,), daemon=True)
         sink.start()
         url = f"http://127.0.0.1:{ours.recv()}"
-    arms: dict[str, Callable[[], int]] = {
-        "vitrine": lambda: _ours(url, made),
-        "streaming_bulk": lambda: _theirs(url, made),
+    arms: dict[str, Callable[[str], int]] = {
+        "vitrine": lambda index: _ours(url, index, made),
+        "streaming_bulk": lambda index: _theirs(url, index, made),
     }
+    place = nullcontext("bench-writer") if sink else None
     try:
-        told = list(_measure(arms, rounds, documents, noisy, sink.pid if sink else None))
+        told = list(
+            _measure(
+                arms, lambda: place or _new_index(url), rounds, documents, noisy, sink.pid if sink else None
+            )
+        )
     finally:
         if sink:
             sink.terminate()
@@ -62,20 +70,27 @@ def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
 
 
 def _measure(
-    arms: dict[str, Callable[[], int]], rounds: int, documents: int, noisy: bool, sink: int | None
+    arms: dict[str, Callable[[str], int]],
+    place: Callable[[], AbstractContextManager[str]],
+    rounds: int,
+    documents: int,
+    noisy: bool,
+    sink: int | None,
 ) -> Iterator[str]:
     kept: list[dict[str, tuple[float, float]]] = []  # a round: arm -> seconds of processor, seconds of clock
     thrown = 0
     order = list(arms)
     for arm in arms.values():
-        arm()  # warm up
+        with place() as index:
+            arm(index)  # warm up
     while len(kept) < rounds and thrown < 10 * rounds:
         order.reverse()
         quiet, spent = noise(sink), {}
         for name in order:
-            cpu, clock = _cpu(), time.perf_counter()
-            written = arms[name]()
-            spent[name] = (_cpu() - cpu, time.perf_counter() - clock)
+            with place() as index:
+                cpu, clock = _cpu(), time.perf_counter()
+                written = arms[name](index)
+                spent[name] = (_cpu() - cpu, time.perf_counter() - clock)
             if written != documents:
                 raise click.ClickException(f"{name} wrote {written} of {documents} documents")
         if quiet() > NOISE and not noisy:
@@ -115,24 +130,41 @@ def _documents(count: int) -> Documents:
     ]
 
 
-def _ours(url: str, documents: Documents) -> int:
+@contextmanager
+def _new_index(url: str) -> Iterator[str]:
+    """An empty index as a first load has it, deleted afterwards."""
+    from opensearch.client import connect
+    from opensearch.fields import FieldPlan, IndexSchema, VectorField
+    from opensearch.index import create_version
+
+    plan = FieldPlan(numbers=("price", "rating", "stock"), keywords=("brand", "colour"))
+    text, image = (VectorField("bench", "bench", size, ("en",)) for size in (384, 512))
+    with connect(url) as client:
+        index = create_version(client, "bench-writer", IndexSchema(plan, text, image))
+        try:
+            yield index
+        finally:
+            client.indices.delete(index=index)
+
+
+def _ours(url: str, index: str, documents: Documents) -> int:
     from opensearch.bulk import Action, write
     from opensearch.client import connect
 
     client = connect(url)
     actions = (Action("index", document["id"], document) for document in documents)
-    written = sum(outcome.status != "failed" for outcome in write(client, "bench-writer", actions))
+    written = sum(outcome.status != "failed" for outcome in write(client, index, actions))
     client.close()
     return written
 
 
-def _theirs(url: str, documents: Documents) -> int:
+def _theirs(url: str, index: str, documents: Documents) -> int:
     from opensearchpy import OpenSearch
     from opensearchpy.helpers import streaming_bulk
 
     parts = urlsplit(url)
     client = OpenSearch(hosts=[{"host": parts.hostname, "port": parts.port}])
-    actions = ({"_index": "bench-writer", "_id": document["id"], **document} for document in documents)
+    actions = ({"_index": index, "_id": document["id"], **document} for document in documents)
     written = sum(ok for ok, _ in streaming_bulk(client, actions))
     client.close()
     return written

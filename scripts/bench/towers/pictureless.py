@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import click
@@ -16,46 +13,15 @@ from rich.table import Table
 from rerank.judge.intervals import bootstrap
 
 from .course import data, ndcg_at_10
-from .fashion import is_held_back, judged
+from .fashion import judged
+from .held_back import is_stripped
 
 DEPTH = 10
 
 
-def is_stripped(identity: str) -> bool:
-    """A fifth of the products, by a hash that has nothing to do with what is held back."""
-    return int(hashlib.sha256(f"stripped:{identity}".encode()).hexdigest(), 16) % 5 == 0
-
-
-@click.group()
-def main() -> None:
-    """The two ends of `scripts/bench/pictureless`."""
-
-
-@main.command()
-@click.argument("work", type=click.Path(file_okay=False, path_type=Path))
-def prepare(work: Path) -> None:
-    """Write catalogue, plan and queries into WORK."""
-    folder = data("fashion")
-    with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["image"] and is_held_back(row["id"])]
-    (work / "images").mkdir(exist_ok=True)
-    with (work / "products.jsonl").open("w") as file:
-        for row in rows:
-            picture = {} if is_stripped(row["id"]) else {"image": row["image"]}
-            if picture:
-                shutil.copyfile(folder / row["image"], work / row["image"])
-            file.write(json.dumps({"id": row["id"], "title": row["title"], **picture}) + "\n")
-    (work / "plan.toml").write_text(
-        '[fields]\nid = "id"\ntitle = "title"\nimages = ["image"]\nlanguage = "en"\n'
-    )
-    queries, _ = judged(folder, [row["id"] for row in rows])
-    lines = (json.dumps({"id": f"q{number:03d}", "text": text}) for number, text in enumerate(queries))
-    (work / "queries.jsonl").write_text("".join(f"{line}\n" for line in lines))
-
-
-@main.command()
+@click.command()
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def show(work: Path) -> None:
+def main(work: Path) -> None:
     """Judge the runs in WORK: nDCG@10, and how many of the top ten have no picture."""
     ids = [json.loads(line)["id"] for line in (work / "products.jsonl").read_text().splitlines()]
     stripped = {identity for identity in ids if is_stripped(identity)}
