@@ -25,6 +25,7 @@ from rerank.catalogue import Catalogue, read_catalogue
 from rerank.features import VERSION, feature_names, fit_scaler
 from rerank.fused import FusedModel
 from rerank.items import ItemTower, VectorsOnly, build_items
+from rerank.ranker import OF_WORDS
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -153,7 +154,7 @@ def fusion_artifacts(
 ) -> dict[str, str]:
     """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
     catalogue = read_catalogue(products(), schema)
-    save_model(folder / "model", _card(FUSION, schema, catalogue, made), {})
+    save_model(folder / "model", _card(FUSION, schema, catalogue, made), OF_WORDS.arrays())
     return _artifacts(store, catalogue, VectorsOnly(DIMENSION, DIMENSION), folder)
 
 
