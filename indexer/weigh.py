@@ -13,6 +13,8 @@ from .encoders.protocol import FloatArray, ImageEncoder, TextEncoder
 from .report import Report
 from .target import Target
 
+PATIENCE_S = 60.0  # with an engine that is slow: the version waits to go into service
+
 Weigh = Callable[[Target, Report], None]
 
 
@@ -28,10 +30,10 @@ def weigher(text: TextEncoder | None, image: ImageEncoder | None, store: Store) 
         try:
             schema = schema_of(target.client, target.index)
             embed = _embed(text, image, store)
-            learned = learn_weights(target.client, target.index, schema, embed)
+            learned = learn_weights(target.client, target.index, schema, embed, seconds=PATIENCE_S)
             set_weights(target.client, target.index, learned.weights)
         except VitrineError as error:
-            report.notes.append(f"the legs keep their default weights: {error}")
+            report.notes.append(f"the weights of the legs were not learned: {error}")
         else:
             report.weights = learned.to_dict()
 

@@ -45,7 +45,7 @@ def known_items(texts: Mapping[str, str], count: int, seed: int = 0) -> list[Kno
     able = sorted(id_ for id_, own in shared.items() if len(own) >= 2)
     if not able:
         raise WeightsError(
-            "no product shares two words with others, so no queries can be made of the catalogue; keep the default weights"
+            "no product shares two words with others, so no queries can be made of the catalogue: the weights stay"
         )
     chance = random.Random(seed)
     made = []

@@ -7,6 +7,7 @@ the engine's own fusion (min-max of each leg, weighted arithmetic mean).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -70,26 +71,34 @@ def learn_weights(
     embed: Embed,
     *,
     count: int = QUERIES,
+    seconds: float | None = None,
     tell: Tell | None = None,
 ) -> Learned:
     """Make known-item queries of the products of an index or alias, ask each leg, and choose the weights.
+
+    After `seconds` no more are asked, and those that were answered decide.
 
     Raises WeightsError for a catalogue of which too few queries can be made. Nothing is written.
     """
     items = known_items(read_texts(client, index, schema), count)
     if len(items) < FEWEST:
         raise WeightsError(
-            f"queries can be made of {len(items)} products of {index}, and at least {FEWEST} are needed; "
-            "keep the default weights"
+            f"queries can be made of {len(items)} products of {index} and at least {FEWEST} are needed: "
+            "the weights stay"
         )
-    answers = list(_answers(client, index, schema, items, embed, tell))
+    answers = list(_in_time(_answers(client, index, schema, items, embed, tell), seconds))
+    if len(answers) < FEWEST:
+        raise WeightsError(
+            f"{index} answered {len(answers)} known-item queries in {seconds:g} s and at least {FEWEST} are needed: "
+            "the weights stay; `vitrine weights learn` takes its time"
+        )
     usual = default_weights(schema)
     weights = choose(answers, usual)
     reached, default, words_alone = (
         float(reciprocal_ranks(answers, np.array([tried])).mean())
         for tried in (weights, usual, (1.0, 0.0, 0.0))
     )
-    return Learned(weights, len(items), reached, default, words_alone)
+    return Learned(weights, len(answers), reached, default, words_alone)
 
 
 def use_weights(client: OpenSearch, alias: str, weights: Triple | None) -> None:
@@ -175,6 +184,14 @@ def _grid(usual: Triple) -> NDArray[np.float64]:
     made = [tried for tried in product(steps, repeat=3) if abs(sum(tried) - 1) < 1e-9]
     fitting = [w for w in made if all(share == 0 or use for share, use in zip(w, usual, strict=True))]
     return np.array([usual, *fitting])
+
+
+def _in_time(answers: Iterator[Answer], seconds: float | None) -> Iterator[Answer]:
+    started = time.monotonic()
+    for answer in answers:
+        yield answer
+        if seconds is not None and time.monotonic() - started > seconds:
+            return
 
 
 def _answers(

@@ -156,7 +156,7 @@ def test_a_catalogue_without_shared_words_keeps_the_default_weights(vitrine: Com
     report = vitrine.report(path, encoder=str(tiny_text_encoder(vitrine.folder)))
     assert report["published"]
     assert report["weights"] is None
-    assert any("default weights" in note for note in report["notes"])
+    assert any("were not learned: no product shares two words" in note for note in report["notes"])
 
 
 def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Command) -> None:

@@ -32,7 +32,7 @@ def test_the_same_seed_makes_the_same_queries() -> None:
 
 
 def test_a_catalogue_without_shared_words_is_told_so() -> None:
-    with pytest.raises(WeightsError, match="keep the default weights"):
+    with pytest.raises(WeightsError, match="the weights stay"):
         known_items({"1": "alpha", "2": "beta"}, 5)
 
 

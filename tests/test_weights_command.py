@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from colour_shop import delete_shop, index_shop
+from colour_shop import delete_shop, index_shop, word_vector
 
+from opensearch.errors import WeightsError
 from opensearch.index import create_version, drop, read_schema, schema_of
 from opensearch.query import FOR_WORDS
 from opensearch.store import Store
+from opensearch.weights import learn_weights
 from vitrine import main
 
 if TYPE_CHECKING:
@@ -64,3 +66,17 @@ def test_learned_weights_are_in_force_until_they_are_reset(
     _weights("reset", *where)
     assert read_schema(engine, alias).weights is None
     assert _pipeline(engine, alias) == pytest.approx(FOR_WORDS.shares())
+
+
+def test_an_engine_that_takes_its_time_is_not_waited_for(
+    engine: OpenSearch, shop: tuple[str, list[str], str]
+) -> None:
+    alias, _, _ = shop
+    schema = read_schema(engine, alias)
+
+    def embed(texts: Sequence[str]) -> list[tuple[list[float], None]]:
+        return [(word_vector(text), None) for text in texts]
+
+    with pytest.raises(WeightsError, match=r"answered \d+ known-item queries in 0 s .* takes its time"):
+        learn_weights(engine, alias, schema, embed, seconds=0.0)
+    assert learn_weights(engine, alias, schema, embed, seconds=600.0).queries > 20
