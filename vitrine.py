@@ -22,7 +22,7 @@ COMMANDS = {
     "search": ("rerank.cli:search", "Search one query, or many queries to a TREC run."),
     "evaluate": ("rerank.judge.cli:evaluate", "Judge TREC runs against relevance ratings, with intervals."),
     "train": ("rerank.learn.cli:train", "Train the reranker from the UBI log and put it in service."),
-    "weights": ("rerank.learn.cli:weights", "How much words, text and pictures count: learn, show, reset."),
+    "weights": ("rerank.weights:weights", "How much words, text and pictures count: learn, show, reset."),
     "calibrate": ("rerank.calibrate:calibrate", "Learn how near two pictures of one product are."),
     "model": ("rerank.learn.cli:model", "The rerankers of an alias: list, use, rollback."),
     "serve": ("rerank.cli:serve", "Run the rerank service."),

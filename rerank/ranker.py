@@ -15,8 +15,9 @@ from .arrays import BoolArray, DoubleArray, FloatArray, HashArray, id_hashes
 from .artifacts import FUSED, FUSION, load_model
 from .behaviour import Behaviour, ProductFacts, query_hash
 from .errors import ArtifactError, RerankError
-from .features import RATES, Facts, QueryVectors, features
-from .fused import FusedModel, Weights
+from .features import Facts, QueryVectors, features
+from .fused import FusedModel
+from .fusion import SignalFusion, reciprocal_ranks, single_signals
 from .items import ItemRows, ItemTable
 
 HISTORY = 50  # clicks of a shopper that are looked at
@@ -204,38 +205,6 @@ class FusedRanker:
         self._tables.items.warm()
 
 
-@dataclass(frozen=True)
-class Fusion:
-    """How a ranker that learned from no click fuses its signals."""
-
-    weights: tuple[float, float, float, float]  # of engine order, text cosine, picture cosine and popularity
-    allowance: float = 1.0  # the engine's rank of a candidate without picture is divided by this
-
-    def arrays(self) -> dict[str, FloatArray]:
-        """What its model artifact holds."""
-        return {
-            "fusion.weights": np.array(self.weights, dtype=np.float32),
-            "fusion.allowance": np.array([self.allowance], dtype=np.float32),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Weights) -> Fusion:
-        """Read what `arrays` gave. Raises ArtifactError."""
-        try:
-            engine, text, image, popularity = arrays["fusion.weights"].tolist()
-            return cls((engine, text, image, popularity), float(arrays["fusion.allowance"][0]))
-        except (KeyError, ValueError, IndexError) as error:
-            raise ArtifactError(
-                f"the model does not say how it fuses ({error}); run `vitrine train --fusion`"
-            ) from None
-
-
-# Vitrine's own search has asked the vectors already: what is left is what its engine cannot do. An order that words alone
-# made has not, and both vectors are worth their say.
-OF_HYBRID = Fusion((1.0, 0.0, 0.0, 0.3))
-OF_WORDS = Fusion((1.0, 0.5, 0.3, 0.3))
-
-
 class FusionRanker:
     """Weighted reciprocal rank fusion of engine rank, text cosine, picture cosine and popularity.
 
@@ -243,9 +212,7 @@ class FusionRanker:
     2009, with the mean in place of the sum so that a product without picture is not pushed down for it).
     """
 
-    OFFSET = 60.0
-
-    def __init__(self, artifacts: Artifacts, fusion: Fusion, tables: Tables) -> None:
+    def __init__(self, artifacts: Artifacts, fusion: SignalFusion, tables: Tables) -> None:
         self.artifacts = artifacts
         self.fusion = fusion
         self._tables = tables
@@ -258,7 +225,7 @@ class FusionRanker:
         if sight.query.image is not None:  # else the engine had no picture leg to lose by
             ranks = np.arange(1, len(signals) + 1)
             signals[:, 0] = -np.where(sight.window.has_image, ranks, ranks / self.fusion.allowance)
-        scores = reciprocal_ranks(signals, np.array(self.fusion.weights), self.OFFSET)
+        scores = reciprocal_ranks(signals, np.array(self.fusion.weights))
         return interleave(_finite(scores, self.artifacts), sight.known)
 
     def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
@@ -266,26 +233,6 @@ class FusionRanker:
 
     def warm(self) -> None:
         self._tables.items.warm()
-
-
-def single_signals(window: Facts, rates: FloatArray, query: QueryVectors) -> FloatArray:
-    """Engine order, text cosine, picture cosine and popularity (n, 4), NaN where a candidate has none."""
-    count = len(window.hashes)
-    absent = np.full(count, np.nan, dtype=np.float32)
-    text = absent if query.text is None else np.where(window.has_text, window.text @ query.text, np.nan)
-    image = absent if query.image is None else np.where(window.has_image, window.image @ query.image, np.nan)
-    popularity = rates[:, RATES.index("popularity")]
-    popular = popularity if popularity.any() else absent
-    return np.column_stack([-np.arange(count), text, image, popular]).astype(np.float32)
-
-
-def reciprocal_ranks(signals: FloatArray, weights: DoubleArray, offset: float) -> FloatArray:
-    """Fuse signals (n, s), NaN where missing, by rank into scores (n,)."""
-    there = np.isfinite(signals)
-    filled = np.where(there, signals, -np.inf)
-    ranks = np.argsort(np.argsort(-filled, axis=0, kind="stable"), axis=0, kind="stable")
-    shares = np.where(there, weights / (offset + 1.0 + ranks), 0.0).sum(axis=1)
-    return np.asarray(shares / np.maximum((there * weights).sum(axis=1), 1e-9), dtype=np.float32)
 
 
 def load_ranker(store: Store, pointer: Named) -> Ranker:
@@ -302,7 +249,7 @@ def load_ranker(store: Store, pointer: Named) -> Ranker:
             )
     tables = Tables(items, behaviour, card.features)
     if card.kind == FUSION:
-        return FusionRanker(names, Fusion.from_arrays(weights), tables)
+        return FusionRanker(names, SignalFusion.from_arrays(weights), tables)
     if card.kind == FUSED:
         return FusedRanker(names, FusedModel(weights), tables)
     raise ArtifactError(

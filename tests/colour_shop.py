@@ -24,8 +24,8 @@ from rerank.behaviour import Counters, save_behaviour
 from rerank.catalogue import Catalogue, read_catalogue
 from rerank.features import VERSION, feature_names, fit_scaler
 from rerank.fused import FusedModel
+from rerank.fusion import OF_WORDS
 from rerank.items import ItemTower, VectorsOnly, build_items
-from rerank.ranker import OF_WORDS
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

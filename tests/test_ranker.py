@@ -17,19 +17,16 @@ from hypothesis import strategies as st
 from opensearch.store import Store
 from rerank.artifacts import load_model, read_card, save_model
 from rerank.errors import ArtifactError, RerankError
+from rerank.fusion import OF_HYBRID, OF_WORDS, SignalFusion, reciprocal_ranks
 from rerank.learn.events import Log
 from rerank.learn.train import Ground, Trained, make_fusion
 from rerank.ranker import (
-    OF_HYBRID,
-    OF_WORDS,
     Artifacts,
     Click,
-    Fusion,
     RankRequest,
     interleave,
     load_ranker,
     order_of,
-    reciprocal_ranks,
 )
 
 AS_OF = small_shop.START + 900 * 600.0
@@ -104,7 +101,7 @@ def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_p
 
 def test_a_fusion_that_does_not_say_how_is_refused() -> None:
     with pytest.raises(ArtifactError, match="vitrine train --fusion"):
-        Fusion.from_arrays({})
+        SignalFusion.from_arrays({})
 
 
 def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: Trained) -> None:

@@ -13,7 +13,7 @@ import click
 from opensearch import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from opensearch.client import OpenSearch
     from opensearch.store import Store
@@ -80,7 +80,7 @@ def train(
     from .release import put_in_service, read_ground
 
     client, shelf = connect(url), open_store(store)
-    with _progress() as tell:
+    with progress() as tell:
         ground = read_ground(client, alias, until, tell)
         if fusion or not ground.log.slates:
             trained = _fused_untrained(client, ground, shelf, reranks, tell)
@@ -95,7 +95,7 @@ def _fused_untrained(client: OpenSearch, ground: Ground, store: Store, reranks: 
 
     from opensearch.errors import WeightsError
 
-    from ..ranker import OF_HYBRID, OF_WORDS
+    from ..fusion import OF_HYBRID, OF_WORDS
     from .allowance import learn_allowance
     from .train import make_fusion
 
@@ -126,7 +126,7 @@ def _embed(ground: Ground, store: Store) -> Embed:
 
 
 @contextmanager
-def _progress() -> Iterator[Tell]:
+def progress() -> Iterator[Tell]:
     """A progress bar on stderr, one line a stage."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -255,89 +255,3 @@ def rollback(alias: str, url: str, store: str | None) -> None:
 
     pointer = go_back(connect(url), open_store(store), alias)
     click.echo(f"{alias} is now ranked by {pointer.model}.")
-
-
-@click.group()
-def weights() -> None:
-    """How much words, text vectors and picture vectors count in a search of words."""
-
-
-@weights.command()
-@options.index
-@click.option(
-    "--queries", type=click.IntRange(50, 5000), default=400, show_default=True, help="Known items to ask for."
-)
-@options.url
-@options.store
-@options.as_json
-def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) -> None:
-    """Learn the weights from the catalogue itself and put them in force.
-
-    Queries are made of products' own words, and the product is the right answer: no log and no ratings are needed.
-    """
-    from opensearch.client import connect
-    from opensearch.index import read_schema
-    from opensearch.store import open_store
-    from opensearch.weights import learn_weights, use_weights
-
-    from ..queries import QueryEncoders
-
-    client = connect(url)
-    schema = read_schema(client, alias)
-    encoders = QueryEncoders(schema, open_store(store))
-
-    def embed(texts: Sequence[str]) -> list[tuple[Any, Any]]:
-        return [(made.text, made.image) for made in encoders.batch(texts, [None] * len(texts))]
-
-    with _progress() as tell:
-        learned = learn_weights(
-            client,
-            alias,
-            schema,
-            embed,
-            count=queries,
-            tell=lambda done, total: tell("asking", done, total),
-        )
-    use_weights(client, alias, learned.weights)
-    if as_json:
-        click.echo(json.dumps(learned.to_dict()))
-        return
-    words, text, image = learned.weights
-    click.echo(
-        f"{alias}: words {words:g}, text {text:g}, image {image:g}, from {learned.queries} known items"
-    )
-    click.echo(
-        f"mean reciprocal rank {learned.reached:.3f}, with the default weights {learned.default:.3f}, "
-        f"by words alone {learned.words_alone:.3f}"
-    )
-
-
-@weights.command()
-@options.index
-@options.url
-@options.as_json
-def show(alias: str, url: str, as_json: bool) -> None:
-    """Show the weights in force."""
-    from opensearch.client import connect
-    from opensearch.index import read_schema
-    from opensearch.query import LEGS, weights_of
-
-    schema = read_schema(connect(url), alias)
-    shares = dict(zip(LEGS, weights_of(schema).shares(), strict=True))
-    if as_json:
-        click.echo(json.dumps({"weights": shares, "learned": schema.weights is not None}))
-        return
-    told = ", ".join(f"{leg} {share:g}" for leg, share in shares.items())
-    click.echo(f"{alias}: {told} ({'learned' if schema.weights else 'the defaults'})")
-
-
-@weights.command()
-@options.index
-@options.url
-def reset(alias: str, url: str) -> None:
-    """Go back to the default weights."""
-    from opensearch.client import connect
-    from opensearch.weights import use_weights
-
-    use_weights(connect(url), alias, None)
-    click.echo(f"{alias}: the default weights are in force")

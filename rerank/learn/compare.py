@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..arrays import BoolArray, DoubleArray, FloatArray
+from ..fusion import OF_WORDS, reciprocal_ranks
 from ..judge.intervals import Interval, bootstrap
-from ..ranker import OF_WORDS, FusionRanker, order_of, reciprocal_ranks
+from ..ranker import order_of
 from .position import DEPTH
 from .slates import Examples
 
@@ -118,7 +119,7 @@ def signal_scores(examples: Examples, features: Sequence[str]) -> dict[str, Floa
     }
     stacked = np.stack(list(singles.values()), axis=-1)  # (S, L, 4)
     weights = np.array(OF_WORDS.weights)
-    fused = [reciprocal_ranks(slate, weights, FusionRanker.OFFSET) for slate in stacked]
+    fused = [reciprocal_ranks(slate, weights) for slate in stacked]
     filled = {name: np.nan_to_num(values, nan=-np.inf) for name, values in singles.items()}
     return {**filled, "rank fusion": np.array(fused, dtype=np.float32).reshape(examples.gains.shape)}
 

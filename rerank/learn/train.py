@@ -23,8 +23,9 @@ from ..catalogue import Catalogue
 from ..errors import RerankError
 from ..features import QueryVectors, Scaler, fit_scaler
 from ..fused import FusedModel
+from ..fusion import SignalFusion
 from ..items import ItemTower, VectorsOnly, build_items
-from ..ranker import Artifacts, Click, Fusion
+from ..ranker import Artifacts, Click
 from .compare import Comparison, compare, lambdamart
 from .events import Log
 from .position import estimate_positions
@@ -110,7 +111,7 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     return Trained(FUSED, artifacts, comparison, training, _clicks(maker.history, ground.catalogue))
 
 
-def make_fusion(ground: Ground, store: Store, fusion: Fusion, tell: Tell) -> Trained:
+def make_fusion(ground: Ground, store: Store, fusion: SignalFusion, tell: Tell) -> Trained:
     """Store the artifacts of the decision-level fusion, which learns from no click; its popularity is the log's."""
     gains = gains_of(ground.log)
     positions = estimate_positions(showings(ground.log.slates, gains))
