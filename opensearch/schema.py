@@ -15,6 +15,9 @@ META_KEY = "vitrine"
 META_VERSION = 1
 SYNONYM_FILTER = "vitrine_synonyms"
 REFRESH_INTERVAL = "1s"
+# Half of Lucene's k1: a word that a product's text repeats says little more than the word once (title, description and
+# attributes repeat each other). Chosen by known items, scripts/bench/bm25.py.
+BM25 = {"k1": 0.6, "b": 0.75}
 MOST_DIMENSIONS = 16_000  # of a lucene vector field
 # a Lucene term holds 32,766 bytes and a character at most four: longer values stay readable but are no filter
 _LONGEST_KEYWORD = 8_191
@@ -50,6 +53,7 @@ def index_body(
                 "mapping.total_fields.limit": 5_000,
                 # a title of a megabyte must not fail a search that highlights
                 "highlight.max_analyzed_offset": 10_000_000,
+                "similarity": {"default": {"type": "BM25", **BM25}},
             },
             "analysis": analysis(chinese, synonyms),
         },
