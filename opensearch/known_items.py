@@ -23,21 +23,25 @@ if TYPE_CHECKING:
 SAMPLE = 5000  # products that say which words are common
 _WORD = re.compile(r"[^\W\d_]{2,}")  # no codes or measures: a shopper who types those needs no ranking
 _LENGTHS = (2, 3, 4)  # words of a query
+# A word of a query is missing from a third of the texts that are relevant to it (Zhao and Callan, CIKM 2010).
+MISMATCH = 1 / 3
 
 
 @dataclass(frozen=True)
 class KnownItem:
-    """A query and the one product that it was made from."""
+    """A query, the one product that it was made from, and the words of the query that a shopper shares with the product."""
 
     query: str
     id: str
+    shared: str
 
 
 def known_items(texts: Mapping[str, str], count: int, seed: int = 0) -> list[KnownItem]:
     """Make up to `count` queries of two to four words each from products' texts (id -> text).
 
     Words are drawn by inverse document frequency, so that a query says something, but never a word that only one product
-    has: such a query is a look-up, which every weighting answers alike. Raises WeightsError when no product gives one.
+    has: such a query is a look-up, which every weighting answers alike. One word in three stands for a word that the
+    shopper uses and the product does not. Raises WeightsError when no product gives a query.
     """
     words = {id_: sorted(set(_WORD.findall(text.lower()))) for id_, text in texts.items()}
     frequency = Counter(word for own in words.values() for word in own)
@@ -57,7 +61,8 @@ def known_items(texts: Mapping[str, str], count: int, seed: int = 0) -> list[Kno
             word = chance.choices(list(left), weights=list(left.values()))[0]
             chosen.append(word)
             del left[word]
-        made.append(KnownItem(" ".join(chosen), id_))
+        kept = [word for word in chosen if chance.random() >= MISMATCH] or chosen[:1]
+        made.append(KnownItem(" ".join(chosen), id_, " ".join(kept)))
     return made
 
 

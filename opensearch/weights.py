@@ -21,7 +21,7 @@ from .fields import IndexSchema
 from .index import read_schema, require_current, set_weights
 from .known_items import KnownItem, known_items, read_texts
 from .pipeline import put_weights
-from .query import FOR_WORDS, LEGS, LegWeights, Query, hybrid_body, weights_of
+from .query import FOR_WORDS, LEGS, Leg, LegWeights, Query, hybrid_body, weights_of
 from .retrieve import retrieve
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ FEWEST = 30  # known items; fewer say nothing
 _STEP = 0.05
 
 Triple = tuple[float, float, float]  # words, text, image
+Both = tuple["Answer", "Answer"]
 Embed = Callable[
     [Sequence[str]], Sequence[tuple[ArrayLike | None, ArrayLike | None]]
 ]  # in text and picture space
@@ -78,6 +79,10 @@ def learn_weights(
 
     After `seconds` no more are asked, and those that were answered decide.
 
+    Every query is asked in two ways. With all its words it flatters the words leg, for they are the product's own;
+    without those that a shopper would say otherwise it flatters the vectors, which are still given them. The truth lies
+    between, so the weights move no further than both ask.
+
     Raises WeightsError for a catalogue of which too few queries can be made. Nothing is written.
     """
     items = known_items(read_texts(client, index, schema), count)
@@ -93,10 +98,10 @@ def learn_weights(
             "the weights stay; `vitrine weights learn` takes its time"
         )
     usual = default_weights(schema)
-    weights = choose(answers, usual)
+    same, other = ([answer[way] for answer in answers] for way in (0, 1))
+    weights = min(choose(same, usual), choose(other, usual), key=lambda found: _distance(found, usual))
     reached, default, words_alone = (
-        float(reciprocal_ranks(answers, np.array([tried])).mean())
-        for tried in (weights, usual, (1.0, 0.0, 0.0))
+        float(reciprocal_ranks(same, np.array([tried])).mean()) for tried in (weights, usual, (1.0, 0.0, 0.0))
     )
     return Learned(weights, len(answers), reached, default, words_alone)
 
@@ -178,6 +183,10 @@ def choose(answers: Sequence[Answer], usual: Triple) -> Triple:
     return words, text, image
 
 
+def _distance(one: Triple, other: Triple) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
 def _grid(usual: Triple) -> NDArray[np.float64]:
     """All weights (w, 3) in steps of 0.05 that add up to one, and the usual ones first."""
     steps = np.arange(0, 1 + _STEP / 2, _STEP).round(10).tolist()
@@ -186,7 +195,7 @@ def _grid(usual: Triple) -> NDArray[np.float64]:
     return np.array([usual, *fitting])
 
 
-def _in_time(answers: Iterator[Answer], seconds: float | None) -> Iterator[Answer]:
+def _in_time(answers: Iterator[Both], seconds: float | None) -> Iterator[Both]:
     started = time.monotonic()
     for answer in answers:
         yield answer
@@ -201,15 +210,18 @@ def _answers(
     items: Sequence[KnownItem],
     embed: Embed,
     tell: Tell | None,
-) -> Iterator[Answer]:
+) -> Iterator[Both]:
+    """What the legs say to each query with all its words, and without those that the shopper says otherwise."""
     vectors = embed([item.query for item in items])
     for number, (item, (text, image)) in enumerate(zip(items, vectors, strict=True), start=1):
-        query = Query(item.query, text, image)
-        legs = []
-        for leg in LEGS:
-            body = hybrid_body(query, schema, source=(), legs=(leg,))
+        own = item.query
+        asked: list[tuple[Leg, str]] = [("words", own), ("words", item.shared), ("text", own), ("image", own)]
+        raw: list[dict[str, float]] = []
+        for leg, words in asked:
+            body = hybrid_body(Query(words, text, image), schema, source=(), legs=(leg,))
             found = retrieve(client, index, body).candidates
-            legs.append({c.id: c.legs[leg] for c in found if leg in c.legs})
+            raw.append({c.id: c.legs[leg] for c in found if leg in c.legs})
+        said, shared, *vectors_of_it = raw
         if tell:
             tell(number, len(items))
-        yield answer_of(legs, item.id)
+        yield answer_of([said, *vectors_of_it], item.id), answer_of([shared, *vectors_of_it], item.id)

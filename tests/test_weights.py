@@ -25,6 +25,8 @@ def test_queries_are_made_of_the_products_own_words_that_others_share() -> None:
         words = item.query.split()
         assert 2 <= len(words) == len(set(words))
         assert set(words) <= set(TEXTS[item.id].split())
+        assert set(item.shared.split()) <= set(words)
+        assert item.shared
 
 
 def test_the_same_seed_makes_the_same_queries() -> None:
