@@ -212,16 +212,19 @@ def _answers(
     tell: Tell | None,
 ) -> Iterator[Both]:
     """What the legs say to each query with all its words, and without those that the shopper says otherwise."""
+    there = {"words": True, "text": schema.text is not None, "image": schema.image is not None}
+
+    def scores(leg: Leg, query: Query) -> dict[str, float]:
+        if not there[leg]:
+            return {}
+        found = retrieve(client, index, hybrid_body(query, schema, source=(), legs=(leg,))).candidates
+        return {candidate.id: candidate.legs[leg] for candidate in found if leg in candidate.legs}
+
     vectors = embed([item.query for item in items])
     for number, (item, (text, image)) in enumerate(zip(items, vectors, strict=True), start=1):
-        own = item.query
-        asked: list[tuple[Leg, str]] = [("words", own), ("words", item.shared), ("text", own), ("image", own)]
-        raw: list[dict[str, float]] = []
-        for leg, words in asked:
-            body = hybrid_body(Query(words, text, image), schema, source=(), legs=(leg,))
-            found = retrieve(client, index, body).candidates
-            raw.append({c.id: c.legs[leg] for c in found if leg in c.legs})
-        said, shared, *vectors_of_it = raw
+        query = Query(item.query, text, image)
+        said, *rest = (scores(leg, query) for leg in LEGS)
+        shared = said if item.shared == item.query else scores("words", Query(item.shared))
         if tell:
             tell(number, len(items))
-        yield answer_of([said, *vectors_of_it], item.id), answer_of([shared, *vectors_of_it], item.id)
+        yield answer_of([said, *rest], item.id), answer_of([shared, *rest], item.id)

@@ -209,7 +209,8 @@ class FusionRanker:
     """Weighted reciprocal rank fusion of engine rank, text cosine, picture cosine and popularity.
 
     score = Σ w / (60 + rank) over Σ w, both over the signals that a candidate has (Cormack, Clarke, Büttcher
-    2009, with the mean in place of the sum so that a product without picture is not pushed down for it).
+    2009, with the mean in place of the sum so that a product without picture is not pushed down for it). Where the query
+    asked pictures, the engine's rank of a product without one is divided by the fusion's allowance before.
     """
 
     def __init__(self, artifacts: Artifacts, fusion: SignalFusion, tables: Tables) -> None:
