@@ -25,7 +25,7 @@ from opensearchpy.helpers import BulkIndexError
 from opensearchpy.serializer import JSONSerializer
 from urllib3 import Timeout
 
-from .errors import EngineError, IndexMissingError
+from vitrine.errors import EngineError, IndexMissingError
 
 # the other rooms name the client's types by this module: only this room imports opensearch-py
 __all__ = [

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opensearch.errors import QueryError
-from opensearch.fields import IndexSchema
-from opensearch.retrieve import Candidate
+from opensearch.index.fields import IndexSchema
+from opensearch.search.retrieve import Candidate
+from vitrine.errors import QueryError
 
 from .rules import UNAVAILABLE
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rerank.models.ranker import order_of
+
 from .arrays import FloatArray
-from .ranker import order_of
 
 UNAVAILABLE = "not available: shown after everything that is"
 

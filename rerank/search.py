@@ -10,15 +10,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from opensearch.errors import QueryError, VitrineError
-from opensearch.filters import ids_filter
-from opensearch.query import LEGS, WINDOW, Clause, Fusion, Leg, LegWeights, Query, hybrid_body
-from opensearch.retrieve import Candidate, Retrieved, retrieve
+from opensearch.search.filters import ids_filter
+from opensearch.search.query import LEGS, WINDOW, Clause, Fusion, Leg, LegWeights, Query, hybrid_body
+from opensearch.search.retrieve import Candidate, Retrieved, retrieve
+from rerank.features.groups import QueryVectors
+from rerank.models.ranker import Artifacts, Click
+from vitrine.errors import QueryError, VitrineError
 
 from . import cheapest
-from .features import QueryVectors
-from .ranker import Artifacts, Click
-from .shop import Shop
+from .serving_context import Shop
 from .shoppers import read_history
 from .window import Verdict, Window, engine_order, rank_window, this_minute
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from opensearch.ubi import ProfileClick, read_profile, read_profile_async
-
-from .errors import RerankError
-from .ranker import HISTORY, Click
+from opensearch.logs.ubi import ProfileClick, read_profile, read_profile_async
+from rerank.models.ranker import HISTORY, Click
+from vitrine.errors import RerankError
 
 if TYPE_CHECKING:
     from opensearch.client import AsyncOpenSearch, OpenSearch

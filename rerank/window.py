@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from opensearch.words import clean_words
+from opensearch.search.query_text import clean_words
+from rerank.features.groups import QueryVectors
+from rerank.models.ranker import Artifacts, Click, Ranker, RankRequest
+from vitrine.errors import RerankError
 
-from .errors import RerankError
-from .features import QueryVectors
-from .queries import QueryEncoders
-from .ranker import Artifacts, Click, Ranker, RankRequest
+from .query_encoders import QueryEncoders
 from .rules import Ranking, settle
 
 WINDOW = 200  # candidates from the top of engine order that are ranked; pages are cut from them afterwards

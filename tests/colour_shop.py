@@ -15,17 +15,17 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from opensearch.bulk import Action, write
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.index import create_version, publish
-from opensearch.store import Store
-from rerank.artifacts import FUSED, FUSION, ModelCard, put, save_model
-from rerank.behaviour import Counters, save_behaviour
-from rerank.catalogue import Catalogue, read_catalogue
-from rerank.features import VERSION, feature_names, fit_scaler
-from rerank.fused import FusedModel
-from rerank.fusion import OF_WORDS
-from rerank.items import ItemTower, VectorsOnly, build_items
+from opensearch.index.bulk import Action, write
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.versions import create_version, publish
+from rerank.features.behaviour import Counters, save_behaviour
+from rerank.features.groups import VERSION, feature_names, fit_scaler
+from rerank.features.item_table import ItemTower, VectorsOnly, build_items
+from rerank.features.product_table import Catalogue, read_catalogue
+from rerank.models.card import FUSED, FUSION, ModelCard, put, save_model
+from rerank.models.fusion import OF_WORDS
+from rerank.models.served import FusedModel
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -162,7 +162,7 @@ def fused_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str
     """Put a fused model with random weights into the store: its order depends on everything it is given."""
     import torch
 
-    from rerank.model.network import Network, Sizes
+    from rerank.models.network import Network, Sizes
 
     catalogue = read_catalogue(products(), schema)
     card = _card(FUSED, schema, catalogue, "2026-11-20T00:00:00+00:00")

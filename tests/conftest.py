@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-    from opensearch.local import LocalNode
+    from opensearch.node.local import LocalNode
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,8 @@ def node() -> Iterator[LocalNode]:
     """The suite's own node; it dies with the test process even when that is killed."""
     if os.environ.get("VITRINE_TEST_URL"):
         pytest.skip("VITRINE_TEST_URL names a node of its own, which a test may not restart")
-    from opensearch.launch import free_ports
-    from opensearch.local import LocalNode
+    from opensearch.node.launch import free_ports
+    from opensearch.node.local import LocalNode
 
     # pytest's tmp_path is closed to other users, and a node started by root runs as nobody
     root = Path(tempfile.mkdtemp(prefix="vitrine-node-", dir=_open_temporary()))

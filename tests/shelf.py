@@ -10,7 +10,7 @@ from uuid import uuid4
 import numpy as np
 import orjson
 
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -70,7 +70,7 @@ def products() -> Iterator[dict[str, Any]]:
 @contextmanager
 def shelf(client: OpenSearch, shards: int = 1) -> Iterator[str]:
     """An alias over an index with the products; both are gone afterwards."""
-    from opensearch.schema import Layout, index_body
+    from opensearch.index.schema import Layout, index_body
 
     alias = f"eq-{uuid4().hex[:8]}"
     index = f"{alias}-v1"

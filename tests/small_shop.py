@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from rerank.arrays import unit
-from rerank.catalogue import Catalogue, read_catalogue
-from rerank.features import QueryVectors
-from rerank.learn.events import Event, Log, Slate
+from rerank.features.groups import QueryVectors
+from rerank.features.product_table import Catalogue, read_catalogue
+from rerank.training.events import Event, Log, Slate
 
 PRODUCTS, DIMENSION = 80, 12
 START = 1_770_000_000.0

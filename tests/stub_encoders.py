@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from indexer.encoders.protocol import ByteArray, FloatArray
+from encoders.protocol import ByteArray, FloatArray
 
 
 def unit(vectors: FloatArray) -> FloatArray:

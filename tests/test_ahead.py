@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from indexer.ahead import ahead
+from indexer.load.prefetch import ahead
 
 
 def test_items_come_in_order() -> None:

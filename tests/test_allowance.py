@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from colour_shop import delete_shop, index_shop
 
-from opensearch.store import Store
-from rerank.learn.allowance import MOST, Window, allowance
-from vitrine import main
+from rerank.training.missing_image import MOST, Window, allowance
+from vitrine.cli import main
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -10,9 +10,9 @@ import pytest
 import small_shop
 
 from rerank.arrays import id_hashes
-from rerank.behaviour import DECAY_S, Behaviour, Counters, query_hash, rates, save_behaviour
-from rerank.errors import ArtifactError
-from rerank.features import fit_scaler
+from rerank.features.behaviour import DECAY_S, Behaviour, Counters, query_hash, rates, save_behaviour
+from rerank.features.groups import fit_scaler
+from vitrine.errors import ArtifactError
 
 DAY = 86400.0
 

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch import bulk
-from opensearch.bulk import Action, Outcome, Pace, write
 from opensearch.client import connect
-from opensearch.errors import EngineError, IndexMissingError
-from opensearch.scan import scan
+from opensearch.index import bulk
+from opensearch.index.bulk import Action, Outcome, Pace, write
+from opensearch.index.scan import scan
+from vitrine.errors import EngineError, IndexMissingError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.catalogue import BadRow, Row, columns_of, parquet_rows, read_rows
-from indexer.errors import CatalogueError
+from indexer.catalogue.reader import BadRow, Row, columns_of, parquet_rows, read_rows
+from vitrine.errors import CatalogueError
 
 PRODUCTS = [{"id": "1", "title": "red shoe"}, {"id": "2", "title": "红色连衣裙"}]
 

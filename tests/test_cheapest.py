@@ -20,24 +20,23 @@ from PIL import Image
 from starlette.testclient import TestClient
 from test_service import Clicks, FixedShops
 
-from opensearch.bulk import Action, write
-from opensearch.errors import QueryError
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.index import create_version, drop, publish, read_schema, schema_of, set_floor
-from opensearch.query import Leg
-from opensearch.retrieve import Candidate
-from opensearch.store import Store
+from opensearch.index.bulk import Action, write
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.versions import create_version, drop, publish, read_schema, schema_of, set_floor
+from opensearch.search.query import Leg
+from opensearch.search.retrieve import Candidate
 from rerank.cheapest import offers, price_column, terms_of
-from rerank.errors import RerankError
-from rerank.learn.floor import calibrate, floor_of
 from rerank.rules import UNAVAILABLE
 from rerank.search import Search, search
 from rerank.service.app import make_app
 from rerank.service.metrics import Metrics
 from rerank.service.server import Parts
 from rerank.service.state import EngineShops
-from rerank.shop import open_shop
-from vitrine import main
+from rerank.serving_context import open_shop
+from rerank.training.similarity_threshold import calibrate, floor_of
+from vitrine.cli import main
+from vitrine.errors import QueryError, RerankError
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

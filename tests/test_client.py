@@ -22,8 +22,8 @@ from opensearchpy.exceptions import SerializationError
 from opensearchpy.helpers import bulk
 
 from opensearch.client import OrjsonSerializer, connect, connect_async, explained, hosts_of
-from opensearch.errors import EngineError, IndexMissingError
-from opensearch.launch import free_ports
+from opensearch.node.launch import free_ports
+from vitrine.errors import EngineError, IndexMissingError
 
 Answer = tuple[int, str]  # status, body
 VARIABLES = ("OPENSEARCH_URL", "OPENSEARCH_USER", "OPENSEARCH_PASSWORD", "OPENSEARCH_CA")

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from opensearch.client import OpenSearch, connect
-from opensearch.local import LocalNode, cluster
-from opensearch.scan import scan
-from opensearch.store import open_store
+from opensearch.index.scan import scan
+from opensearch.node.local import LocalNode, cluster
 from rerank.search import Search, search
-from rerank.shop import open_shop
+from rerank.serving_context import open_shop
+from vitrine.store import open_store
 
 pytestmark = pytest.mark.live
 

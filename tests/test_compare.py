@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rerank.features import feature_names
-from rerank.learn.compare import ENGINE, Comparison, compare, judged, table
-from rerank.learn.slates import Examples
+from rerank.features.groups import feature_names
+from rerank.training.compare import ENGINE, Comparison, compare, judged, table
+from rerank.training.slates import Examples
 
 NAMES = feature_names([], [])
 

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from opensearch import container
-from opensearch.errors import NodeError
-from opensearch.launch import free_ports
-from opensearch.pinned import VERSION
-from vitrine import main
+from opensearch.node import container
+from opensearch.node.launch import free_ports
+from opensearch.node.pinned import VERSION
+from vitrine.cli import main
+from vitrine.errors import NodeError
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from opensearch import distribution as rooms
-from opensearch import java as runtimes
-from opensearch.distribution import distribution, fetch, install_plugin, missing_bytes, unpack
-from opensearch.errors import NodeError
-from opensearch.pinned import ALL, Artifact
+from opensearch.node import distribution as rooms
+from opensearch.node import java as runtimes
+from opensearch.node.distribution import distribution, fetch, install_plugin, missing_bytes, unpack
+from opensearch.node.pinned import ALL, Artifact
+from vitrine.errors import NodeError
 
 CONTENT = b"x" * 100_000
 

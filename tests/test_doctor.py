@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from opensearch import check_cluster, check_index, check_pipelines, index
-from opensearch.cli import doctor
-from opensearch.doctor import examine
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.findings import Finding, Level
-from opensearch.index import Version
-from opensearch.schema import mappings
-from opensearch.store import Store
+from opensearch.checks import cluster as check_cluster
+from opensearch.checks import index as check_index
+from opensearch.checks import pipelines as check_pipelines
+from opensearch.checks.findings import Finding, Level
+from opensearch.commands import doctor
+from opensearch.index import versions as index
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.schema import mappings
+from opensearch.index.versions import Version
+from vitrine.doctor import examine
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.document import (
+from indexer.catalogue.product import Product
+from indexer.load.document import (
     IndexedPicture,
     document,
     embedding_text,
@@ -18,7 +19,6 @@ from indexer.document import (
     search_text,
     text_hash,
 )
-from indexer.product import Product
 
 SHOE = Product(
     id="1",

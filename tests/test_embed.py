@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from stub_encoders import StubText, text_vector
 
-from indexer.cache import VectorCache
-from indexer.document import fields_of
-from indexer.embed import Embedder
-from indexer.encoders.protocol import FloatArray
-from indexer.encoders.text import buckets
-from indexer.pages import Work
-from indexer.product import Product
-from indexer.report import Rejects, Report
+from encoders.protocol import FloatArray
+from encoders.text import buckets
+from indexer.catalogue.product import Product
+from indexer.load.changes import Work
+from indexer.load.document import fields_of
+from indexer.load.embed import Embedder
+from indexer.load.report import Rejects, Report
+from indexer.load.vector_cache import VectorCache
 
 
 def work(id: str, title: str, language: str = "en") -> Work:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from indexer.encoders.cache import EmbeddingCache
-from indexer.errors import EncoderError
+from encoders.cache import EmbeddingCache
+from vitrine.errors import EncoderError
 
 WRITER = """
 import sys, numpy as np

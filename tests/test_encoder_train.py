@@ -14,11 +14,12 @@ from click.testing import CliRunner
 from encoder_samples import tiny_text_encoder
 from picture_samples import drawn_catalogue
 
-from indexer.encoders import losses
-from indexer.encoders.augment import augment, resized
-from indexer.encoders.captions import Described, attributes, phrase, themes
-from indexer.encoders.cli import encoder
-from indexer.encoders.course import (
+from encoders.image import open_image
+from encoders.text import open_text
+from encoders.training import losses
+from encoders.training.augment import augment, resized
+from encoders.training.captions import Described, attributes, phrase, themes
+from encoders.training.schedule import (
     Progress,
     Settings,
     learning_rate,
@@ -26,11 +27,10 @@ from indexer.encoders.course import (
     picture_size,
     save_checkpoint,
 )
-from indexer.encoders.image import open_image
-from indexer.encoders.teach import teach
-from indexer.encoders.text import open_text
-from indexer.errors import EncoderError
-from opensearch.store import Store
+from indexer.commands.encoder import encoder
+from indexer.commands.encoder_training import teach
+from vitrine.errors import EncoderError
+from vitrine.store import Store
 
 SMALL = Settings(arch="test_resnet", size=32, epochs=4, batch=32, rate=4e-3)
 
@@ -72,7 +72,7 @@ def test_a_tower_learns_what_the_words_say(drawn: Path, words: str, store: Store
 def test_a_resumed_run_ends_like_an_unbroken_one(
     drawn: Path, words: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexer.encoders import train
+    from encoders.training import train
 
     monkeypatch.setattr(train, "SAVE_EVERY_S", 0.0)
     unbroken = run(drawn, tmp_path / "one", words, store, SMALL)

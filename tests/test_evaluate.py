@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank.errors import JudgeError
-from rerank.judge import intervals, metrics, report, trec
-from vitrine import main
+from rerank.evaluation import intervals, metrics, report, trec
+from vitrine.cli import main
+from vitrine.errors import JudgmentError
 
 # One query, grades a=3 b=2 c=1, ranked b, x, a: the gains by rank are 2, 0, 3 and ideally 3, 2, 1.
 QRELS = {"q": {"a": 3, "b": 2, "c": 1, "d": 0}}
@@ -65,7 +65,7 @@ def test_a_query_without_relevant_products_is_left_out_and_named() -> None:
     found = report.compare({**QRELS, "r": {"a": 0, "b": -1}}, {"one": {**RUN, "r": {"a": 1.0}}}, ["RR@10"])
     assert found.runs[0].means["RR@10"].mean == 1.0
     assert (found.queries, found.hopeless) == (1, ("r",))
-    with pytest.raises(JudgeError, match="none of the 1 rated queries has a product graded above 0"):
+    with pytest.raises(JudgmentError, match="none of the 1 rated queries has a product graded above 0"):
         report.compare({"r": {"a": 0}}, {"one": RUN}, ["RR@10"])
 
 
@@ -102,7 +102,7 @@ def test_a_written_run_reads_back_in_order(products: list[str]) -> None:
 
 
 def test_an_id_with_a_space_is_refused() -> None:
-    with pytest.raises(JudgeError, match="'a b' is empty or holds a space"):
+    with pytest.raises(JudgmentError, match="'a b' is empty or holds a space"):
         list(trec.run_lines("q", ["a b"], "t"))
 
 

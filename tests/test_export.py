@@ -9,11 +9,11 @@ import onnx
 import pytest
 from encoder_samples import tiny_text_encoder
 
-from indexer.encoders.export import export_text_onnx
-from indexer.encoders.shrink import shrink
-from indexer.encoders.text import load_sentence_transformer, open_text
-from opensearch.store import Store
-from rerank.embed import open_text_embedder
+from encoders.export import export_text_onnx
+from encoders.onnx import open_text_embedder
+from encoders.quantize import shrink
+from encoders.text import load_sentence_transformer, open_text
+from vitrine.store import Store
 
 
 @pytest.fixture(scope="module")

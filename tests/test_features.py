@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rerank.features import (
+from rerank.features.groups import (
     Facts,
     QueryVectors,
     Scaler,

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from indexer.fetch import Fetcher, is_public
-from indexer.images import PictureError
+from encoders.image_io import PictureError
+from indexer.images.fetch import Fetcher, is_public
 
 Answer = Callable[[socket.socket, bytes], None]
 
@@ -131,7 +131,7 @@ def test_redirects_are_followed_a_few_times_and_checked_each_time(monkeypatch: p
         connection.sendall(reply("302 Found", b"", "Location: http://10.0.0.1/secret.png"))
 
     # the first host passes for a public one, as a real one would; the second must be checked all the same
-    monkeypatch.setattr("indexer.fetch.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("indexer.images.fetch.is_public", lambda address: address == "127.0.0.1")
     with host(inward) as url, pytest.raises(PictureError, match=r"10\.0\.0\.1 is the private address"):
         Fetcher()(f"{url}/a.png")
 

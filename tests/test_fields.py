@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 
 _column = st.text(min_size=1, max_size=12)
 _columns = st.lists(_column, max_size=3).map(tuple)

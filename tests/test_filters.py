@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from opensearch.errors import QueryError
-from opensearch.fields import FieldPlan
-from opensearch.filters import facet_aggregations, parse_filter, parse_filters, parse_sort, read_facets
+from opensearch.index.fields import FieldPlan
+from opensearch.search.filters import facet_aggregations, parse_filter, parse_filters, parse_sort, read_facets
+from vitrine.errors import QueryError
 
 PLAN = FieldPlan(
     id="sku",

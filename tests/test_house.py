@@ -16,7 +16,7 @@ import pytest
 import indexer
 import opensearch
 import rerank
-import vitrine
+import vitrine.cli as vitrine
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("opensearch", "indexer", "rerank")
@@ -30,11 +30,11 @@ TRAINING_ONLY = {"torch", "torchvision", "open_clip", "sentence_transformers", "
 # everything of rerank/ that runs while a shopper waits
 SERVING = [
     "rerank.search",
-    "rerank.shop",
-    "rerank.queries",
-    "rerank.pictures",
-    "rerank.embed",
-    "rerank.ranker",
+    "rerank.serving_context",
+    "rerank.query_encoders",
+    "rerank.query_image",
+    "encoders.onnx",
+    "rerank.models.ranker",
     "rerank.rules",
     "rerank.shoppers",
     "rerank.service.app",

@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from indexer.encoders.artifact import EncoderCard
-from indexer.encoders.image import open_image, write_tower
-from indexer.encoders.pixels import FITS, prepare
-from indexer.encoders.tower import TowerShape, build_tower
-from indexer.errors import EncoderError
-from opensearch.store import Store
-from rerank import embed
-from rerank.errors import ArtifactError
+from encoders import onnx as embed
+from encoders.card import EncoderCard
+from encoders.image import open_image, write_tower
+from encoders.preprocess import FITS, prepare
+from encoders.training.tower import TowerShape, build_tower
+from vitrine.errors import ArtifactError, EncoderError
+from vitrine.store import Store
 
 SHAPE = TowerShape("test_resnet", False, 24, 64)
 TINY_CLIP = {

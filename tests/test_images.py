@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from indexer.images import PictureError, open_picture
+from encoders.image_io import PictureError, open_picture
 
 RED, WHITE, GREEN = (255, 0, 0), (255, 255, 255), (0, 128, 0)
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from indexer.cli import index as index_command
-from indexer.report import Report
-from indexer.seen import SeenIds
-from indexer.target import choose_target, finish
-from opensearch import index as versions
-from opensearch.errors import EngineError, IndexMissingError, SchemaMismatchError
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.synonyms import parse_rules, read_synonyms, set_synonyms
+from indexer.commands.index import index as index_command
+from indexer.load.report import Report
+from indexer.load.seen_ids import SeenIds
+from indexer.load.target import choose_target, finish
+from opensearch.index import versions
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.synonyms import parse_rules, read_synonyms, set_synonyms
+from vitrine.errors import EngineError, IndexMissingError, SchemaMismatchError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

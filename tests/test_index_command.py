@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 from encoder_samples import tiny_text_encoder
 from stub_encoders import colour_picture
 
-from opensearch.index import current, read_schema
-from vitrine import main
+from opensearch.index.versions import current, read_schema
+from vitrine.cli import main
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

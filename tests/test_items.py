@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from rerank.arrays import find_hashes, id_hashes, widen
-from rerank.catalogue import keyword_code, read_catalogue, seconds_of
-from rerank.errors import ArtifactError, RerankError
-from rerank.items import ItemTable, Layout, VectorsOnly, build_items, bytes_per_item
+from rerank.features.item_table import ItemTable, Layout, VectorsOnly, build_items, bytes_per_item
+from rerank.features.product_table import keyword_code, read_catalogue, seconds_of
+from vitrine.errors import ArtifactError, RerankError
 
 
 @given(arrays.arrays(np.float16, st.integers(0, 50), elements=st.floats(-60000, 60000, width=16)))

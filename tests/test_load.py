@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from stub_encoders import StubImage, StubText, colour_picture, text_vector
 
-from indexer.cache import VectorCache
-from indexer.catalogue import BadRow, Row
-from indexer.load import Job, load
-from indexer.report import Rejects, Report
-from indexer.target import choose_target, finish, schema_for
-from opensearch.fields import FieldPlan
-from opensearch.index import current, unfinished
+from indexer.catalogue.reader import BadRow, Row
+from indexer.load.pipeline import Job, load
+from indexer.load.report import Rejects, Report
+from indexer.load.target import choose_target, finish, schema_for
+from indexer.load.vector_cache import VectorCache
+from opensearch.index.fields import FieldPlan
+from opensearch.index.versions import current, unfinished
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -243,7 +243,7 @@ def test_products_that_vanish_are_kept_unless_synced(shop: Shop) -> None:
 
 
 def test_another_tower_is_loaded_beside_and_embeds_pictures_only(shop: Shop) -> None:
-    from opensearch.errors import SchemaMismatchError
+    from vitrine.errors import SchemaMismatchError
 
     colour_picture(shop.folder / "a.png", RED)
     catalogue = [{**row, "images": "a.png"} for row in rows(20)]

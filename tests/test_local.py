@@ -20,10 +20,9 @@ from click.testing import CliRunner
 from opensearchpy import OpenSearch
 
 from opensearch.client import connect
-from opensearch.distribution import default_cache, distribution
-from opensearch.errors import NodeError
-from opensearch.java import find_java
-from opensearch.launch import (
+from opensearch.node.distribution import default_cache, distribution
+from opensearch.node.java import find_java
+from opensearch.node.launch import (
     available_mib,
     check_before,
     command,
@@ -32,9 +31,10 @@ from opensearch.launch import (
     identity,
     settings_of,
 )
-from opensearch.local import NOBODY, LocalNode, cluster
-from opensearch.record import Record, describe, last_words, read_record, stop_recorded, write_record
-from vitrine import main
+from opensearch.node.local import NOBODY, LocalNode, cluster
+from opensearch.node.node_state import Record, describe, last_words, read_record, stop_recorded, write_record
+from vitrine.cli import main
+from vitrine.errors import NodeError
 
 REPOSITORY = Path(__file__).parents[1]
 QUICK = ("-XX:TieredStopAtLevel=1",)  # boots sooner, runs slower

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from rerank.model.losses import listwise_softmax
+from rerank.models.losses import listwise_softmax
 
 LOG2, LOG3 = math.log(2), math.log(3)
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rerank.arrays import unit
-from rerank.features import QueryVectors, Scaler
-from rerank.fused import FusedModel
-from rerank.items import ItemRows
-from rerank.model.network import Batch, ItemInputs, Network, Sizes
+from rerank.features.groups import QueryVectors, Scaler
+from rerank.features.item_table import ItemRows
+from rerank.models.network import Batch, ItemInputs, Network, Sizes
+from rerank.models.served import FusedModel
 
 CANDIDATES, CLICKS = 30, 6
 

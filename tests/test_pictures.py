@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.images import PictureError
-from indexer.pictures import picture_ref, read_picture
+from encoders.image_io import PictureError
+from indexer.images.source import picture_ref, read_picture
 
 
 def no_fetch(url: str) -> bytes:

@@ -19,10 +19,8 @@ from hypothesis import strategies as st
 from opensearchpy.exceptions import NotFoundError
 from shelf import SCHEMA, TEXTS, shelf
 
-from opensearch.errors import EngineError, IndexMissingError, QueryError
-from opensearch.hook import hook_status, install_hook, remove_hook
-from opensearch.index import read_schema
-from opensearch.pipeline import (
+from opensearch.hook.install import hook_status, install_hook, remove_hook
+from opensearch.hook.pipelines import (
     LARGEST_CONTEXT,
     default_pipelines,
     escaped,
@@ -33,10 +31,12 @@ from opensearch.pipeline import (
     set_default,
     unescaped,
 )
-from opensearch.query import FOR_WORDS, LegWeights, Query, hybrid_body, weights_of
-from opensearch.retrieve import Retrieved, retrieve
-from opensearch.weights import use_weights
-from opensearch.words import clean_words
+from opensearch.index.versions import read_schema
+from opensearch.search.query import FOR_WORDS, LegWeights, Query, hybrid_body, weights_of
+from opensearch.search.query_text import clean_words
+from opensearch.search.retrieve import Retrieved, retrieve
+from opensearch.tuning.leg_weights import use_weights
+from vitrine.errors import EngineError, IndexMissingError, QueryError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -355,7 +355,7 @@ def test_wrong_names_are_told_before_anything_is_made(engine: OpenSearch) -> Non
 
 @pytest.mark.live
 def test_the_command_installs_shows_and_removes(engine: OpenSearch, engine_url: str, products: str) -> None:
-    from vitrine import main
+    from vitrine.cli import main
 
     at = ["--url", engine_url, "--index", products]
     with service() as running:
@@ -373,7 +373,7 @@ def test_the_command_installs_shows_and_removes(engine: OpenSearch, engine_url: 
 
 
 def left_over(engine: OpenSearch, alias: str) -> dict[str, list[str]]:
-    from opensearch.connector import named
+    from opensearch.hook.connector import named
 
     return {kind: named(engine, kind, alias) for kind in ("models", "model_groups")}
 
@@ -382,7 +382,7 @@ def left_over(engine: OpenSearch, alias: str) -> dict[str, list[str]]:
 def test_an_indexed_catalogue_is_fused_by_default(
     engine: OpenSearch, engine_url: str, tmp_path: Path
 ) -> None:
-    from vitrine import main
+    from vitrine.cli import main
 
     catalogue = tmp_path / "two.jsonl"
     catalogue.write_text('{"id":"1","title":"red shoes"}\n{"id":"2","title":"blue shirt"}\n')

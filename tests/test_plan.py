@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.catalogue import read_rows
-from indexer.errors import CatalogueError
-from indexer.infer import infer_plan
-from indexer.plan import check_columns, load_plan, plan_from_rows, plan_toml
-from indexer.product import read_product
-from opensearch.fields import FieldPlan
+from indexer.catalogue.infer import infer_plan
+from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
+from indexer.catalogue.product import read_product
+from indexer.catalogue.reader import read_rows
+from opensearch.index.fields import FieldPlan
+from vitrine.errors import CatalogueError
 
 
 def write(path: Path, text: str) -> Path:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from opensearch.client import connect_async
-from opensearch.pointer import (
+from opensearch.logs.pointer import (
     MOST_HISTORY,
     Pointer,
     drop_pointer,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from indexer.product import (
+from indexer.catalogue.product import (
     CellError,
     RowError,
     language_of,
@@ -22,7 +22,7 @@ from indexer.product import (
     read_product,
     read_text,
 )
-from opensearch.fields import FieldPlan
+from opensearch.index.fields import FieldPlan
 
 PLAN = FieldPlan(
     text=("about",),

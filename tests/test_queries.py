@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opensearch.errors import QueryError
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.store import Store
-from rerank import queries
-from rerank.errors import ArtifactError
-from rerank.pictures import open_picture, read_picture
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from rerank import query_encoders as queries
+from rerank.query_image import open_picture, read_picture
+from vitrine.errors import ArtifactError, QueryError
+from vitrine.store import Store
 
 ENGLISH = VectorField("minilm-1", "minilm-1", 384, ("en",))
 

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shelf import DIMENSION, PLAN, SCHEMA
 
-from opensearch.errors import QueryError
-from opensearch.fields import IndexSchema, VectorField
-from opensearch.query import (
+from opensearch.index.fields import IndexSchema, VectorField
+from opensearch.search.query import (
     DEEPEST,
     FOR_BOTH,
     FOR_PICTURE,
@@ -26,6 +25,7 @@ from opensearch.query import (
     hybrid_body,
     weights_for,
 )
+from vitrine.errors import QueryError
 
 VECTOR = np.eye(DIMENSION, dtype=np.float32)[0]
 FILTER = {"term": {"keywords.gender": "Women"}}

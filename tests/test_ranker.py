@@ -14,20 +14,13 @@ import small_shop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.store import Store
-from rerank.artifacts import load_model, read_card, save_model
-from rerank.errors import ArtifactError, RerankError
-from rerank.fusion import OF_HYBRID, OF_WORDS, SignalFusion, reciprocal_ranks
-from rerank.learn.events import Log
-from rerank.learn.train import Ground, Trained, make_fusion
-from rerank.ranker import (
-    Artifacts,
-    Click,
-    RankRequest,
-    interleave,
-    load_ranker,
-    order_of,
-)
+from rerank.models.card import load_model, read_card, save_model
+from rerank.models.fusion import OF_HYBRID, OF_WORDS, SignalFusion, reciprocal_ranks
+from rerank.models.ranker import Artifacts, Click, RankRequest, interleave, load_ranker, order_of
+from rerank.training.events import Log
+from rerank.training.train import Ground, Trained, make_fusion
+from vitrine.errors import ArtifactError, RerankError
+from vitrine.store import Store
 
 AS_OF = small_shop.START + 900 * 600.0
 

@@ -19,9 +19,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from indexer.plan import load_plan
-from opensearch.pointer import POINTERS
-from vitrine import COMMANDS, main
+from indexer.catalogue.plan import load_plan
+from opensearch.logs.pointer import POINTERS
+from vitrine.cli import COMMANDS, main
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

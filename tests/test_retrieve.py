@@ -11,10 +11,10 @@ import pytest
 from shelf import CHINESE, COLOURS, PICTURES, PLAN, SCHEMA, TEXTS, products, shelf
 
 from opensearch.client import connect_async
-from opensearch.errors import EngineError, IndexMissingError
-from opensearch.filters import ids_filter, parse_filters, parse_sort
-from opensearch.query import LegWeights, Query, hybrid_body
-from opensearch.retrieve import Candidate, Retrieved, parse, retrieve, retrieve_async
+from opensearch.search.filters import ids_filter, parse_filters, parse_sort
+from opensearch.search.query import LegWeights, Query, hybrid_body
+from opensearch.search.retrieve import Candidate, Retrieved, parse, retrieve, retrieve_async
+from vitrine.errors import EngineError, IndexMissingError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

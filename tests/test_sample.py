@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from opensearch.fields import FieldPlan
+from opensearch.index.fields import FieldPlan
 from scripts.sample.canvas import PICTURE_PX, curve, mirror
 from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
 from scripts.sample.drawing import COLOURS, SHAPES, Look, draw
@@ -415,8 +415,8 @@ def test_simulation_is_deterministic_and_searches_each_query_once(truths: dict[s
 def test_shoppers_search_the_real_engine(
     engine: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexer.cli import index
-    from opensearch import ubi
+    from indexer.commands.index import index
+    from opensearch.logs import ubi
     from rerank.shoppers import shopper_hash
     from scripts.sample.shoppers import main
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from opensearch.bulk import Action, write
-from opensearch.errors import EngineError, IndexMissingError
-from opensearch.scan import count, scan
-from opensearch.stored import Stored, read_stored
+from opensearch.index.bulk import Action, write
+from opensearch.index.indexed_state import Stored, read_stored
+from opensearch.index.scan import count, scan
+from vitrine.errors import EngineError, IndexMissingError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from opensearch.errors import EngineError
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.schema import (
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.schema import (
     META_KEY,
     Layout,
     analysis,
@@ -17,6 +16,7 @@ from opensearch.schema import (
     mappings,
     schema_from_mapping,
 )
+from vitrine.errors import EngineError
 
 TEXT = VectorField("minilm-aaaaaaaaaaaa", "minilm-aaaaaaaaaaaa", 384, ("en",))
 IMAGE = VectorField("tower-bbbbbbbbbbbb", "minilm-aaaaaaaaaaaa", 384, ("en",))

@@ -13,19 +13,19 @@ from colour_shop import delete_shop, fusion_artifacts, index_shop, picture, prod
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.errors import IndexMissingError, QueryError
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.filters import parse_filters, parse_sort
-from opensearch.store import Store
-from opensearch.ubi import SHOPPERS, ProfileClick, write_profiles
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.logs.ubi import SHOPPERS, ProfileClick, write_profiles
+from opensearch.search.filters import parse_filters, parse_sort
 from rerank.arrays import FloatArray
-from rerank.queries import QueryEncoders
-from rerank.ranker import Artifacts, Click, RankRequest, load_ranker
+from rerank.models.ranker import Artifacts, Click, RankRequest, load_ranker
+from rerank.query_encoders import QueryEncoders
 from rerank.rules import UNAVAILABLE
 from rerank.search import Answer, Search, search
-from rerank.shop import Shop, open_ranker, open_shop
+from rerank.serving_context import Shop, open_ranker, open_shop
 from rerank.shoppers import read_history
 from rerank.window import Window, rank_window
+from vitrine.errors import IndexMissingError, QueryError
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

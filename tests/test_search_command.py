@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
 
-from opensearch.pointer import Pointer, drop_pointer, swap_pointer
-from opensearch.store import Store
-from vitrine import main
+from opensearch.logs.pointer import Pointer, drop_pointer, swap_pointer
+from vitrine.cli import main
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer import seen
-from indexer.seen import SeenIds
+from indexer.load import seen_ids as seen
+from indexer.load.seen_ids import SeenIds
 
 
 def test_the_first_line_of_an_id_is_kept() -> None:

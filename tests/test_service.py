@@ -18,24 +18,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from opensearch.fields import FieldPlan, IndexSchema
-from opensearch.store import Store
+from opensearch.index.fields import FieldPlan, IndexSchema
 from rerank.arrays import FloatArray
-from rerank.errors import RerankError
-from rerank.queries import QueryEncoders
-from rerank.ranker import Artifacts, Click, RankRequest
+from rerank.models.ranker import Artifacts, Click, RankRequest
+from rerank.query_encoders import QueryEncoders
 from rerank.rules import UNAVAILABLE
 from rerank.service.app import make_app
-from rerank.service.complain import Complaints
 from rerank.service.hook import results
 from rerank.service.metrics import Metrics
 from rerank.service.order import Ask, RankPool, order
 from rerank.service.run import bound
 from rerank.service.server import Parts
-from rerank.service.slates import Slate, SlateLog
-from rerank.shop import Shop
+from rerank.service.slate_log import Slate, SlateLog
+from rerank.serving_context import Shop
 from rerank.shoppers import shopper_hash
 from rerank.window import Verdict
+from vitrine.errors import RerankError
+from vitrine.log import Complaints
+from vitrine.store import Store
 
 ARTIFACTS = Artifacts("model-1", "items-1", "behaviour-1")
 NO_MODEL = "no model for alias shop yet: run `vitrine train`"

@@ -17,18 +17,18 @@ from starlette.testclient import TestClient
 from test_service import Clicks, FixedShops, LastFirst
 
 from opensearch.client import connect
-from opensearch.filters import parse_filters
-from opensearch.query import LegWeights
-from opensearch.store import Store
-from rerank.features import VERSION
-from rerank.ranker import Artifacts, Featured, RankRequest, load_ranker
+from opensearch.search.filters import parse_filters
+from opensearch.search.query import LegWeights
+from rerank.features.groups import VERSION
+from rerank.models.ranker import Artifacts, Featured, RankRequest, load_ranker
 from rerank.search import Search, search
 from rerank.service.app import make_app
 from rerank.service.metrics import Metrics
 from rerank.service.server import Parts
-from rerank.service.slates import FEATURES_OF_FIRST, Slate
-from rerank.shop import Shop, open_shop
+from rerank.service.slate_log import FEATURES_OF_FIRST, Slate
+from rerank.serving_context import Shop, open_shop
 from rerank.shoppers import shopper_hash
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

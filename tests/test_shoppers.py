@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rerank import shoppers
-from rerank.errors import RerankError
+from vitrine.errors import RerankError
 
 
 @pytest.fixture

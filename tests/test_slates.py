@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import small_shop
 
-from rerank.behaviour import query_hash
-from rerank.features import fit_scaler
-from rerank.learn.events import Event, Log, Slate, event_of, read_log, slate_of
-from rerank.learn.position import DEPTH, Positions, Showing, estimate_positions
-from rerank.learn.slates import ExampleMaker, History, Queries, gains_of, showings
+from rerank.features.behaviour import query_hash
+from rerank.features.groups import fit_scaler
+from rerank.training.events import Event, Log, Slate, event_of, read_log, slate_of
+from rerank.training.propensity import DEPTH, Positions, Showing, estimate_positions
+from rerank.training.slates import ExampleMaker, History, Queries, gains_of, showings
 
 CATALOGUE = small_shop.catalogue()
 ROW = {product: n for n, product in enumerate(CATALOGUE.ids)}

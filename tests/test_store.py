@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from opensearch.errors import VitrineError
-from opensearch.store import Store, content_name, open_store
+from vitrine.errors import VitrineError
+from vitrine.store import Store, content_name, open_store
 
 
 def _directory(path: Path, text: str = "weights") -> Path:

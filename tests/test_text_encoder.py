@@ -10,10 +10,10 @@ from encoder_samples import tiny_text_encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.encoders.artifact import read_card
-from indexer.encoders.text import buckets, export_text, open_text, padded
-from indexer.errors import EncoderError
-from opensearch.store import Store
+from encoders.card import read_card
+from encoders.text import buckets, export_text, open_text, padded
+from vitrine.errors import EncoderError
+from vitrine.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from colour_shop import delete_shop, fused_artifacts, fusion_artifacts, index_shop
 
-from opensearch.hook import install_hook, remove_hook
-from opensearch.pipeline import rerank_ext, rerank_name
-from opensearch.pointer import Pointer, drop_pointer, swap_pointer
-from opensearch.store import Store
-from opensearch.ubi import SHOPPERS, SLATES, ProfileClick, write_profiles
-from rerank.features import VERSION
+from opensearch.hook.install import install_hook, remove_hook
+from opensearch.hook.pipelines import rerank_ext, rerank_name
+from opensearch.logs.pointer import Pointer, drop_pointer, swap_pointer
+from opensearch.logs.ubi import SHOPPERS, SLATES, ProfileClick, write_profiles
+from rerank.features.groups import VERSION
 from rerank.search import Search, body_of, search
-from rerank.service.slates import FEATURES_OF_ONE_IN
-from rerank.shop import open_shop
+from rerank.service.slate_log import FEATURES_OF_ONE_IN
+from rerank.serving_context import open_shop
 from rerank.shoppers import shopper_hash
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

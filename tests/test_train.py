@@ -13,16 +13,16 @@ import pytest
 import small_shop
 from click.testing import CliRunner
 
-from opensearch.store import Store
-from rerank.errors import RerankError
-from rerank.features import fit_scaler
-from rerank.fused import FusedModel
-from rerank.learn.events import Event, Log
-from rerank.learn.fit import Material, Settings, fit, score
-from rerank.learn.position import estimate_positions
-from rerank.learn.slates import ExampleMaker, gains_of, showings
-from rerank.learn.train import Ground, Trained, _card, _queries, _store, train_fused
-from rerank.ranker import Click, RankRequest, load_ranker, order_of
+from rerank.features.groups import fit_scaler
+from rerank.models.ranker import Click, RankRequest, load_ranker, order_of
+from rerank.models.served import FusedModel
+from rerank.training.events import Event, Log
+from rerank.training.fit import Material, Settings, fit, score
+from rerank.training.propensity import estimate_positions
+from rerank.training.slates import ExampleMaker, gains_of, showings
+from rerank.training.train import Ground, Trained, _card, _queries, _store, train_fused
+from vitrine.errors import RerankError
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -134,9 +134,9 @@ def test_clicks_at_random_teach_nothing_and_say_so(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shop(engine: OpenSearch) -> Iterator[OpenSearch]:
-    from opensearch.bulk import Action, write
-    from opensearch.index import create_version, publish
-    from opensearch.pointer import drop_pointer
+    from opensearch.index.bulk import Action, write
+    from opensearch.index.versions import create_version, publish
+    from opensearch.logs.pointer import drop_pointer
 
     index = create_version(engine, ALIAS, small_shop.SCHEMA)
     actions = (Action("index", d["id"], {**d, "language": "en"}) for d in small_shop.documents())
@@ -159,7 +159,7 @@ def shop(engine: OpenSearch) -> Iterator[OpenSearch]:
 
 
 def write_log(engine: OpenSearch, log: Log) -> None:
-    from opensearch.ubi import write_events, write_slates
+    from opensearch.logs.ubi import write_events, write_slates
 
     def iso(at: float) -> str:
         from datetime import UTC, datetime
@@ -199,10 +199,10 @@ def write_log(engine: OpenSearch, log: Log) -> None:
 def test_from_the_command_line_to_the_pointer_and_back(
     shop: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opensearch.pointer import read_pointer
-    from opensearch.ubi import read_profile
-    from rerank.queries import QueryEncoders
-    from vitrine import main
+    from opensearch.logs.pointer import read_pointer
+    from opensearch.logs.ubi import read_profile
+    from rerank.query_encoders import QueryEncoders
+    from vitrine.cli import main
 
     monkeypatch.setenv("VITRINE_STORE", str(tmp_path / "store"))
     monkeypatch.setattr(QueryEncoders, "batch", lambda _, texts, __: small_shop.embed(texts))
@@ -253,7 +253,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
 
 @pytest.mark.live
 def test_a_wrong_index_name_is_named(engine_url: str, tmp_path: Path) -> None:
-    from vitrine import main
+    from vitrine.cli import main
 
     words = ["train", "--index", "nobody-made-this", "--url", engine_url, "--store", str(tmp_path)]
     result = CliRunner().invoke(main, words)

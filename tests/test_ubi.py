@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from opensearch import ubi
 from opensearch.client import connect_async
-from opensearch.ubi import MOST_CLICKS, ProfileClick
+from opensearch.logs import ubi
+from opensearch.logs.ubi import MOST_CLICKS, ProfileClick
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

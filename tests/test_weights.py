@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opensearch.errors import WeightsError
-from opensearch.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.known_items import known_items
-from opensearch.weights import answer_of, choose, default_weights, min_max, reciprocal_ranks
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.tuning.known_items import known_items
+from opensearch.tuning.leg_weights import answer_of, choose, default_weights, min_max, reciprocal_ranks
+from vitrine.errors import WeightsError
 
 TEXTS = {
     "1": "red cotton dress",

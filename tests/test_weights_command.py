@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 from colour_shop import delete_shop, index_shop, word_vector
 
-from opensearch.errors import WeightsError
-from opensearch.index import create_version, drop, read_schema, schema_of
-from opensearch.query import FOR_WORDS
-from opensearch.store import Store
-from opensearch.weights import learn_weights
-from vitrine import main
+from opensearch.index.versions import create_version, drop, read_schema, schema_of
+from opensearch.search.query import FOR_WORDS
+from opensearch.tuning.leg_weights import learn_weights
+from vitrine.cli import main
+from vitrine.errors import WeightsError
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

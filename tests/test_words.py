@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.words import _TERM, MOST_CHARACTERS, MOST_TERMS, clean_words, language_of
+from opensearch.search.query_text import _TERM, MOST_CHARACTERS, MOST_TERMS, clean_words, language_of
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=5_000))

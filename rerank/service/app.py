@@ -13,17 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opensearch.errors import VitrineError
+from rerank.shoppers import shopper_hash
+from vitrine.errors import VitrineError
+from vitrine.log import complaints
 
-from ..shoppers import shopper_hash
-from .complain import complaints
+from .bodies import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
 from .embed import embed
 from .hook import hook
 from .order import Ask, RankPool
-from .requests import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
 from .search import SEARCHERS, search_shop
 from .server import Parts, Server, Shops, UnknownAliasError
-from .slates import SlateLog
+from .slate_log import SlateLog
 
 
 def make_app(parts: Parts) -> Starlette:

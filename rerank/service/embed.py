@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opensearch.errors import VitrineError
+from encoders.onnx import TextEmbedder
+from rerank.serving_context import Shop
+from vitrine.errors import VitrineError
 
-from ..embed import TextEmbedder
-from ..shop import Shop
-from .requests import BadRequestError, EmbedBody, answer, body_of
+from .bodies import BadRequestError, EmbedBody, answer, body_of
 
 
 async def embed(request: Request) -> Response:

@@ -8,10 +8,11 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..shoppers import is_hash, shopper_hash
-from ..window import Verdict
+from rerank.shoppers import is_hash, shopper_hash
+from rerank.window import Verdict
+
+from .bodies import BadRequestError, HookBody, answer, body_of, refused
 from .order import Ask
-from .requests import BadRequestError, HookBody, answer, body_of, refused
 
 
 async def hook(request: Request) -> Response:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from opensearch.errors import VitrineError
-
-from ..features import QueryVectors
-from ..ranker import Click
-from ..shop import Shop
-from ..window import Verdict, Window, engine_order, rank_window, this_minute
-from .complain import complaints
+from rerank.features.groups import QueryVectors
+from rerank.models.ranker import Click
+from rerank.serving_context import Shop
+from rerank.window import Verdict, Window, engine_order, rank_window, this_minute
+from vitrine.errors import VitrineError
+from vitrine.log import complaints
 
 DEADLINE_MS = 150.0
 _LOOKUP_SHARE = 0.4  # of the deadline: a slow engine costs the history, not the order

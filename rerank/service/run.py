@@ -10,15 +10,15 @@ import click
 import uvicorn
 
 from opensearch.client import connect, connect_async
-from opensearch.store import open_store
-from opensearch.ubi import write_slates
+from opensearch.logs.ubi import write_slates
+from vitrine.errors import RerankError
+from vitrine.store import open_store
 
-from ..errors import RerankError
 from .app import make_app
 from .metrics import Metrics
 from .search import SEARCHERS
 from .server import Parts
-from .slates import Slate
+from .slate_log import Slate
 from .state import EngineLookups, EngineShops
 
 _ENGINE_TIMEOUT_S = 10.0

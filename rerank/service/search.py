@@ -16,16 +16,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opensearch.errors import EngineError, QueryError
-from opensearch.filters import parse_filters, parse_sort
-from opensearch.query import DEEPEST, WINDOW, LegWeights, parse_weights
+from opensearch.search.filters import parse_filters, parse_sort
+from opensearch.search.query import DEEPEST, WINDOW, LegWeights, parse_weights
+from rerank.query_image import open_picture
+from rerank.search import Answer, Search, search
+from rerank.serving_context import Shop
+from rerank.shoppers import shopper_hash
+from vitrine.errors import EngineError, QueryError
 
-from ..pictures import open_picture
-from ..search import Answer, Search, search
-from ..shop import Shop
-from ..shoppers import shopper_hash
-from .requests import MOST_PICTURE_BYTES, BadRequestError, Id, Words, answer, bytes_of, decoded
-from .slates import slate_of
+from .bodies import MOST_PICTURE_BYTES, BadRequestError, Id, Words, answer, bytes_of, decoded
+from .slate_log import slate_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

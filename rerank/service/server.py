@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from opensearch.errors import VitrineError
+from rerank.serving_context import Shop
+from rerank.window import Verdict
+from vitrine.errors import VitrineError
 
-from ..shop import Shop
-from ..window import Verdict
 from .metrics import Metrics
 from .order import DEADLINE_MS, Ask, Lookups, RankPool, order
-from .slates import Slate, SlateLog, feature_sample, slate_of
+from .slate_log import Slate, SlateLog, feature_sample, slate_of
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch

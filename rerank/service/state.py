@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opensearch.errors import VitrineError
-from opensearch.index import published, schema_of
-from opensearch.pointer import Pointer, read_pointer
-from opensearch.store import Store
+from opensearch.index.versions import published, schema_of
+from opensearch.logs.pointer import Pointer, read_pointer
+from rerank.models.ranker import Click
+from rerank.serving_context import Shop, open_shop
+from rerank.shoppers import read_history_async
+from vitrine.errors import VitrineError
+from vitrine.store import Store
 
-from ..ranker import Click
-from ..shop import Shop, open_shop
-from ..shoppers import read_history_async
 from .metrics import Metrics
 
 if TYPE_CHECKING:

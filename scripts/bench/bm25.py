@@ -11,11 +11,11 @@ import click
 import numpy as np
 
 from opensearch.client import OpenSearch, connect
-from opensearch.index import read_schema, require_current
-from opensearch.known_items import known_items, read_texts
-from opensearch.query import Query, hybrid_body
-from opensearch.retrieve import retrieve
-from opensearch.schema import BM25
+from opensearch.index.schema import BM25
+from opensearch.index.versions import read_schema, require_current
+from opensearch.search.query import Query, hybrid_body
+from opensearch.search.retrieve import retrieve
+from opensearch.tuning.known_items import known_items, read_texts
 
 K1 = (1.2, 0.9, 0.6, 0.3)
 B = (0.75, 0.5, 0.3)

@@ -34,13 +34,13 @@ import numpy as np
 import torch
 
 from rerank.arrays import id_hashes, unit
-from rerank.behaviour import Behaviour, Counters, save_behaviour
-from rerank.catalogue import Catalogue
-from rerank.features import Scaler, feature_names, features
-from rerank.fused import FusedModel
-from rerank.items import ItemTable, build_items, bytes_per_item
-from rerank.model.network import Batch, ItemInputs, Network, Sizes
-from rerank.ranker import Artifacts, Click, FusedRanker, RankRequest, Tables
+from rerank.features.behaviour import Behaviour, Counters, save_behaviour
+from rerank.features.groups import Scaler, feature_names, features
+from rerank.features.item_table import ItemTable, build_items, bytes_per_item
+from rerank.features.product_table import Catalogue
+from rerank.models.network import Batch, ItemInputs, Network, Sizes
+from rerank.models.ranker import Artifacts, Click, FusedRanker, RankRequest, Tables
+from rerank.models.served import FusedModel
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
 AS_OF = 1_770_000_000.0

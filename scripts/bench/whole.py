@@ -32,22 +32,22 @@ import click
 import numpy as np
 from writer import NOISE, noise
 
-from indexer.cache import VectorCache
-from indexer.catalogue import read_rows
-from indexer.document import document, embedding_text, fields_of
-from indexer.embed import TEXT_SLICE, TEXT_WINDOW
-from indexer.encoders.protocol import FloatArray, TextEncoder
-from indexer.encoders.text import TOKENS_A_BATCH, buckets, open_text
-from indexer.fetch import Fetcher
-from indexer.load import Job, load
-from indexer.product import read_product
-from indexer.report import Rejects
-from indexer.target import Target, schema_for
-from opensearch.bulk import Action, write
+from encoders.protocol import FloatArray, TextEncoder
+from encoders.text import TOKENS_A_BATCH, buckets, open_text
+from indexer.catalogue.product import read_product
+from indexer.catalogue.reader import read_rows
+from indexer.images.fetch import Fetcher
+from indexer.load.document import document, embedding_text, fields_of
+from indexer.load.embed import TEXT_SLICE, TEXT_WINDOW
+from indexer.load.pipeline import Job, load
+from indexer.load.report import Rejects
+from indexer.load.target import Target, schema_for
+from indexer.load.vector_cache import VectorCache
 from opensearch.client import OpenSearch, connect
-from opensearch.fields import FieldPlan
-from opensearch.index import create_version
-from opensearch.store import open_store
+from opensearch.index.bulk import Action, write
+from opensearch.index.fields import FieldPlan
+from opensearch.index.versions import create_version
+from vitrine.store import open_store
 
 PLAN = FieldPlan(text=("description",), numbers=("price",), keywords=("brand",))
 WORDS = (

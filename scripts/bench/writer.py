@@ -134,8 +134,8 @@ def _documents(count: int) -> Documents:
 def _new_index(url: str) -> Iterator[str]:
     """An empty index as a first load has it, deleted afterwards."""
     from opensearch.client import connect
-    from opensearch.fields import FieldPlan, IndexSchema, VectorField
-    from opensearch.index import create_version
+    from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+    from opensearch.index.versions import create_version
 
     plan = FieldPlan(numbers=("price", "rating", "stock"), keywords=("brand", "colour"))
     text, image = (VectorField("bench", "bench", size, ("en",)) for size in (384, 512))
@@ -148,8 +148,8 @@ def _new_index(url: str) -> Iterator[str]:
 
 
 def _ours(url: str, index: str, documents: Documents) -> int:
-    from opensearch.bulk import Action, write
     from opensearch.client import connect
+    from opensearch.index.bulk import Action, write
 
     client = connect(url)
     actions = (Action("index", document["id"], document) for document in documents)

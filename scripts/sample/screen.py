@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from opensearch.client import OpenSearch
     from rerank.search import Hit
-    from rerank.shop import Shop
+    from rerank.serving_context import Shop
 
 SHOWN = 5
 _ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def _order(client: OpenSearch, shop: Shop, text: str, way: str, shopper: str = "") -> list[Hit]:
     """The window of a query: `words` alone, `hybrid` in engine order, or `reranked` (for a shopper by name)."""
-    from opensearch.query import LEGS
+    from opensearch.search.query import LEGS
     from rerank.search import Search, search
     from rerank.shoppers import shopper_hash
 
@@ -118,7 +118,7 @@ def show_quality(console: Console, client: OpenSearch, shop: Shop, truths: Mappi
 def _interval(differences: np.ndarray) -> str:
     if not differences.any():
         return ""
-    from rerank.judge.intervals import bootstrap
+    from rerank.evaluation.intervals import bootstrap
 
     interval = bootstrap(differences)
     return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
@@ -126,7 +126,7 @@ def _interval(differences: np.ndarray) -> str:
 
 def hook_body(client: OpenSearch, shop: Shop, text: str, shopper: str) -> dict[str, Any]:
     """A `_search` body as an existing shop would send it: the hybrid query, and who asks in `ext`."""
-    from opensearch.pipeline import rerank_ext
+    from opensearch.hook.pipelines import rerank_ext
     from rerank.search import Search, body_of
     from rerank.shoppers import shopper_hash
 
@@ -186,10 +186,10 @@ def main(folder: Path, url: str, alias: str, store: str | None) -> None:
     from rich.console import Console
 
     from opensearch.client import connect
-    from opensearch.store import open_store
-    from rerank.artifacts import read_card
-    from rerank.learn.compare import Comparison, table
-    from rerank.shop import open_shop
+    from rerank.models.card import read_card
+    from rerank.serving_context import open_shop
+    from rerank.training.compare import Comparison, table
+    from vitrine.store import open_store
 
     console = Console(width=max(Console().width, 110))
     client = connect(url)

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from opensearch import options
-from opensearch.errors import EngineError
+from vitrine.errors import EngineError
 
 from .catalogue import read_truths
 from .queries import Query, query_pool
@@ -20,18 +20,18 @@ from .tastes import draw_shoppers
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
-    from opensearch.store import Store
-    from opensearch.ubi import ProfileClick
+    from opensearch.logs.ubi import ProfileClick
+    from vitrine.store import Store
 
 
 def engine_search(
     client: OpenSearch, store: Store, alias: str, pool: Sequence[Query], window: int
 ) -> Callable[[str], list[str]]:
     """A function from a query of the pool to ids in the order of the engine's hybrid search."""
-    from opensearch import query as bodies
-    from opensearch.index import read_schema
-    from opensearch.retrieve import retrieve
-    from rerank.queries import QueryEncoders
+    from opensearch.index.versions import read_schema
+    from opensearch.search import query as bodies
+    from opensearch.search.retrieve import retrieve
+    from rerank.query_encoders import QueryEncoders
 
     schema = read_schema(client, alias)
     texts = [query.text for query in pool]
@@ -60,7 +60,7 @@ def _parts(log: Log) -> Iterable[tuple[str, list[Record]]]:
 
 def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
     """Write the log and the shoppers' profiles, in place of what an earlier simulation wrote for the alias."""
-    from opensearch import ubi
+    from opensearch.logs import ubi
 
     ubi.ensure_logs(client)
     for index, owner in ((ubi.QUERIES, "application"), (ubi.EVENTS, "application"), (ubi.SLATES, "alias")):
@@ -79,7 +79,7 @@ def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
 
 def profiles(log: Log) -> dict[str, list[ProfileClick]]:
     """What each shopper clicked, oldest first, as the shop would have learned it click by click."""
-    from opensearch.ubi import ProfileClick
+    from opensearch.logs.ubi import ProfileClick
 
     clicks: dict[str, list[ProfileClick]] = {}
     for event in log.events:
@@ -141,8 +141,8 @@ def main(
 ) -> None:
     """Simulate a month of searches and clicks, and write it as UBI records and slates to files and engine."""
     from opensearch.client import connect
-    from opensearch.store import open_store
     from rerank.shoppers import shopper_hash
+    from vitrine.store import open_store
 
     client = connect(url)
     plan = Plan(until, alias, searches, seed=seed)

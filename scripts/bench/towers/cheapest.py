@@ -11,13 +11,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from indexer.encoders.image import open_image
+from encoders.image import open_image
 from opensearch.client import connect
-from opensearch.index import read_schema
-from opensearch.query import Query, hybrid_body
-from opensearch.retrieve import retrieve
-from opensearch.store import open_store
+from opensearch.index.versions import read_schema
+from opensearch.search.query import Query, hybrid_body
+from opensearch.search.retrieve import retrieve
 from rerank.cheapest import cosine_of
+from vitrine.store import open_store
 
 from .course import data, picture_vectors
 from .grocery import Grocery, read

@@ -12,8 +12,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoders.protocol import FloatArray, ImageEncoder
-from indexer.images import open_picture
+from encoders.image_io import open_picture
+from encoders.protocol import FloatArray, ImageEncoder
 
 
 def data(name: str) -> Path:

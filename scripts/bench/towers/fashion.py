@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from indexer.encoders.image import open_image
-from indexer.encoders.protocol import FloatArray, TextEncoder
-from indexer.encoders.text import open_text
-from opensearch.store import open_store
-from rerank.judge.intervals import bootstrap
+from encoders.image import open_image
+from encoders.protocol import FloatArray, TextEncoder
+from encoders.text import open_text
+from rerank.evaluation.intervals import bootstrap
+from vitrine.store import open_store
 
 from .course import data, ndcg_at_10, picture_vectors, train
 

@@ -15,9 +15,9 @@ import click
 import numpy as np
 from rich.console import Console
 
-from indexer.encoders.image import open_image
-from opensearch.store import open_store
-from rerank.judge.intervals import bootstrap
+from encoders.image import open_image
+from rerank.evaluation.intervals import bootstrap
+from vitrine.store import open_store
 
 from .course import data, picture_vectors, train
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from indexer.encoders.captions import COLOURS
+from encoders.training.captions import COLOURS
 
 from .course import data
 from .fashion import is_held_back, judged

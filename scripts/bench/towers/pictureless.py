@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rerank.judge.intervals import bootstrap
+from rerank.evaluation.intervals import bootstrap
 
 from .course import data, ndcg_at_10
 from .fashion import judged

@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from indexer.encoders.artifact import EncoderCard
-from indexer.encoders.image import TorchTower, open_image, write_tower
-from indexer.encoders.pixels import WHITE
-from indexer.encoders.protocol import ByteArray, ImageEncoder
-from indexer.encoders.shrink import shrink
-from indexer.encoders.text import open_text
-from indexer.encoders.tower import TowerShape, build_tower
-from indexer.images import open_picture
-from opensearch.store import open_store
-from rerank.embed import TextEmbedder, open_text_embedder
-from rerank.judge.intervals import bootstrap
+from encoders.card import EncoderCard
+from encoders.image import TorchTower, open_image, write_tower
+from encoders.image_io import open_picture
+from encoders.onnx import TextEmbedder, open_text_embedder
+from encoders.preprocess import WHITE
+from encoders.protocol import ByteArray, ImageEncoder
+from encoders.quantize import shrink
+from encoders.text import open_text
+from encoders.training.tower import TowerShape, build_tower
+from rerank.evaluation.intervals import bootstrap
+from vitrine.store import open_store
 
 from .course import data
 

@@ -1,0 +1,101 @@
+"""Vectors computed before, by encoder and content hash, so that nothing is embedded twice, not even after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import platformdirs
+
+from vitrine.errors import EncoderError
+
+from .protocol import FloatArray
+
+_ASKED_AT_ONCE = 500  # below SQLite's least limit of variables in a statement
+_BUSY_S = 60.0
+
+
+class EmbeddingCache:
+    """A file of vectors that several processes and threads may use at once; what `put` returned from stays.
+
+    A key is the hash of encoder name and content hash, a value the vector's float32 bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises EncoderError when it is there and is no such cache."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._file = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._file.execute("PRAGMA journal_mode=WAL")
+            self._file.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut may
+            self._file.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+            )
+        except sqlite3.DatabaseError as error:
+            self._file.close()
+            raise EncoderError(
+                f"{path} is no embedding cache ({error}); delete it and it is made anew"
+            ) from error
+
+    def get(self, encoder: str, hashes: Iterable[str]) -> dict[str, FloatArray]:
+        """The vectors (d,) that are known, by content hash; unknown ones are absent."""
+        wanted = {_key(encoder, content): content for content in hashes}
+        found: dict[str, FloatArray] = {}
+        for keys in _chunks(list(wanted), _ASKED_AT_ONCE):
+            statement = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
+            with self._lock:
+                rows = self._file.execute(statement, keys).fetchall()
+            found.update((wanted[key], np.frombuffer(vector, dtype="<f4")) for key, vector in rows)
+        return found
+
+    def put(self, encoder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Keep vectors (d,) by content hash, all or none; one that is there already stays."""
+        rows = [
+            (_key(encoder, content), vector.astype("<f4").tobytes()) for content, vector in vectors.items()
+        ]
+        with self._lock:
+            self._file.execute("BEGIN IMMEDIATE")
+            try:
+                self._file.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+            except BaseException:
+                self._file.execute("ROLLBACK")
+                raise
+            self._file.execute("COMMIT")
+
+    def __len__(self) -> int:
+        with self._lock:
+            count: int = self._file.execute("SELECT count(*) FROM vectors").fetchone()[0]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def default_cache_path() -> Path:
+    """The embedding cache in the user's cache directory."""
+    return Path(platformdirs.user_cache_dir("vitrine")) / "embeddings.sqlite"
+
+
+def _key(encoder: str, content: str) -> bytes:
+    return hashlib.blake2b(f"{encoder}\0{content}".encode(), digest_size=16).digest()
+
+
+def _chunks(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]

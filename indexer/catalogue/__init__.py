@@ -1,0 +1,1 @@
+"""From a catalogue file or an existing index to products."""

@@ -1,0 +1,1 @@
+"""The commands `vitrine index`, `delete` and `encoder`."""

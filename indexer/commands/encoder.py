@@ -1,0 +1,86 @@
+"""The command group `vitrine encoder`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opensearch import options
+
+if TYPE_CHECKING:
+    from encoders.training.schedule import Settings
+
+
+@click.group()
+def encoder() -> None:
+    """Train an image tower on your own catalogue."""
+
+
+@encoder.command()
+@click.argument("catalogue", type=click.Path(path_type=Path))
+@click.option(
+    "--fields",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The field plan, a TOML file (default: inferred). Its keyword columns become what the tower tells apart.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the trained tower goes.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=40, show_default=True, help="Passes over the pictures."
+)
+@click.option("--minutes", type=click.FloatRange(0.05), help="Train for this long instead of for --epochs.")
+@click.option(
+    "--size", type=click.IntRange(32, 512), default=96, show_default=True, help="Side of the pictures."
+)
+@click.option(
+    "--arch", default="resnet10t", show_default=True, help="Any timm architecture, from random weights."
+)
+@click.option(
+    "--init", metavar="MODEL/PRETRAINED", help="Start from this open_clip checkpoint (needs a hub)."
+)
+@click.option(
+    "--batch", type=click.IntRange(8), help="Pictures a step (default: by the size of the catalogue)."
+)
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True, help="Learning rate."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of weights, order and augmentation.")
+@click.option(
+    "--text-encoder",
+    envvar="VITRINE_TEXT_ENCODER",
+    show_envvar=True,
+    metavar="NAME|DIR",
+    help="The frozen text encoder whose vectors are hit (default: the packaged MiniLM).",
+)
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
+@options.store
+@options.as_json
+def train(catalogue: Path, out: Path, resume: bool, store: str | None, as_json: bool, **given: Any) -> None:
+    """Train an image tower whose vectors the text encoder's own vectors of words can search.
+
+    CATALOGUE is a JSONL, CSV or Parquet file whose products have pictures.
+    """
+    from .encoder_tables import print_learned
+    from .encoder_training import teach
+
+    fields, text_encoder = given.pop("fields"), given.pop("text_encoder")
+    result = teach(
+        catalogue, fields, out, _settings(given), text_encoder=text_encoder, store=store, resume=resume
+    )
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        print_learned(result)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    from encoders.training.schedule import Settings
+
+    return Settings(**given)

@@ -1,0 +1,1 @@
+"""Image bytes from files, URLs and data URIs."""

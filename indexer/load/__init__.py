@@ -1,0 +1,1 @@
+"""From products to documents in the index."""

@@ -1,0 +1,116 @@
+"""Rows to pages of work: which products are new, changed or as they were. The first stage of a load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from encoders.protocol import FloatArray
+from indexer.catalogue.product import Product, RowError, read_product
+from indexer.catalogue.reader import BadRow, Row
+from opensearch.index.fields import FieldPlan
+from opensearch.index.indexed_state import Stored
+
+from .document import IndexedPicture, fields_of
+from .image_loader import Looked, Looker
+from .report import Rejects, Report
+from .seen_ids import SeenIds
+
+PAGE = 128  # rows; one look-up in the engine and one wave of pictures
+PAGE_PICTURES = 256
+
+Lookup = Callable[[Sequence[str]], Mapping[str, Stored]]
+
+
+@dataclass
+class Work:
+    """One product on its way into the index."""
+
+    line: int
+    values: Mapping[str, Any]
+    product: Product
+    fields: dict[str, Any]  # of the document, all but vectors and pictures
+    stored: Stored | None = None
+    looks: list[Future[Looked]] = field(default_factory=list)
+    pictures: list[IndexedPicture] = field(default_factory=list)
+    text_vec: FloatArray | None = None
+
+    @property
+    def text_changed(self) -> bool:
+        return self.stored is None or self.stored.text != self.fields["hashes"]["text"]
+
+    @property
+    def row_changed(self) -> bool:
+        return self.stored is None or self.stored.row != self.fields["hashes"]["row"]
+
+    @property
+    def pictures_changed(self) -> bool:
+        now = tuple((picture.hash, picture.ref) for picture in self.pictures)
+        return self.stored is None or self.stored.pictures != now
+
+
+@dataclass
+class Intake:
+    """What the first stage needs and what it leaves behind."""
+
+    plan: FieldPlan
+    lookup: Lookup  # what the index has of some ids
+    looker: Looker | None  # None: no encoder looks at pictures
+    report: Report
+    rejects: Rejects
+    seen: SeenIds = field(default_factory=SeenIds)
+
+    def pages(self, rows: Iterable[Row | BadRow]) -> Iterator[list[Work]]:
+        """Work in the order of the rows; rejected rows are counted and filed."""
+        page: list[Work] = []
+        pictures = 0
+        for row in rows:
+            self.report.read += 1
+            work = self._accept(row)
+            if work is None:
+                self.report.rejected += 1
+                continue
+            page.append(work)
+            pictures += len(work.product.images)
+            if len(page) >= PAGE or pictures >= PAGE_PICTURES:
+                yield self._looked_up(page)
+                page, pictures = [], 0
+        if page:
+            yield self._looked_up(page)
+
+    def _accept(self, row: Row | BadRow) -> Work | None:
+        if isinstance(row, BadRow):
+            self.report.unreadable += 1
+            self.rejects.bad(row)
+            return None
+        try:
+            product, dropped = read_product(row.values, self.plan)
+        except RowError as error:
+            self.report.unreadable += 1
+            self.rejects.row(row.line, None, str(error), row.values)
+            return None
+        before = self.seen.add(product.id, row.line)
+        if before is not None:
+            reason = f"the id stands in line {before} already; the first row is kept"
+            self.rejects.row(row.line, product.id, reason, row.values)
+            return None
+        for cell in dropped:
+            self.report.drop(row.line, cell)
+        return Work(row.line, row.values, product, fields_of(product))
+
+    def _looked_up(self, page: list[Work]) -> list[Work]:
+        stored = self.lookup([work.product.id for work in page])
+        for work in page:
+            work.stored = stored.get(work.product.id)
+            if self.looker:
+                work.looks = [self.looker.submit(source, work.stored) for source in work.product.images]
+            else:
+                work.pictures = [IndexedPicture(ref) for ref in map(_shown_ref, work.product.images) if ref]
+        return page
+
+
+def _shown_ref(source: str | bytes) -> str | None:
+    """A picture that nobody looks at is kept for display, when it can be: not a picture given as its own bytes."""
+    return source if isinstance(source, str) and not source.lower().startswith("data:") else None

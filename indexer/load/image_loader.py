@@ -1,0 +1,70 @@
+"""Pictures fetched, decoded and made ready for the encoder in threads, off the way of the rows."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from encoders.image_io import PictureError, open_picture
+from encoders.protocol import ByteArray, FloatArray, ImageEncoder
+from indexer.catalogue.product import PictureSource
+from indexer.images.source import Fetch, is_url, picture_ref, read_picture
+from opensearch.index.indexed_state import Stored
+
+from .vector_cache import VectorCache
+
+_THREADS = 8  # most wait for a disk or a host; decoding itself leaves the interpreter's lock
+
+
+@dataclass
+class Looked:
+    """One picture: its vector, or the pixels to make it of, or neither where the index has it; or the problem."""
+
+    ref: str
+    hash: str | None = None
+    pixels: ByteArray | None = None  # (size, size, 3)
+    vec: FloatArray | None = None  # (d,)
+    problem: str | None = None
+
+
+class Looker:
+    """Looks at pictures for one encoder. `folder`: where paths lie (None: nowhere)."""
+
+    def __init__(
+        self,
+        encoder: ImageEncoder,
+        cache: VectorCache,
+        folder: Path | None,
+        fetch: Fetch,
+        refetch: bool = False,
+    ) -> None:
+        self.encoder = encoder
+        self._cache = cache
+        self._folder = folder
+        self._fetch = fetch
+        self._refetch = refetch
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="picture")
+
+    def submit(self, source: PictureSource, stored: Stored | None) -> Future[Looked]:
+        return self._pool.submit(self.look, source, stored)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def look(self, source: PictureSource, stored: Stored | None) -> Looked:
+        """A URL that the index knows is not fetched again, bytes that it knows are not decoded again."""
+        ref = picture_ref(source)
+        known = {known_ref: known_hash for known_hash, known_ref in (stored.pictures if stored else ())}
+        if is_url(source) and known.get(ref) and not self._refetch:
+            return Looked(ref, known[ref])
+        try:
+            file = read_picture(source, self._folder, self._fetch)
+            if file.hash in known.values():
+                return Looked(ref, file.hash)
+            cached = self._cache.get(self.encoder.name, [file.hash])
+            if cached:
+                return Looked(ref, file.hash, vec=cached[file.hash])
+            return Looked(ref, file.hash, pixels=self.encoder.prepare(open_picture(file.data)))
+        except PictureError as error:
+            return Looked(ref, problem=str(error))

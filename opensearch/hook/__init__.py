@@ -1,0 +1,1 @@
+"""The search pipelines and the connector of the rerank hook."""

@@ -1,0 +1,1 @@
+"""Index schema, versions, writing and reading documents."""

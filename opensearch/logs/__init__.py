@@ -1,0 +1,1 @@
+"""UBI queries and events, slates, shopper profiles and the pointer of an alias."""

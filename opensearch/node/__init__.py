@@ -1,0 +1,1 @@
+"""A local OpenSearch node without Docker, or one container."""

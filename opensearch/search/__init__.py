@@ -1,0 +1,1 @@
+"""Query bodies, filters and candidates."""

@@ -1,0 +1,1 @@
+"""Sub-query weights learned from known-item queries."""

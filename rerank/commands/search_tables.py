@@ -1,0 +1,130 @@
+"""A search on a terminal: tables of hits, side by side when both orders are shown, facets, and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from opensearch.index.fields import IndexSchema
+from opensearch.search.query import LEGS
+from rerank.cheapest import price_column
+from rerank.search import Answer, Hit
+
+
+def to_dict(answer: Answer, hits: Sequence[Hit], both: bool) -> dict[str, Any]:
+    """An answer as JSON; with `both` the engine's first hits stand beside the reranked ones."""
+    told: dict[str, Any] = {
+        "order": answer.order,
+        "degraded": answer.degraded,
+        "artifacts": asdict(answer.artifacts) if answer.artifacts else None,
+        "total": answer.found.total,
+        "total_is_exact": answer.found.total_is_exact,
+        "took_ms": answer.found.took_ms,
+        "facets": answer.found.facets,
+        "floor": answer.floor,
+        "hits": [asdict(hit) for hit in hits],
+    }
+    if both:
+        first = hits[0].rank - 1 if hits else 0
+        told["engine"] = [asdict(hit) for hit in in_engine_order(answer)[first : first + len(hits)]]
+    return told
+
+
+def in_engine_order(answer: Answer) -> list[Hit]:
+    """The same window as the engine ordered it."""
+    return sorted(answer.hits, key=lambda hit: hit.engine_rank)
+
+
+def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain: bool) -> Table:
+    """Hits of one order; `explain` adds the raw score of each leg of the engine's query."""
+    table = Table(title=_title(answer), title_justify="left", header_style="bold")
+    table.add_column("#", justify="right")
+    if answer.order == "reranked":
+        table.add_column("engine", justify="right")
+    table.add_column("id", overflow="fold")
+    table.add_column("title", overflow="fold")
+    price = price_column(schema)
+    if price:
+        table.add_column(price, justify="right")
+    table.add_column("score", justify="right")
+    for leg in LEGS if explain else ():
+        table.add_column(leg, justify="right")
+    ruled = any(hit.rule for hit in hits)
+    if ruled:
+        table.add_column("rule", overflow="fold")
+    for hit in hits:
+        cells = [str(hit.rank), *([movement(hit)] if answer.order == "reranked" else [])]
+        cells += [escape(hit.id), escape(title_of(hit)), *([_number(hit, price)] if price else [])]
+        cells.append(f"{hit.score:.4f}")
+        cells += [f"{hit.legs[leg]:.4f}" if leg in hit.legs else "-" for leg in (LEGS if explain else ())]
+        table.add_row(*cells, *([escape(hit.rule or "")] if ruled else []))
+    return table
+
+
+def both_orders(answer: Answer, hits: Sequence[Hit], schema: IndexSchema) -> Table:
+    """The engine's order beside the reranked one, place by place."""
+    table = Table(title=_title(answer), title_justify="left", header_style="bold")
+    price = price_column(schema)
+    for order in ("engine", "reranked"):
+        table.add_column("#" if order == "engine" else "from", justify="right")
+        table.add_column(f"{order}: id", overflow="fold")
+        table.add_column("title", overflow="fold")
+        if price:
+            table.add_column(price, justify="right")
+    first = hits[0].rank - 1 if hits else 0
+    for left, right in zip(in_engine_order(answer)[first:], hits, strict=False):
+        table.add_row(str(left.engine_rank), *_product(left, price), movement(right), *_product(right, price))
+    return table
+
+
+def facets(found: dict[str, dict[str, Any]]) -> Iterable[Table]:
+    """One small table a facet, counted over the whole match."""
+    for name, facet in found.items():
+        table = Table(title=escape(name), title_justify="left", show_header=False)
+        for row in facet.get("values", []):
+            table.add_row(escape(str(row["value"])), str(row["count"]))
+        if facet.get("other"):
+            table.add_row("others", str(facet["other"]))
+        for row in facet.get("ranges", []):
+            table.add_row(f"{_end(row['from'])} .. {_end(row['to'])}", str(row["count"]))
+        if "count" in facet:
+            table.add_row("from, to, mean", f"{facet['min']}, {facet['max']}, {facet['mean']}")
+            table.add_row("known for", str(facet["count"]))
+        yield table
+
+
+def movement(hit: Hit) -> str:
+    """The engine's rank and how far the reranker moved the hit."""
+    moved = hit.engine_rank - hit.rank
+    if not moved:
+        return f"{hit.engine_rank} ="
+    colour, arrow = ("green", "▲") if moved > 0 else ("red", "▼")
+    return f"{hit.engine_rank} [{colour}]{arrow}{abs(moved)}[/{colour}]"
+
+
+def title_of(hit: Hit) -> str:
+    return str(hit.product.get("title") or "")
+
+
+def _title(answer: Answer) -> str:
+    count = f"{answer.found.total}{'' if answer.found.total_is_exact else ' or more'} products match"
+    if answer.order == "cheapest":
+        return f"{count} the picture with a cosine of {answer.floor:.5f} or more; cheapest first"
+    return f"{count}; {answer.order} order"
+
+
+def _product(hit: Hit, price: str | None) -> list[str]:
+    return [escape(hit.id), escape(title_of(hit)), *([_number(hit, price)] if price else [])]
+
+
+def _number(hit: Hit, name: str) -> str:
+    value = (hit.product.get("numbers") or {}).get(name)
+    return "-" if value is None else f"{value:,.2f}"
+
+
+def _end(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

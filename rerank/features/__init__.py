@@ -1,0 +1,1 @@
+"""Feature values of candidates and the tables that they come from."""

@@ -1,0 +1,54 @@
+"""One alias made ready: the schema of its index, its query encoders and the ranker its pointer names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opensearch.index.fields import IndexSchema
+from opensearch.index.versions import read_schema
+from opensearch.logs.pointer import Pointer, read_pointer
+from rerank.models.card import read_card
+from rerank.models.ranker import Ranker, load_ranker
+from vitrine.errors import ArtifactError, VitrineError
+from vitrine.store import Store
+
+from .query_encoders import QueryEncoders, require_same_encoders
+
+if TYPE_CHECKING:
+    from opensearch.client import OpenSearch
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What a search of one alias needs; without a ranker `degraded` says why engine order stands."""
+
+    alias: str
+    schema: IndexSchema
+    encoders: QueryEncoders
+    ranker: Ranker | None
+    degraded: str | None = None
+
+
+def open_shop(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> Shop:
+    """Read schema and pointer of an alias and open their artifacts; without `ranked` no ranker is looked for.
+
+    A ranker that does not open is told in `degraded`. Raises IndexMissingError for an alias without index.
+    """
+    schema = read_schema(client, alias)
+    encoders = QueryEncoders(schema, store)
+    if not ranked:
+        return Shop(alias, schema, encoders, None)
+    try:
+        return Shop(alias, schema, encoders, open_ranker(store, schema, alias, read_pointer(client, alias)))
+    except VitrineError as error:
+        return Shop(alias, schema, encoders, None, str(error))
+
+
+def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: Pointer | None) -> Ranker:
+    """The ranker that a pointer names. Raises ArtifactError when there is none or it judges other vectors."""
+    if pointer is None:
+        raise ArtifactError(f"no model for alias {alias} yet: run `vitrine train`")
+    card = read_card(store.get("models", pointer.model))
+    require_same_encoders(schema, card.encoders, f"model {pointer.model}")
+    return load_ranker(store, pointer)

@@ -1,0 +1,72 @@
+"""Every exception that Vitrine raises; each message says what was found, what was expected and the next step.
+
+VitrineError
+├── EngineError              OpenSearch is unreachable, refuses, or lacks something
+│   ├── NodeError            the local node
+│   ├── IndexMissingError    no such index or alias
+│   └── SchemaMismatchError  the index has another field plan or other encoders
+├── QueryError               a filter, facet, sort, vector or context of a query
+├── WeightsError             sub-query weights cannot be learned
+├── IndexerError
+│   ├── CatalogueError       a catalogue file or its field plan
+│   └── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
+└── RerankError
+    ├── ArtifactError        a model, item table or behaviour snapshot
+    └── JudgmentError        ratings or runs
+"""
+
+from __future__ import annotations
+
+
+class VitrineError(Exception):
+    """The base of every error that `vitrine` reports as one sentence instead of a traceback."""
+
+    exit_code = 1
+
+
+class EngineError(VitrineError):
+    """OpenSearch is unreachable, refuses a request, or lacks something that Vitrine needs."""
+
+
+class NodeError(EngineError):
+    """The local node could not be fetched, started or stopped."""
+
+
+class IndexMissingError(EngineError):
+    """The named index or alias does not exist."""
+
+
+class SchemaMismatchError(EngineError):
+    """The index was made with another field plan or other encoders."""
+
+
+class QueryError(VitrineError):
+    """A filter, facet, sort, vector or context of a query does not fit the index or the engine."""
+
+
+class WeightsError(VitrineError):
+    """Sub-query weights cannot be learned from what the index holds."""
+
+
+class IndexerError(VitrineError):
+    """A catalogue cannot be indexed as requested."""
+
+
+class CatalogueError(IndexerError):
+    """The catalogue file, or the field plan that reads it, cannot be used."""
+
+
+class EncoderError(IndexerError):
+    """An encoder cannot be loaded or trained, or does not fit the index."""
+
+
+class RerankError(VitrineError):
+    """A search cannot be reranked, or a ranker cannot be trained, as requested."""
+
+
+class ArtifactError(RerankError):
+    """A model, item table or behaviour snapshot is missing, incomplete or of another kind."""
+
+
+class JudgmentError(RerankError):
+    """Ratings or runs cannot be read or compared."""
