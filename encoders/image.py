@@ -61,7 +61,7 @@ class TorchTower:
         return np.concatenate(made) if made else np.zeros((0, self.dimension), dtype=np.float32)
 
 
-def open_image(spec: str, store: Store) -> ImageEncoder:
+def open_image_encoder(spec: str, store: Store) -> ImageEncoder:
     """The image encoder that `spec` names: an artifact, a trained tower's directory, or open_clip's `model/pretrained`.
 
     Whatever it is, it is in the store afterwards, under the name that the encoder carries; so is its query encoder.

@@ -30,32 +30,32 @@ _FORMATS = (
 _WHITE = (255, 255, 255, 255)
 
 
-class PictureError(IndexerError):
+class ImageError(IndexerError):
     """A picture cannot be had or read; its product is indexed without it."""
 
 
-def open_picture(data: bytes, side: int = DRAFT_SIDE) -> Image.Image:
+def decode_image(data: bytes, side: int = DRAFT_SIDE) -> Image.Image:
     """The RGB picture in the bytes of a file, at least `side` pixels on its shorter side if it has them.
 
     The first frame of an animation, upright by its EXIF, transparency on white, 16 bits and CMYK as seen.
     PictureError says what the bytes are instead.
     """
     if not data:
-        raise PictureError("the picture is an empty file")
+        raise ImageError("the picture is an empty file")
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit knows nothing of drafts; `_bounded` keeps ours
     try:
         with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
             _bounded(image, side)
             image.load()
             return _as_seen(image)
-    except PictureError:
+    except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError(_what_instead(data)) from error
+        raise ImageError(_what_instead(data)) from error
     except MemoryError as error:
-        raise PictureError("the picture needs more memory than there is") from error
+        raise ImageError("the picture needs more memory than there is") from error
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
-        raise PictureError(f"the picture is damaged ({_short(error)})") from error
+        raise ImageError(f"the picture is damaged ({_short(error)})") from error
 
 
 def _known_formats() -> list[str]:
@@ -74,7 +74,7 @@ def _bounded(image: Image.Image, side: int) -> None:
             return
     elif width * height <= PIXELS:
         return
-    raise PictureError(
+    raise ImageError(
         f"the picture of {width} x {height} pixels is too large; at most {PIXELS // 10**6} million fit"
     )
 

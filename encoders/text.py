@@ -116,7 +116,7 @@ def packaged_directory() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def open_text(spec: str | None, store: Store) -> TextEncoder:
+def open_text_encoder(spec: str | None, store: Store) -> TextEncoder:
     """The text encoder that `spec` names: None (packaged MiniLM), an artifact, a directory, or a hub name.
 
     Whatever it is, it is in the store afterwards, under the name that the encoder carries.

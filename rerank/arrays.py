@@ -25,12 +25,12 @@ def id_hashes(ids: Sequence[str]) -> HashArray:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64, copy=False)
 
 
-def mapped(path: Path) -> npt.NDArray[Any]:
+def load_mmap(path: Path) -> npt.NDArray[Any]:
     """A saved array mapped into memory, as a plain ndarray: indexing `np.memmap` costs several times as much."""
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def text_hash(text: str) -> int:
+def hash_text(text: str) -> int:
     """BLAKE2b of a text, cut to 64 bits."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
@@ -44,7 +44,7 @@ def find_hashes(table: HashArray, wanted: HashArray) -> tuple[IndexArray, BoolAr
     return np.where(known, rows, 0), known
 
 
-def widen(half: npt.NDArray[Any]) -> FloatArray:
+def half_to_float(half: npt.NDArray[Any]) -> FloatArray:
     """Finite float16 to float32, exactly; numpy's own `astype` is scalar code and four times slower."""
     bits = np.ascontiguousarray(half).view(np.int16).astype(np.int32)
     bits <<= 13

@@ -35,20 +35,20 @@ def terms_of(alias: str, schema: IndexSchema) -> tuple[float, str]:
             f"index {alias} has no number column with `price` in its name (numbers: {known}): name it in the "
             "field plan and index the catalogue again"
         )
-    if schema.floor is None:
+    if schema.similarity_threshold is None:
         raise QueryError(
             f"how near two pictures of one product are is not known for index {alias} yet: "
             f"run `vitrine calibrate --index {alias}`"
         )
-    return schema.floor, price
+    return schema.similarity_threshold, price
 
 
-def offers(candidates: Sequence[Candidate], floor: float, price: str) -> list[Offer]:
+def offers(candidates: Sequence[Candidate], similarity_threshold: float, price: str) -> list[Offer]:
     """Those at least as near as the floor, cheapest first; unavailable ones after them, unpriced ones last."""
     found = []
     for place, candidate in enumerate(candidates):
         cosine = cosine_of(candidate)
-        if cosine >= floor:
+        if cosine >= similarity_threshold:
             value = (candidate.source.get("numbers") or {}).get(price)
             rule = UNAVAILABLE if candidate.source.get("available") is False else None
             found.append(Offer(candidate, place, cosine, value, rule))

@@ -31,7 +31,7 @@ _FORMATS = (
 )
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """Open a picture file of a query. Raises QueryError."""
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -40,10 +40,10 @@ def read_picture(path: Path) -> Image.Image:
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or error
         raise QueryError(f"{path} cannot be read ({told}); name a JPEG, PNG or WebP file") from error
-    return open_picture(data, str(path))
+    return decode_image(data, str(path))
 
 
-def open_picture(data: bytes, name: str = "the picture") -> Image.Image:
+def decode_image(data: bytes, name: str = "the picture") -> Image.Image:
     """The RGB picture in the bytes of a file; the first frame of an animation. Raises QueryError."""
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit knows nothing of drafts; ours is below
     try:

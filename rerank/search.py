@@ -10,17 +10,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch.logs.profiles import Click
 from opensearch.search.filters import ids_filter
 from opensearch.search.query import LEGS, WINDOW, Clause, Fusion, Leg, LegWeights, Query, hybrid_body
 from opensearch.search.retrieve import Candidate, Retrieved, retrieve
 from rerank.features.groups import QueryVectors
-from rerank.models.ranker import Artifacts, Click
 from vitrine.errors import QueryError, VitrineError
+from vitrine.store import ArtifactSet
 
 from . import cheapest
-from .serving_context import Shop
+from .serving_context import ServingContext
 from .shoppers import read_history
-from .window import Verdict, Window, engine_order, rank_window, this_minute
+from .window import RankedWindow, Window, engine_order, rank_window, this_minute
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,23 +70,23 @@ class Answer:
     hits: list[Hit]
     found: Retrieved
     order: Order
-    artifacts: Artifacts | None = None
+    artifacts: ArtifactSet | None = None
     degraded: str | None = None
-    verdict: Verdict | None = field(default=None, compare=False, repr=False)
-    floor: float | None = None  # the least cosine, where the cheapest were asked for
+    verdict: RankedWindow | None = field(default=None, compare=False, repr=False)
+    similarity_threshold: float | None = None  # the least cosine, where the cheapest were asked for
 
     def page(self, number: int, size: int) -> list[Hit]:
         """The hits of page `number`, counted from one."""
         return self.hits[(number - 1) * size : number * size]
 
 
-def search(client: OpenSearch, shop: Shop, asked: Search) -> Answer:
+def search(client: OpenSearch, shop: ServingContext, asked: Search) -> Answer:
     """Retrieve a window, rank it, apply the rules. Raises VitrineError only for what the engine or the query is."""
     (vectors,) = vectors_of(shop, [asked])
     return search_with(client, shop, asked, vectors)
 
 
-def vectors_of(shop: Shop, asked: Sequence[Search]) -> list[QueryVectors]:
+def vectors_of(shop: ServingContext, asked: Sequence[Search]) -> list[QueryVectors]:
     """The vectors of many queries, embedded in batches; none are made where no leg and no ranker needs them."""
     for one in asked:
         _require_picture_alone(one)
@@ -113,7 +114,7 @@ def _require_picture_alone(asked: Search) -> None:
         )
 
 
-def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors) -> Answer:
+def search_with(client: OpenSearch, shop: ServingContext, asked: Search, vectors: QueryVectors) -> Answer:
     """`search` for a query whose vectors are there already."""
     if asked.cheapest:
         return _cheapest(client, shop, asked, vectors)
@@ -136,12 +137,12 @@ def search_with(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVec
     return Answer(hits, found, order, verdict.artifacts, verdict.degraded, verdict)
 
 
-def _cheapest(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors) -> Answer:
+def _cheapest(client: OpenSearch, shop: ServingContext, asked: Search, vectors: QueryVectors) -> Answer:
     """Products as near to the picture as the index's floor asks, by price; a hit's score is the cosine."""
-    floor, price = cheapest.terms_of(shop.alias, shop.schema)
+    similarity_threshold, price = cheapest.terms_of(shop.alias, shop.schema)
     body = body_of(shop, replace(asked, window=max(asked.window, cheapest.WINDOW)), vectors)
     found = retrieve(client, shop.alias, body)
-    offers = cheapest.offers(found.candidates, floor, price)
+    offers = cheapest.offers(found.candidates, similarity_threshold, price)
     hits = [
         Hit(
             id=offer.candidate.id,
@@ -155,10 +156,15 @@ def _cheapest(client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVecto
         for rank, offer in enumerate(offers, start=1)
     ]
     all_near = bool(hits) and len(hits) == body["size"]  # and there may be more
-    return Answer(hits, replace(found, total=len(hits), total_is_exact=not all_near), "cheapest", floor=floor)
+    return Answer(
+        hits,
+        replace(found, total=len(hits), total_is_exact=not all_near),
+        "cheapest",
+        similarity_threshold=similarity_threshold,
+    )
 
 
-def body_of(shop: Shop, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
+def body_of(shop: ServingContext, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
     """The engine's query for the whole window."""
     filters = [*asked.filters, *([ids_filter(asked.candidates)] if asked.candidates else [])]
     query = Query(asked.words, vectors.text, vectors.image, filters, picture=asked.picture is not None)
@@ -175,8 +181,12 @@ def body_of(shop: Shop, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
 
 
 def judge(
-    client: OpenSearch, shop: Shop, asked: Search, vectors: QueryVectors, candidates: Sequence[Candidate]
-) -> Verdict:
+    client: OpenSearch,
+    shop: ServingContext,
+    asked: Search,
+    vectors: QueryVectors,
+    candidates: Sequence[Candidate],
+) -> RankedWindow:
     """The candidates' final order; engine order where that is asked for, sorted for, or all that can be had."""
     if asked.order == "engine" or asked.sort:
         return engine_order(len(candidates))
@@ -197,7 +207,7 @@ def judge(
         return engine_order(len(candidates), f"ranking failed ({type(error).__name__}: {error})")
 
 
-def _history(client: OpenSearch, shop: Shop, shopper: str | None) -> Sequence[Click]:
+def _history(client: OpenSearch, shop: ServingContext, shopper: str | None) -> Sequence[Click]:
     return read_history(client, shop.alias, shopper) if shopper else ()
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema
-from opensearch.logs.pointer import Pointer, read_pointer
+from opensearch.logs.pointer import read_pointer
 from rerank.models.card import read_card
 from rerank.models.ranker import Ranker, load_ranker
 from vitrine.errors import ArtifactError, VitrineError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 from .query_encoders import QueryEncoders, require_same_encoders
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shop:
+class ServingContext:
     """What a search of one alias needs; without a ranker `degraded` says why engine order stands."""
 
     alias: str
@@ -30,7 +30,7 @@ class Shop:
     degraded: str | None = None
 
 
-def open_shop(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> Shop:
+def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> ServingContext:
     """Read schema and pointer of an alias and open their artifacts; without `ranked` no ranker is looked for.
 
     A ranker that does not open is told in `degraded`. Raises IndexMissingError for an alias without index.
@@ -38,14 +38,16 @@ def open_shop(client: OpenSearch, store: Store, alias: str, ranked: bool = True)
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, store)
     if not ranked:
-        return Shop(alias, schema, encoders, None)
+        return ServingContext(alias, schema, encoders, None)
     try:
-        return Shop(alias, schema, encoders, open_ranker(store, schema, alias, read_pointer(client, alias)))
+        return ServingContext(
+            alias, schema, encoders, open_ranker(store, schema, alias, read_pointer(client, alias))
+        )
     except VitrineError as error:
-        return Shop(alias, schema, encoders, None, str(error))
+        return ServingContext(alias, schema, encoders, None, str(error))
 
 
-def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: Pointer | None) -> Ranker:
+def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: ArtifactSet | None) -> Ranker:
     """The ranker that a pointer names. Raises ArtifactError when there is none or it judges other vectors."""
     if pointer is None:
         raise ArtifactError(f"no model for alias {alias} yet: run `vitrine train`")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from opensearch.logs.ubi import ProfileClick, read_profile, read_profile_async
-from rerank.models.ranker import HISTORY, Click
+from opensearch.logs.profiles import Click
+from opensearch.logs.ubi import read_profile, read_profile_async
+from rerank.models.ranker import HISTORY
 from vitrine.errors import RerankError
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ async def read_history_async(client: AsyncOpenSearch, alias: str, shopper: str) 
     return _clicks(await read_profile_async(client, alias, shopper))
 
 
-def _clicks(profile: Sequence[ProfileClick]) -> tuple[Click, ...]:
+def _clicks(profile: Sequence[Click]) -> tuple[Click, ...]:
     newest_last = sorted(profile, key=lambda click: click.at)
     return tuple(Click(click.id, click.at) for click in newest_last[-HISTORY:])

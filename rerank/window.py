@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from opensearch.logs.profiles import Click
 from opensearch.search.query_text import clean_words
 from rerank.features.groups import QueryVectors
-from rerank.models.ranker import Artifacts, Click, Ranker, RankRequest
+from rerank.models.ranker import Ranker, RankRequest
 from vitrine.errors import RerankError
+from vitrine.store import ArtifactSet
 
 from .query_encoders import QueryEncoders
 from .rules import Ranking, settle
@@ -31,18 +33,18 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RankedWindow:
     """The window in its final order; in engine order `degraded` says why and nothing has scores."""
 
     order: list[int]  # positions into the window, a permutation of it
     scores: list[float]  # aligned with `order`, never rising
     rules: dict[str, str]  # rule by id of the products that it moved
-    artifacts: Artifacts | None
+    artifacts: ArtifactSet | None
     degraded: str | None
     request: RankRequest | None = field(default=None, compare=False, repr=False)  # what the ranker was asked
 
 
-def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: float) -> Verdict:
+def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: float) -> RankedWindow:
     """Score and order a window with everything that every way in can carry. Raises VitrineError."""
     words = clean_words(window.query)
     vectors = window.vectors or encoders.vectors(words)
@@ -62,12 +64,12 @@ def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: 
         )
     ranking: Ranking = settle(window.ids, scores, window.unavailable)
     sorted_scores = [float(ranking.scores[i]) for i in ranking.order]
-    return Verdict(ranking.order, sorted_scores, ranking.rules, ranker.artifacts, None, request)
+    return RankedWindow(ranking.order, sorted_scores, ranking.rules, ranker.artifacts, None, request)
 
 
-def engine_order(count: int, why: str | None = None) -> Verdict:
+def engine_order(count: int, why: str | None = None) -> RankedWindow:
     """The window as the engine ordered it; `why` when that was not what was asked for."""
-    return Verdict(list(range(count)), [], {}, None, why)
+    return RankedWindow(list(range(count)), [], {}, None, why)
 
 
 def this_minute() -> float:

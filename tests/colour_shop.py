@@ -23,7 +23,7 @@ from rerank.features.groups import VERSION, feature_names, fit_scaler
 from rerank.features.item_table import ItemTower, VectorsOnly, build_items
 from rerank.features.product_table import Catalogue, read_catalogue
 from rerank.models.card import FUSED, FUSION, ModelCard, put, save_model
-from rerank.models.fusion import OF_WORDS
+from rerank.models.fusion import RRF_AFTER_BM25
 from rerank.models.served import FusedModel
 from vitrine.store import Store
 
@@ -154,7 +154,7 @@ def fusion_artifacts(
 ) -> dict[str, str]:
     """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
     catalogue = read_catalogue(products(), schema)
-    save_model(folder / "model", _card(FUSION, schema, catalogue, made), OF_WORDS.arrays())
+    save_model(folder / "model", _card(FUSION, schema, catalogue, made), RRF_AFTER_BM25.arrays())
     return _artifacts(store, catalogue, VectorsOnly(DIMENSION, DIMENSION), folder)
 
 

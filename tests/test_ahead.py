@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from indexer.load.prefetch import ahead
+from indexer.load.prefetch import prefetch
 
 
 def test_items_come_in_order() -> None:
-    assert list(ahead(range(1000), 3)) == list(range(1000))
-    assert list(ahead([], 1)) == []
+    assert list(prefetch(range(1000), 3)) == list(range(1000))
+    assert list(prefetch([], 1)) == []
 
 
 def test_the_source_runs_in_another_thread_and_a_bounded_way_ahead() -> None:
@@ -26,7 +26,7 @@ def test_the_source_runs_in_another_thread_and_a_bounded_way_ahead() -> None:
             made.append(n)
             yield n
 
-    items = ahead(source(), 5)
+    items = prefetch(source(), 5)
     assert next(items) == 0
     time.sleep(0.3)
     assert 5 < len(made) <= 8  # one taken, five waiting, one or two in hand
@@ -39,7 +39,7 @@ def test_a_fault_of_the_source_is_raised_after_what_came_before_it() -> None:
         yield 1
         raise ValueError("broken")
 
-    items = ahead(source(), 5)
+    items = prefetch(source(), 5)
     assert next(items) == 1
     with pytest.raises(ValueError, match="broken"):
         next(items)
@@ -56,8 +56,8 @@ def test_closing_stops_nested_stages_and_closes_the_source() -> None:
         finally:
             closed.append("source")
 
-    inner = ahead(endless(), 2)
-    items = ahead((n + 1 for n in inner), 2)
+    inner = prefetch(endless(), 2)
+    items = prefetch((n + 1 for n in inner), 2)
     assert next(items) == 2
     items.close()
     inner.close()

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from colour_shop import delete_shop, index_shop
 
-from rerank.training.missing_image import MOST, Window, allowance
+from rerank.training.missing_image import MOST, Window, missing_image_correction
 from vitrine.cli import main
 from vitrine.store import Store
 
@@ -31,11 +31,11 @@ def test_the_allowance_is_what_the_windows_say() -> None:
             found.append((bare, int(rng.choice(100, p=chances / chances.sum()))))
         return found
 
-    assert allowance(drawn(3000, 3.0)) == pytest.approx(3.0 ** (1 / 1.5), rel=0.15)
-    assert allowance(drawn(3000, 1.0)) == pytest.approx(1.0, abs=0.15)
-    assert allowance(drawn(3000, 0.3)) == 1.0  # never takes away
-    assert allowance(drawn(3000, 1e9)) == MOST
-    assert allowance(drawn(20, 3.0)) == 1.0  # too few to say
+    assert missing_image_correction(drawn(3000, 3.0)) == pytest.approx(3.0 ** (1 / 1.5), rel=0.15)
+    assert missing_image_correction(drawn(3000, 1.0)) == pytest.approx(1.0, abs=0.15)
+    assert missing_image_correction(drawn(3000, 0.3)) == 1.0  # never takes away
+    assert missing_image_correction(drawn(3000, 1e9)) == MOST
+    assert missing_image_correction(drawn(20, 3.0)) == 1.0  # too few to say
 
 
 @pytest.fixture(scope="module")

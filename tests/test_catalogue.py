@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.catalogue.reader import BadRow, Row, columns_of, parquet_rows, read_rows
+from indexer.catalogue.reader import BadRow, CatalogueRow, columns_of, parquet_rows, read_rows
 from vitrine.errors import CatalogueError
 
 PRODUCTS = [{"id": "1", "title": "red shoe"}, {"id": "2", "title": "红色连衣裙"}]
@@ -22,16 +22,16 @@ def lines(path: Path, *texts: str | bytes) -> Path:
     return path
 
 
-def read(path: Path, encoding: str | None = None) -> list[Row | BadRow]:
+def read(path: Path, encoding: str | None = None) -> list[CatalogueRow | BadRow]:
     return list(read_rows(path, encoding))
 
 
-def bad(rows: list[Row | BadRow]) -> list[tuple[int, str]]:
+def bad(rows: list[CatalogueRow | BadRow]) -> list[tuple[int, str]]:
     return [(row.line, row.reason) for row in rows if isinstance(row, BadRow)]
 
 
-def good(rows: list[Row | BadRow]) -> list[dict[str, Any]]:
-    return [row.values for row in rows if isinstance(row, Row)]
+def good(rows: list[CatalogueRow | BadRow]) -> list[dict[str, Any]]:
+    return [row.values for row in rows if isinstance(row, CatalogueRow)]
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -39,7 +39,7 @@ def test_jsonl_gives_rows_with_their_lines(tmp_path: Path, packed: bool) -> None
     text = "\n".join(json.dumps(product) for product in PRODUCTS).replace("\n", "\n\n").encode()
     path = tmp_path / ("c.jsonl.gz" if packed else "c.jsonl")
     path.write_bytes(gzip.compress(text) if packed else text)
-    assert read(path) == [Row(1, PRODUCTS[0]), Row(3, PRODUCTS[1])]
+    assert read(path) == [CatalogueRow(1, PRODUCTS[0]), CatalogueRow(3, PRODUCTS[1])]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -84,7 +84,7 @@ def test_a_broken_line_costs_itself_only(tmp_path: Path, line: str, reason: str)
 
 def test_nan_is_read_and_left_to_the_columns(tmp_path: Path) -> None:
     (row,) = read(lines(tmp_path / "c.jsonl", '{"id": "1", "price": NaN, "stock": -Infinity}'))
-    assert isinstance(row, Row)
+    assert isinstance(row, CatalogueRow)
     assert row.values["price"] != row.values["price"]
 
 
@@ -92,9 +92,9 @@ def test_a_csv_cell_holds_quotes_line_ends_and_a_megabyte(tmp_path: Path) -> Non
     long = "x" * 1_000_000
     path = lines(tmp_path / "c.csv", "id,title", '1,"a ""big"" one', 'in two lines"', f"2,{long}", "", "3,")
     assert read(path) == [
-        Row(2, {"id": "1", "title": 'a "big" one\nin two lines'}),
-        Row(4, {"id": "2", "title": long}),
-        Row(6, {"id": "3"}),
+        CatalogueRow(2, {"id": "1", "title": 'a "big" one\nin two lines'}),
+        CatalogueRow(4, {"id": "2", "title": long}),
+        CatalogueRow(6, {"id": "3"}),
     ]
 
 
@@ -131,7 +131,7 @@ def test_parquet_gives_rows_with_types_and_no_nulls(tmp_path: Path) -> None:
     table = pa.table({"id": [1, 2], "price": [1.5, None], "tags": [["a"], []], "photo": [b"\xff\xd8", None]})
     pq.write_table(table, path)
     first = {"id": 1, "price": 1.5, "tags": ["a"], "photo": b"\xff\xd8"}
-    assert read(path) == [Row(1, first), Row(2, {"id": 2, "tags": []})]
+    assert read(path) == [CatalogueRow(1, first), CatalogueRow(2, {"id": 2, "tags": []})]
     assert parquet_rows(path) == 2
     assert columns_of(path) == ("id", "price", "tags", "photo")
     path.write_bytes(path.read_bytes()[:-10])

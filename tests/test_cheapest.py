@@ -32,7 +32,7 @@ from rerank.service.app import make_app
 from rerank.service.metrics import Metrics
 from rerank.service.server import Parts
 from rerank.service.state import EngineShops
-from rerank.serving_context import open_shop
+from rerank.serving_context import open_context
 from rerank.training.similarity_threshold import calibrate, floor_of
 from vitrine.cli import main
 from vitrine.errors import QueryError, RerankError
@@ -76,8 +76,8 @@ def test_of_twenty_pictures_one_may_stray() -> None:
 
 @given(st.lists(st.floats(-1, 0.9998), min_size=20, max_size=80))
 def test_no_more_than_the_share_reach_the_floor(nearest: list[float]) -> None:
-    floor = floor_of(nearest, 0.05)
-    assert sum(cosine >= floor for cosine in nearest) <= 0.05 * len(nearest)
+    similarity_threshold = floor_of(nearest, 0.05)
+    assert sum(cosine >= similarity_threshold for cosine in nearest) <= 0.05 * len(nearest)
 
 
 def test_too_few_or_too_like_pictures_are_refused() -> None:
@@ -88,7 +88,7 @@ def test_too_few_or_too_like_pictures_are_refused() -> None:
 
 
 def test_a_plan_without_price_says_so() -> None:
-    schema = IndexSchema(FieldPlan(numbers=("weight",)), None, None, floor=0.9)
+    schema = IndexSchema(FieldPlan(numbers=("weight",)), None, None, similarity_threshold=0.9)
     assert price_column(schema) is None
     with pytest.raises(QueryError, match=r"no number column with `price` in its name \(numbers: weight\)"):
         terms_of("shop", schema)
@@ -190,7 +190,7 @@ def test_the_floor_parts_sellers_of_one_product_from_the_next(
         "passing": 1.0,
     }
     assert told["same_group"]["count"] == 3 * COLOURS
-    assert read_schema(engine, alias).floor == told["floor"]
+    assert read_schema(engine, alias).similarity_threshold == told["floor"]
     found = json.loads(run("search", "--image", photo, "--cheapest", "--json").stdout)
     assert ids(found["hits"]) == ["c20-2", "c20-1", "c20-0"]  # 30, 40 and 50; the neighbours cost less
     assert [hit["product"]["numbers"]["price"] for hit in found["hits"]] == [30.0, 40.0, 50.0]
@@ -204,8 +204,8 @@ def test_the_floor_parts_sellers_of_one_product_from_the_next(
     schema = schema_of(engine, alias_index(engine, alias))
     same = create_version(engine, alias, IndexSchema(schema.plan, None, schema.image))
     other = create_version(engine, alias, IndexSchema(schema.plan, None, VectorField("x-1", "x-1", 4)))
-    assert schema_of(engine, same).floor == told["floor"]
-    assert schema_of(engine, other).floor is None
+    assert schema_of(engine, same).similarity_threshold == told["floor"]
+    assert schema_of(engine, other).similarity_threshold is None
     for version in (same, other):
         drop(engine, alias, version)
 
@@ -217,7 +217,7 @@ def alias_index(engine: OpenSearch, alias: str) -> str:
 @pytest.mark.live
 def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, photo: str) -> None:
     set_floor(engine, alias, 0.9995)
-    shop = open_shop(engine, store, alias)
+    shop = open_context(engine, store, alias)
     parts = Parts(FixedShops({"shop": shop}), Clicks(), lambda slates: None, Metrics(), engine)
     data = Path(photo).read_bytes()
     with TestClient(make_app(parts)) as http:
@@ -251,7 +251,7 @@ def test_an_open_shop_takes_a_new_floor_over(engine: OpenSearch, alias: str, sto
     opened = shops.open[alias]
     set_floor(engine, alias, 0.91)
     shops.refresh()
-    assert shops.open[alias].schema.floor == 0.91
+    assert shops.open[alias].schema.similarity_threshold == 0.91
     assert shops.open[alias].encoders is opened.encoders
 
 
@@ -266,7 +266,7 @@ def test_calibration_without_pictures_and_without_difference_is_one_sentence(
         result = run("calibrate", "--index", same)
         assert result.exit_code == 1
         assert "no floor tells them apart" in result.stderr
-        assert read_schema(engine, same).floor is None
+        assert read_schema(engine, same).similarity_threshold is None
     finally:
         delete_shop(engine, same)
 
@@ -274,7 +274,7 @@ def test_calibration_without_pictures_and_without_difference_is_one_sentence(
 @pytest.mark.live
 def test_a_search_by_words_is_no_price_comparison(engine: OpenSearch, store: Store, alias: str) -> None:
     picture = Image.open(io.BytesIO(_png()))
-    shop = open_shop(engine, store, alias)
+    shop = open_context(engine, store, alias)
     words: tuple[Leg, ...] = ("words",)
     with pytest.raises(QueryError, match="by its picture alone"):
         search(engine, shop, Search("red", picture, cheapest=True))

@@ -21,7 +21,7 @@ from opensearch.client import OpenSearch, connect
 from opensearch.index.scan import scan
 from opensearch.node.local import LocalNode, cluster
 from rerank.search import Search, search
-from rerank.serving_context import open_shop
+from rerank.serving_context import open_context
 from vitrine.store import open_store
 
 pytestmark = pytest.mark.live
@@ -169,7 +169,7 @@ def test_a_node_killed_while_a_catalogue_is_written_loses_nothing(site: Site) ->
 
 def test_a_node_killed_while_the_catalogue_is_searched_fails_no_search(site: Site) -> None:
     asked = Search(words="shoe", order="engine")
-    held = open_shop(site.client, open_store(str(site.folder / "store")), "shop", ranked=False)
+    held = open_context(site.client, open_store(str(site.folder / "store")), "shop", ranked=False)
 
     def one() -> tuple[int, int]:
         answer = search(site.client, held, asked)

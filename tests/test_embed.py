@@ -12,16 +12,16 @@ from stub_encoders import StubText, text_vector
 from encoders.protocol import FloatArray
 from encoders.text import buckets
 from indexer.catalogue.product import Product
-from indexer.load.changes import Work
+from indexer.load.changes import PendingDocument
 from indexer.load.document import fields_of
 from indexer.load.embed import Embedder
-from indexer.load.report import Rejects, Report
+from indexer.load.report import RejectedRows, Report
 from indexer.load.vector_cache import VectorCache
 
 
-def work(id: str, title: str, language: str = "en") -> Work:
+def work(id: str, title: str, language: str = "en") -> PendingDocument:
     product = Product(id, title=title, language=language)
-    return Work(1, {}, product, fields_of(product))
+    return PendingDocument(1, {}, product, fields_of(product))
 
 
 @pytest.fixture
@@ -31,9 +31,11 @@ def cache(tmp_path: Path) -> Iterator[VectorCache]:
     made.close()
 
 
-def run(encoder: StubText, cache: VectorCache, works: list[Work], folder: Path) -> tuple[list[Work], Report]:
+def run(
+    encoder: StubText, cache: VectorCache, works: list[PendingDocument], folder: Path
+) -> tuple[list[PendingDocument], Report]:
     report = Report()
-    embedder = Embedder(encoder, None, cache, report, Rejects(folder / "rejected"))
+    embedder = Embedder(encoder, None, cache, report, RejectedRows(folder / "rejected"))
     pages = [works[start : start + 128] for start in range(0, len(works), 128)]
     return list(embedder.embedded(pages)), report
 

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from encoder_samples import tiny_text_encoder
 from picture_samples import drawn_catalogue
 
-from encoders.image import open_image
-from encoders.text import open_text
+from encoders.image import open_image_encoder
+from encoders.text import open_text_encoder
 from encoders.training import losses
 from encoders.training.augment import augment, resized
-from encoders.training.captions import Described, attributes, phrase, themes
+from encoders.training.captions import ProductText, attributes, phrase, themes
 from encoders.training.schedule import (
     Progress,
     Settings,
@@ -28,7 +28,7 @@ from encoders.training.schedule import (
     save_checkpoint,
 )
 from indexer.commands.encoder import encoder
-from indexer.commands.encoder_training import teach
+from indexer.commands.encoder_training import run_training
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
@@ -51,7 +51,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(drawn: Path, out: Path, words: str, store: Store, settings: Settings, **more: Any) -> dict[str, Any]:
-    return teach(
+    return run_training(
         drawn, drawn.parent / "plan.toml", out, settings, text_encoder=words, store=store.url, **more
     )
 
@@ -62,11 +62,11 @@ def test_a_tower_learns_what_the_words_say(drawn: Path, words: str, store: Store
     right, commonest = told["validation"]["attributes"]["colour"]
     assert right > commonest + 0.3
     assert told["validation"]["ndcg_at_10"] > 0.7
-    tower = open_image(told["encoder"], store)
-    assert tower.query_encoder == told["query_encoder"] == open_text(words, store).name
+    tower = open_image_encoder(told["encoder"], store)
+    assert tower.query_encoder == told["query_encoder"] == open_text_encoder(words, store).name
     assert tower.dimension == 32
     assert json.loads((tmp_path / "out" / "report.json").read_text())["epochs"] == told["epochs"]
-    assert open_image(str(tmp_path / "out"), store).name == told["encoder"]
+    assert open_image_encoder(str(tmp_path / "out"), store).name == told["encoder"]
 
 
 def test_a_resumed_run_ends_like_an_unbroken_one(
@@ -146,8 +146,8 @@ def test_a_full_folder_is_not_written_into(drawn: Path, words: str, store: Store
         run(drawn, tmp_path, words, store, SMALL)
 
 
-def described(title: str, **keywords: str) -> Described:
-    return Described(title, (), {name: (value,) for name, value in keywords.items()})
+def described(title: str, **keywords: str) -> ProductText:
+    return ProductText(title, (), {name: (value,) for name, value in keywords.items()})
 
 
 SHELF = [
@@ -194,7 +194,7 @@ def test_choose_caption_by_hand() -> None:
     captions = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     # row 0: logits (2, 0), answer 0; row 1: logits (0, 2), answer 0; row 2 has no answer
     by_hand = (-math.log(math.e**2 / (math.e**2 + 1)) - math.log(1 / (1 + math.e**2))) / 2
-    found = losses.choose_caption(vectors, captions, torch.tensor([0, 0, -1]), torch.tensor(2.0))
+    found = losses.caption_cross_entropy(vectors, captions, torch.tensor([0, 0, -1]), torch.tensor(2.0))
     assert found.item() == pytest.approx(by_hand, rel=1e-5)
 
 
@@ -205,14 +205,14 @@ def test_rank_pictures_by_hand() -> None:
     scores = [1.0, 0.0, 0.6]
     total = sum(math.exp(score) for score in scores)
     by_hand = -(0.75 * math.log(math.exp(1.0) / total) + 0.25 * math.log(math.exp(0.6) / total))
-    found = losses.rank_pictures(captions, vectors, gains, torch.tensor(1.0))
+    found = losses.listnet_loss(captions, vectors, gains, torch.tensor(1.0))
     assert found.item() == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_match_titles_is_least_where_they_agree() -> None:
     vectors = torch.eye(3)
-    aligned = losses.match_titles(vectors, vectors, torch.eye(3), torch.tensor(10.0))
-    crossed = losses.match_titles(vectors, vectors[[1, 2, 0]], torch.eye(3), torch.tensor(10.0))
+    aligned = losses.symmetric_info_nce(vectors, vectors, torch.eye(3), torch.tensor(10.0))
+    crossed = losses.symmetric_info_nce(vectors, vectors[[1, 2, 0]], torch.eye(3), torch.tensor(10.0))
     assert aligned.item() == pytest.approx(math.log(math.e**10 + 2) - 10, rel=1e-3)
     assert crossed.item() == pytest.approx(math.log(math.e**10 + 2), rel=1e-5)
 
@@ -222,7 +222,7 @@ def test_match_pictures_by_hand() -> None:
     pool = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
     same = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])  # row 1 has no other picture
     by_hand = -math.log(math.exp(0.6) / (math.exp(0.0) + math.exp(0.6)))
-    found = losses.match_pictures(vectors, pool, same, torch.tensor(1.0))
+    found = losses.supervised_contrastive(vectors, pool, same, torch.tensor(1.0))
     assert found.item() == pytest.approx(by_hand, rel=1e-4)
 
 

@@ -58,13 +58,13 @@ def test_a_query_that_the_run_leaves_out_counts_zero_and_is_named() -> None:
     (judged,) = report.compare(qrels, {"one": run}, ["RR@10"]).runs
     assert judged.means["RR@10"].mean == pytest.approx(0.5)
     assert judged.missing == ("r",)
-    assert judged.unrated == ("stray",)
+    assert judged.unjudged == ("stray",)
 
 
 def test_a_query_without_relevant_products_is_left_out_and_named() -> None:
     found = report.compare({**QRELS, "r": {"a": 0, "b": -1}}, {"one": {**RUN, "r": {"a": 1.0}}}, ["RR@10"])
     assert found.runs[0].means["RR@10"].mean == 1.0
-    assert (found.queries, found.hopeless) == (1, ("r",))
+    assert (found.queries, found.without_relevant) == (1, ("r",))
     with pytest.raises(JudgmentError, match="none of the 1 rated queries has a product graded above 0"):
         report.compare({"r": {"a": 0}}, {"one": RUN}, ["RR@10"])
 

@@ -12,7 +12,7 @@ from encoder_samples import tiny_text_encoder
 from encoders.export import export_text_onnx
 from encoders.onnx import open_text_embedder
 from encoders.quantize import shrink
-from encoders.text import load_sentence_transformer, open_text
+from encoders.text import load_sentence_transformer, open_text_encoder
 from vitrine.store import Store
 
 
@@ -39,7 +39,7 @@ def test_the_graph_says_nothing_of_the_machine(tiny: Path, tmp_path: Path) -> No
 
 def test_eight_bits_are_smaller_and_nearly_the_same(tiny: Path, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    name = open_text(str(tiny), store).name
+    name = open_text_encoder(str(tiny), store).name
     small = shrink(store, name)
     assert small == shrink(store, name) != name
     sizes = [(store.get("encoders", either) / "model.onnx").stat().st_size for either in (name, small)]

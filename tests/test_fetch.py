@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from encoders.image_io import PictureError
+from encoders.image_io import ImageError
 from indexer.images.fetch import Fetcher, is_public
 
 Answer = Callable[[socket.socket, bytes], None]
@@ -103,7 +103,7 @@ def test_private_hosts_are_not_asked_unless_allowed() -> None:
     with host(answer) as url:
         port = url.rsplit(":", 1)[1]
         for name in ("127.0.0.1", "localhost", "0x7f.1", "2130706433"):
-            with pytest.raises(PictureError, match=r"private address|is not known"):
+            with pytest.raises(ImageError, match=r"private address|is not known"):
                 Fetcher()(f"http://{name}:{port}/a.png")
     assert asked == []
 
@@ -122,9 +122,9 @@ def test_redirects_are_followed_a_few_times_and_checked_each_time(monkeypatch: p
 
     with host(answer) as url:
         assert fetcher()(f"{url}/a") == b"picture"
-        with pytest.raises(PictureError, match="redirects more than 5 times"):
+        with pytest.raises(ImageError, match="redirects more than 5 times"):
             fetcher()(f"{url}/loop")
-        with pytest.raises(PictureError, match="not an http or https URL"):
+        with pytest.raises(ImageError, match="not an http or https URL"):
             fetcher()(f"{url}/file")
 
     def inward(connection: socket.socket, request: bytes) -> None:
@@ -132,7 +132,7 @@ def test_redirects_are_followed_a_few_times_and_checked_each_time(monkeypatch: p
 
     # the first host passes for a public one, as a real one would; the second must be checked all the same
     monkeypatch.setattr("indexer.images.fetch.is_public", lambda address: address == "127.0.0.1")
-    with host(inward) as url, pytest.raises(PictureError, match=r"10\.0\.0\.1 is the private address"):
+    with host(inward) as url, pytest.raises(ImageError, match=r"10\.0\.0\.1 is the private address"):
         Fetcher()(f"{url}/a.png")
 
 
@@ -148,7 +148,7 @@ def test_a_host_that_hangs_or_drips_is_left_in_time() -> None:
     for answer in (hang, drip):
         with host(answer) as url:
             start = time.monotonic()
-            with pytest.raises(PictureError, match=r"did not send the picture within 0\.5 seconds"):
+            with pytest.raises(ImageError, match=r"did not send the picture within 0\.5 seconds"):
                 fetcher(0.5)(f"{url}/a.png")
             assert time.monotonic() - start < 3
 
@@ -168,7 +168,7 @@ def test_answers_that_are_no_picture(sent: bytes, reason: str) -> None:
     def answer(connection: socket.socket, request: bytes) -> None:
         connection.sendall(sent)
 
-    with host(answer) as url, pytest.raises(PictureError, match=reason):
+    with host(answer) as url, pytest.raises(ImageError, match=reason):
         fetcher()(f"{url}/a.png")
 
 
@@ -191,7 +191,7 @@ def test_a_dead_host_is_given_up_and_the_others_are_not() -> None:
     fetch = fetcher()
     reasons = []
     for n in range(25):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageError) as caught:
             fetch(f"http://127.0.0.1:{port}/{n}.png")
         reasons.append(str(caught.value))
     assert "cannot be reached" in reasons[19]
@@ -202,5 +202,5 @@ def test_a_dead_host_is_given_up_and_the_others_are_not() -> None:
     "url", ["http://", "http://[::1", "http://host:0/", "http://host:99999/a", "http://a..b/c"]
 )
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(PictureError, match=r"URL|known|reached"):
+    with pytest.raises(ImageError, match=r"URL|known|reached"):
         fetcher()(url)

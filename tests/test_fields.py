@@ -43,7 +43,7 @@ _weights = st.none() | st.tuples(*[st.floats(0, 1)] * 3)
         text=st.none() | _vectors,
         image=st.none() | _vectors,
         weights=_weights,
-        floor=st.none() | st.floats(-1, 1),
+        similarity_threshold=st.none() | st.floats(-1, 1),
     )
 )
 def test_a_schema_comes_back_from_json_as_it_was(schema: IndexSchema) -> None:

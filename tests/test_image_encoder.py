@@ -13,7 +13,7 @@ from PIL import Image
 
 from encoders import onnx as embed
 from encoders.card import EncoderCard
-from encoders.image import open_image, write_tower
+from encoders.image import open_image_encoder, write_tower
 from encoders.preprocess import FITS, prepare
 from encoders.training.tower import TowerShape, build_tower
 from vitrine.errors import ArtifactError, EncoderError
@@ -74,8 +74,8 @@ def pictures(count: int) -> list[Image.Image]:
 
 
 def test_trained_tower_opens_by_directory_and_by_name(store: Store, tower: Path) -> None:
-    encoder = open_image(str(tower), store)
-    again = open_image(encoder.name, store)
+    encoder = open_image_encoder(str(tower), store)
+    again = open_image_encoder(encoder.name, store)
     assert (again.name, again.dimension, again.query_encoder, again.languages) == (
         encoder.name, 24, "words-1", ("en",),
     )  # fmt: skip
@@ -84,7 +84,7 @@ def test_trained_tower_opens_by_directory_and_by_name(store: Store, tower: Path)
 
 
 def test_vectors_have_unit_length_and_do_not_depend_on_the_batch(store: Store, tower: Path) -> None:
-    encoder = open_image(str(tower), store)
+    encoder = open_image_encoder(str(tower), store)
     pixels = np.stack([encoder.prepare(image) for image in pictures(40)])
     vectors = encoder.encode(pixels)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-4)
@@ -93,7 +93,7 @@ def test_vectors_have_unit_length_and_do_not_depend_on_the_batch(store: Store, t
 
 
 def test_served_pictures_equal_indexed_ones(store: Store, tower: Path) -> None:
-    encoder = open_image(str(tower), store)
+    encoder = open_image_encoder(str(tower), store)
     served = embed.open_image_embedder(store, encoder.name)
     indexed = encoder.encode(np.stack([encoder.prepare(image) for image in pictures(8)]))
     assert (served.encode(pictures(8)) * indexed).sum(axis=1).min() > 1 - 1e-3
@@ -101,7 +101,7 @@ def test_served_pictures_equal_indexed_ones(store: Store, tower: Path) -> None:
 
 
 def test_an_image_encoder_does_not_serve_words(store: Store, tower: Path) -> None:
-    name = open_image(str(tower), store).name
+    name = open_image_encoder(str(tower), store).name
     with pytest.raises(ArtifactError, match="is for image, a query encoder for text"):
         embed.open_text_embedder(store, name)
 
@@ -132,7 +132,7 @@ def test_an_open_clip_model_brings_its_own_words(store: Store, clip_spec: str) -
     import open_clip
     import torch
 
-    encoder = open_image(clip_spec, store)
+    encoder = open_image_encoder(clip_spec, store)
     assert store.has("encoders", encoder.query_encoder)
     model = open_clip.create_model("tiny-clip", pretrained=clip_spec.partition("/")[2]).eval()
     queries = ["red shoes", "it's a BLUE dress, isn't it?  100% 棉", "é" * 90, ""]
@@ -151,10 +151,10 @@ def test_an_open_clip_model_brings_its_own_words(store: Store, clip_spec: str) -
 @pytest.mark.parametrize("spec", ["nothing", "no-such-model/none"])
 def test_an_unknown_image_encoder_is_one_sentence(store: Store, spec: str) -> None:
     with pytest.raises(EncoderError, match=r"(vitrine encoder train|list_pretrained)") as raised:
-        open_image(spec, store)
+        open_image_encoder(spec, store)
     assert "\n" not in str(raised.value)
 
 
 def test_a_folder_that_is_no_encoder_is_named(store: Store, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"has no encoder\.json"):
-        open_image(str(tmp_path), store)
+        open_image_encoder(str(tmp_path), store)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from encoders.image_io import PictureError, open_picture
+from encoders.image_io import ImageError, decode_image
 
 RED, WHITE, GREEN = (255, 0, 0), (255, 255, 255), (0, 128, 0)
 
@@ -22,7 +22,7 @@ def saved(image: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
 
 
 def pixel(data: bytes, at: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
-    image = open_picture(data)
+    image = decode_image(data)
     assert image.mode == "RGB"
     found = image.getpixel(at)
     assert isinstance(found, tuple)
@@ -84,11 +84,11 @@ def test_pictures_stand_upright() -> None:
     image.paste(GREEN, (0, 0, 32, 32))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise to see it upright
-    upright = open_picture(saved(image, "JPEG", exif=exif, quality=95))
+    upright = decode_image(saved(image, "JPEG", exif=exif, quality=95))
     assert upright.size == (32, 64)
     assert near(upright.getpixel((16, 8)), GREEN)  # type: ignore[arg-type]
     broken = saved(image, "JPEG", exif=b"Exif\0\0II*\0" + b"\xff" * 40)
-    assert open_picture(broken).size == (64, 32)
+    assert decode_image(broken).size == (64, 32)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
@@ -98,22 +98,22 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
 
 
 def test_one_pixel_is_a_picture() -> None:
-    assert open_picture(saved(Image.new("RGB", (1, 1), RED))).size == (1, 1)
+    assert decode_image(saved(Image.new("RGB", (1, 1), RED))).size == (1, 1)
 
 
 def test_a_vast_jpeg_is_decoded_at_a_fraction_and_a_vast_png_refused() -> None:
     vast = Image.new("L", (20_000, 20_000), 99)
-    small = open_picture(saved(vast, "JPEG"))
+    small = decode_image(saved(vast, "JPEG"))
     assert small.size == (2500, 2500)
     assert small.getpixel((0, 0)) == (99, 99, 99)
-    with pytest.raises(PictureError, match="20000 x 20000 pixels is too large"):
-        open_picture(saved(vast, "PNG", compress_level=1))
+    with pytest.raises(ImageError, match="20000 x 20000 pixels is too large"):
+        decode_image(saved(vast, "PNG", compress_level=1))
 
 
 def test_a_jpeg_is_never_decoded_smaller_than_asked() -> None:
     image = saved(Image.new("RGB", (1000, 600), RED), "JPEG")
-    assert min(open_picture(image, 200).size) >= 200
-    assert open_picture(image, 5000).size == (1000, 600)
+    assert min(decode_image(image, 200).size) >= 200
+    assert decode_image(image, 5000).size == (1000, 600)
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_a_jpeg_is_never_decoded_smaller_than_asked() -> None:
     ],
 )
 def test_what_is_no_picture_is_named(data: bytes, reason: str) -> None:
-    with pytest.raises(PictureError, match=reason):
-        open_picture(data)
+    with pytest.raises(ImageError, match=reason):
+        decode_image(data)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
 def test_a_cut_picture_is_refused(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = saved(Image.fromarray(noise), kind)
-    with pytest.raises(PictureError, match=r"damaged|no picture format"):
-        open_picture(data[: len(data) // 2])
+    with pytest.raises(ImageError, match=r"damaged|no picture format"):
+        decode_image(data[: len(data) // 2])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -152,5 +152,5 @@ def test_random_damage_gives_a_picture_or_a_sentence() -> None:
         for _ in range(30):
             data = whole.copy()
             data[generator.integers(0, data.size, 8)] = generator.integers(0, 256, 8)
-            with suppress(PictureError):  # and nothing else
-                assert open_picture(data.tobytes()).mode == "RGB"
+            with suppress(ImageError):  # and nothing else
+                assert decode_image(data.tobytes()).mode == "RGB"

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rerank.arrays import find_hashes, id_hashes, widen
-from rerank.features.item_table import ItemTable, Layout, VectorsOnly, build_items, bytes_per_item
+from rerank.arrays import find_hashes, half_to_float, id_hashes
+from rerank.features.item_table import ItemTable, RowLayout, VectorsOnly, build_items, bytes_per_item
 from rerank.features.product_table import keyword_code, read_catalogue, seconds_of
 from vitrine.errors import ArtifactError, RerankError
 
 
 @given(arrays.arrays(np.float16, st.integers(0, 50), elements=st.floats(-60000, 60000, width=16)))
 def test_widening_is_exact(half: np.ndarray) -> None:
-    np.testing.assert_array_equal(widen(half), half.astype(np.float32))
+    np.testing.assert_array_equal(half_to_float(half), half.astype(np.float32))
 
 
 @given(st.lists(st.text(max_size=5), unique=True), st.lists(st.text(max_size=5)))
@@ -80,7 +80,7 @@ def test_a_table_gives_back_what_was_put_in(tmp_path: Path) -> None:
 
 
 def test_a_row_fits_into_its_bound() -> None:
-    assert bytes_per_item(Layout(text=384, image=512, hidden=64, keys=32)) <= 2560
+    assert bytes_per_item(RowLayout(text=384, image=512, hidden=64, keys=32)) <= 2560
 
 
 def test_a_tower_for_other_vectors_is_refused(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from stub_encoders import StubImage, StubText, colour_picture, text_vector
 
-from indexer.catalogue.reader import BadRow, Row
+from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.load.pipeline import Job, load
-from indexer.load.report import Rejects, Report
+from indexer.load.report import RejectedRows, Report
 from indexer.load.target import choose_target, finish, schema_for
 from indexer.load.vector_cache import VectorCache
 from opensearch.index.fields import FieldPlan
@@ -57,9 +57,11 @@ class Shop:
         schema = schema_for(self.plan, self.text, self.image)
         target = choose_target(self.engine, self.alias, schema, rebuild=how.get("rebuild", False))
         job = Job(target, self.plan, self.text, self.image, self.folder, lambda url: b"")
-        stream = (row if isinstance(row, BadRow) else Row(n, row) for n, row in enumerate(rows, start=1))
+        stream = (
+            row if isinstance(row, BadRow) else CatalogueRow(n, row) for n, row in enumerate(rows, start=1)
+        )
         cache = VectorCache(self.folder / how.get("cache", "vectors.sqlite"))
-        rejects = Rejects(self.folder / "rejected.jsonl")
+        rejects = RejectedRows(self.folder / "rejected.jsonl")
         report, seen = load(stream, job, cache, rejects, lambda n: None)
         cache.close()
         finish(target, report, seen, sync=how.get("sync", False))
@@ -233,7 +235,7 @@ def test_a_read_only_index_stops_the_load_and_loses_nothing(shop: Shop) -> None:
 def test_products_that_vanish_are_kept_unless_synced(shop: Shop) -> None:
     shop.load(rows(10))
     report = shop.load(rows(7))
-    assert (report.unchanged, report.vanished, report.deleted) == (7, 3, 0)
+    assert (report.unchanged, report.orphaned, report.deleted) == (7, 3, 0)
     report = shop.load([*rows(7), BadRow(8, "broken")], sync=True)
     assert report.deleted == 0
     assert any("nothing was deleted" in note for note in report.notes)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from encoders.image_io import PictureError
-from indexer.images.source import picture_ref, read_picture
+from encoders.image_io import ImageError
+from indexer.images.source import picture_ref, read_image
 
 
 def no_fetch(url: str) -> bytes:
@@ -17,7 +17,7 @@ def no_fetch(url: str) -> bytes:
 
 
 def read(source: str | bytes, folder: Path | None) -> bytes:
-    return read_picture(source, folder, no_fetch).data
+    return read_image(source, folder, no_fetch).data
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_nothing_outside_the_folder_is_read(folder: Path) -> None:
         "/etc/passwd",
     ]
     for path in outside:
-        with pytest.raises(PictureError, match="leaves the catalogue's folder"):
+        with pytest.raises(ImageError, match="leaves the catalogue's folder"):
             read(path, folder)
 
 
@@ -67,9 +67,9 @@ def test_what_cannot_be_read_is_told(folder: Path) -> None:
         ("file:///etc/passwd", "file URLs are not read"),
         ("ftp://host/a.png", "ftp URLs are not read"),
     ]:
-        with pytest.raises(PictureError, match=reason):
+        with pytest.raises(ImageError, match=reason):
             read(path, folder)
-    with pytest.raises(PictureError, match="needs the folder"):
+    with pytest.raises(ImageError, match="needs the folder"):
         read("a.png", None)
 
 
@@ -87,15 +87,15 @@ def test_data_uris_carry_the_picture_and_are_named_by_their_hash() -> None:
         ("data:image/png", "no comma"),
         ("data:,", "empty"),
     ]:
-        with pytest.raises(PictureError, match=reason):
+        with pytest.raises(ImageError, match=reason):
             read(broken, None)
 
 
 def test_the_same_bytes_have_the_same_hash_wherever_they_lie(folder: Path) -> None:
     (folder / "b.png").write_bytes(b"picture")
     found = {
-        read_picture(source, folder, lambda url: b"picture").hash for source in ("b.png", "pictures/a.png")
+        read_image(source, folder, lambda url: b"picture").hash for source in ("b.png", "pictures/a.png")
     }
-    found.add(read_picture("http://shop/a.png", folder, lambda url: b"picture").hash)
-    found.add(read_picture(b"picture", None, no_fetch).hash)
+    found.add(read_image("http://shop/a.png", folder, lambda url: b"picture").hash)
+    found.add(read_image(b"picture", None, no_fetch).hash)
     assert len(found) == 1

@@ -32,7 +32,7 @@ from opensearch.hook.pipelines import (
     unescaped,
 )
 from opensearch.index.versions import read_schema
-from opensearch.search.query import FOR_WORDS, LegWeights, Query, hybrid_body, weights_of
+from opensearch.search.query import DEFAULT_WEIGHTS, LegWeights, Query, hybrid_body, weights_of
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Retrieved, retrieve
 from opensearch.tuning.leg_weights import use_weights
@@ -149,7 +149,9 @@ def test_rerank_step_never_fails_a_search_and_sends_one_field() -> None:
 def test_both_pipelines_fuse_alike() -> None:
     step = rerank_pipeline("m-1")["phase_results_processors"]
     assert step == fusion_pipeline()["phase_results_processors"]
-    assert step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == FOR_WORDS.shares()
+    assert (
+        step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == DEFAULT_WEIGHTS.shares()
+    )
 
 
 json_values = st.recursive(

@@ -13,21 +13,21 @@ import pytest
 from opensearch.client import connect_async
 from opensearch.logs.pointer import (
     MOST_HISTORY,
-    Pointer,
     drop_pointer,
     pointer_history,
     read_pointer,
     read_pointer_async,
     swap_pointer,
 )
+from vitrine.store import ArtifactSet
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 pytestmark = pytest.mark.live
 
-FIRST = Pointer("model-1", "items-1", "behaviour-1")
-SECOND = Pointer("model-2", "items-2", "behaviour-2")
+FIRST = ArtifactSet("model-1", "items-1", "behaviour-1")
+SECOND = ArtifactSet("model-2", "items-2", "behaviour-2")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_going_back_is_a_swap_too_and_the_same_again_is_none(engine: OpenSearch,
 
 
 def test_swaps_at_once_are_all_kept(engine: OpenSearch, alias: str) -> None:
-    pointers = [Pointer(f"model-{n}", "items", "behaviour") for n in range(8)]
+    pointers = [ArtifactSet(f"model-{n}", "items", "behaviour") for n in range(8)]
     with ThreadPoolExecutor(4) as pool:
         before = list(pool.map(lambda pointer: swap_pointer(engine, alias, pointer), pointers))
     history = [swap.pointer for swap in pointer_history(engine, alias)]
@@ -70,14 +70,14 @@ def test_swaps_at_once_are_all_kept(engine: OpenSearch, alias: str) -> None:
 
 def test_history_has_an_end(engine: OpenSearch, alias: str) -> None:
     for place in range(MOST_HISTORY + 2):
-        swap_pointer(engine, alias, Pointer(f"model-{place}", "i", "b"), at=float(place))
+        swap_pointer(engine, alias, ArtifactSet(f"model-{place}", "i", "b"), at=float(place))
     history = pointer_history(engine, alias)
     assert len(history) == MOST_HISTORY
     assert history[0].pointer.model == f"model-{MOST_HISTORY + 1}"
 
 
 def test_asyncio_reads_the_same(engine: OpenSearch, engine_url: str, alias: str) -> None:
-    async def read() -> list[Pointer | None]:
+    async def read() -> list[ArtifactSet | None]:
         client = connect_async(engine_url)
         try:
             before = await read_pointer_async(client, alias)

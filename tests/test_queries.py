@@ -11,7 +11,7 @@ from PIL import Image
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from rerank import query_encoders as queries
-from rerank.query_image import open_picture, read_picture
+from rerank.query_image import decode_image, read_image
 from vitrine.errors import ArtifactError, QueryError
 from vitrine.store import Store
 
@@ -43,14 +43,14 @@ def test_other_encoders_are_refused_by_both_names() -> None:
 
 
 def test_transparency_is_white() -> None:
-    seen = open_picture(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
+    seen = decode_image(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
     assert seen.mode == "RGB"
     assert seen.getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_sixteen_bits_keep_their_brightness() -> None:
     half = Image.fromarray(np.full((2, 2), 32896, dtype=np.uint16))  # 128 * 257
-    assert open_picture(encoded(half)).getpixel((0, 0)) == (128, 128, 128)
+    assert decode_image(encoded(half)).getpixel((0, 0)) == (128, 128, 128)
 
 
 def test_a_photo_is_turned_upright() -> None:
@@ -59,7 +59,7 @@ def test_a_photo_is_turned_upright() -> None:
     exif[0x0112] = 6  # turn by 90 degrees
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", exif=exif)
-    assert open_picture(buffer.getvalue()).size == (4, 8)
+    assert decode_image(buffer.getvalue()).size == (4, 8)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_photo_is_turned_upright() -> None:
 )
 def test_what_is_no_picture_is_one_sentence(data: bytes, sentence: str) -> None:
     with pytest.raises(QueryError, match=sentence):
-        open_picture(data)
+        decode_image(data)
 
 
 def test_a_missing_picture_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="cannot be read"):
-        read_picture(tmp_path / "none.png")
+        read_image(tmp_path / "none.png")

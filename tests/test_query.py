@@ -15,9 +15,9 @@ from shelf import DIMENSION, PLAN, SCHEMA
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.search.query import (
     DEEPEST,
+    DEFAULT_WEIGHTS,
     FOR_BOTH,
     FOR_PICTURE,
-    FOR_WORDS,
     LEGS,
     LegWeights,
     Query,
@@ -152,7 +152,7 @@ def test_weights_that_weigh_nothing_are_refused(weights: tuple[float, float, flo
 
 
 def test_default_weights_follow_what_the_query_holds() -> None:
-    assert weights_for(Query("red", VECTOR, VECTOR), SCHEMA) == FOR_WORDS
+    assert weights_for(Query("red", VECTOR, VECTOR), SCHEMA) == DEFAULT_WEIGHTS
     assert weights_for(Query("red", None, VECTOR, picture=True), SCHEMA) == FOR_BOTH
     assert weights_for(Query(" ", None, VECTOR, picture=True), SCHEMA) == FOR_PICTURE
     learned = replace(SCHEMA, weights=(0.5, 0.3, 0.2))

@@ -14,13 +14,14 @@ import small_shop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch.logs.profiles import Click
 from rerank.models.card import load_model, read_card, save_model
-from rerank.models.fusion import OF_HYBRID, OF_WORDS, SignalFusion, reciprocal_ranks
-from rerank.models.ranker import Artifacts, Click, RankRequest, interleave, load_ranker, order_of
+from rerank.models.fusion import RRF_AFTER_BM25, RRF_AFTER_HYBRID, SignalFusion, reciprocal_ranks
+from rerank.models.ranker import RankRequest, load_ranker, order_of, pin_unknown
 from rerank.training.events import Log
-from rerank.training.train import Ground, Trained, make_fusion
+from rerank.training.train import Trained, TrainingData, make_fusion
 from vitrine.errors import ArtifactError, RerankError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 AS_OF = small_shop.START + 900 * 600.0
 
@@ -28,8 +29,8 @@ AS_OF = small_shop.START + 900 * 600.0
 def quiet(stage: str, done: int, total: int) -> None: ...
 
 
-def ground(log: Log | None = None) -> Ground:
-    return Ground("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log or Log([], []))
+def ground(log: Log | None = None) -> TrainingData:
+    return TrainingData("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log or Log([], []))
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def fusion(store: Store) -> Trained:
-    return make_fusion(ground(small_shop.log(300)), store, OF_WORDS, quiet)
+    return make_fusion(ground(small_shop.log(300)), store, RRF_AFTER_BM25, quiet)
 
 
 def request(ids: list[str], query: str = "kind 1", **given: object) -> RankRequest:
@@ -54,7 +55,7 @@ def test_unknown_products_keep_their_place_and_known_ones_their_order(
 ) -> None:
     known = np.array([data.draw(st.booleans()) for _ in scores], dtype=bool)
     values = np.array(scores, dtype=np.float32)
-    order = order_of(interleave(values, known))
+    order = order_of(pin_unknown(values, known))
     assert sorted(order) == list(range(len(scores)))
     assert [order[place] for place in np.flatnonzero(~known)] == np.flatnonzero(~known).tolist()
     wanted = [place for place in order_of(np.where(known, values, 0)) if known[place]]
@@ -82,7 +83,7 @@ def test_the_fusion_lifts_what_fits_the_query(store: Store, fusion: Trained) -> 
 
 
 def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_picture(store: Store) -> None:
-    made = make_fusion(ground(), store, replace(OF_HYBRID, allowance=2.0), quiet)
+    made = make_fusion(ground(), store, replace(RRF_AFTER_HYBRID, missing_image_correction=2.0), quiet)
     ranker = load_ranker(store, made.artifacts)
     ids = small_shop.IDS[10:20]  # of them p18 has no picture, at rank 9
     order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
@@ -119,8 +120,8 @@ def test_a_shopper_of_unheard_of_clicks_is_a_stranger(store: Store, fusion: Trai
 
 
 def test_tables_of_another_model_are_refused(store: Store, fusion: Trained) -> None:
-    other = make_fusion(ground(), store, OF_WORDS, quiet)
-    mixed = Artifacts(fusion.artifacts.model, other.artifacts.items, fusion.artifacts.behaviour)
+    other = make_fusion(ground(), store, RRF_AFTER_BM25, quiet)
+    mixed = ArtifactSet(fusion.artifacts.model, other.artifacts.items, fusion.artifacts.behaviour)
     with pytest.raises(ArtifactError, match=rf"item table was made for model {other.artifacts.model}"):
         load_ranker(store, mixed)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from opensearch.index.bulk import Action, write
-from opensearch.index.indexed_state import Stored, read_stored
+from opensearch.index.indexed_state import IndexedState, read_indexed_state
 from opensearch.index.scan import count, scan
 from vitrine.errors import EngineError, IndexMissingError
 
@@ -95,6 +95,6 @@ def test_moment_that_the_engine_forgot_is_told(engine: OpenSearch, shop: str) ->
 def test_stored_hashes_of_what_is_there(engine: OpenSearch, shop: str) -> None:
     new = {"hashes": {"text": "t", "row": "r"}, "images": [{"hash": "h", "ref": "a.png"}]}
     engine.index(index=shop, id="new", body=new, refresh=True)
-    found = read_stored(engine, shop, ["new", "p1", "nobody"])
-    assert found == {"new": Stored("t", "r", (("h", "a.png"),)), "p1": Stored(None, None, ())}
-    assert read_stored(engine, shop, []) == {}
+    found = read_indexed_state(engine, shop, ["new", "p1", "nobody"])
+    assert found == {"new": IndexedState("t", "r", (("h", "a.png"),)), "p1": IndexedState(None, None, ())}
+    assert read_indexed_state(engine, shop, []) == {}

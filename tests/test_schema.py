@@ -9,7 +9,7 @@ import pytest
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.schema import (
     META_KEY,
-    Layout,
+    Sharding,
     analysis,
     differences,
     index_body,
@@ -105,7 +105,7 @@ def test_every_named_part_of_the_analysis_exists(chinese: Any) -> None:
 
 
 def test_meta_gives_the_schema_back() -> None:
-    body = index_body(SCHEMA, layout=Layout(3, 1), chinese="cjk")
+    body = index_body(SCHEMA, layout=Sharding(3, 1), chinese="cjk")
     assert schema_from_mapping(body["mappings"]) == SCHEMA
     assert body["settings"]["index"]["number_of_shards"] == 3
     assert body["settings"]["index"]["number_of_replicas"] == 1

@@ -14,18 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.logs.ubi import SHOPPERS, ProfileClick, write_profiles
+from opensearch.logs.profiles import Click
+from opensearch.logs.ubi import SHOPPERS, write_profiles
 from opensearch.search.filters import parse_filters, parse_sort
 from rerank.arrays import FloatArray
-from rerank.models.ranker import Artifacts, Click, RankRequest, load_ranker
+from rerank.models.ranker import RankRequest, load_ranker
 from rerank.query_encoders import QueryEncoders
 from rerank.rules import UNAVAILABLE
 from rerank.search import Answer, Search, search
-from rerank.serving_context import Shop, open_ranker, open_shop
+from rerank.serving_context import ServingContext, open_context, open_ranker
 from rerank.shoppers import read_history
 from rerank.window import Window, rank_window
 from vitrine.errors import IndexMissingError, QueryError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -39,7 +40,7 @@ class Drawn:
     """A ranker whose scores are given."""
 
     drawn: Sequence[float]
-    artifacts = Artifacts("m", "i", "b")
+    artifacts = ArtifactSet("m", "i", "b")
 
     def scores(self, request: RankRequest) -> FloatArray:
         return np.array(self.drawn, dtype=np.float32)
@@ -73,9 +74,11 @@ def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def shop(engine: OpenSearch, store: Store, alias: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    bare = open_shop(engine, store, alias)
-    names = Artifacts(**fusion_artifacts(store, bare.schema, tmp_path_factory.mktemp("model")))
+def shop(
+    engine: OpenSearch, store: Store, alias: str, tmp_path_factory: pytest.TempPathFactory
+) -> ServingContext:
+    bare = open_context(engine, store, alias)
+    names = ArtifactSet(**fusion_artifacts(store, bare.schema, tmp_path_factory.mktemp("model")))
     return replace(bare, ranker=load_ranker(store, names), degraded=None)
 
 
@@ -87,7 +90,7 @@ def ids_of(answer: Answer) -> list[str]:
 def test_without_a_model_the_engine_order_stands_and_says_why(
     engine: OpenSearch, store: Store, alias: str
 ) -> None:
-    answer = search(engine, open_shop(engine, store, alias), Search("red shoes"))
+    answer = search(engine, open_context(engine, store, alias), Search("red shoes"))
     assert answer.order == "engine"
     assert answer.degraded == f"no model for alias {alias} yet: run `vitrine train`"
     assert ids_of(answer)[0] == "p00"  # "red shoes" is its title
@@ -95,7 +98,9 @@ def test_without_a_model_the_engine_order_stands_and_says_why(
 
 
 @pytest.mark.live
-def test_reranking_permutes_the_window_and_names_its_artifacts(engine: OpenSearch, shop: Shop) -> None:
+def test_reranking_permutes_the_window_and_names_its_artifacts(
+    engine: OpenSearch, shop: ServingContext
+) -> None:
     plain = search(engine, shop, Search("red shoes", order="engine"))
     ranked = search(engine, shop, Search("red shoes"))
     assert plain.degraded is None
@@ -109,7 +114,9 @@ def test_reranking_permutes_the_window_and_names_its_artifacts(engine: OpenSearc
 
 @pytest.mark.live
 @pytest.mark.parametrize("order", ["engine", "reranked"])
-def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shop: Shop, order: str) -> None:
+def test_pages_neither_repeat_nor_lose_a_product(
+    engine: OpenSearch, shop: ServingContext, order: str
+) -> None:
     asked = Search("shoes", order="engine" if order == "engine" else "reranked")
     whole = search(engine, shop, asked)
     pages = [search(engine, shop, asked).page(number, 7) for number in range(1, 9)]
@@ -118,7 +125,7 @@ def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shop: Shop,
 
 
 @pytest.mark.live
-def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: Shop) -> None:
+def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: ServingContext) -> None:
     answer = search(engine, shop, Search("shoes"))
     ruled = [hit.rule is not None for hit in answer.hits]
     assert ruled == sorted(ruled)
@@ -127,7 +134,7 @@ def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: Sho
 
 
 @pytest.mark.live
-def test_a_picture_finds_products_of_its_colour(engine: OpenSearch, shop: Shop) -> None:
+def test_a_picture_finds_products_of_its_colour(engine: OpenSearch, shop: ServingContext) -> None:
     answer = search(engine, shop, Search(picture=picture("green"), order="engine"))
     with_picture = [product["id"] for product in products() if "images" in product]
     green = {product for product in with_picture if COLOUR_OF[product] == "green"}
@@ -136,7 +143,7 @@ def test_a_picture_finds_products_of_its_colour(engine: OpenSearch, shop: Shop) 
 
 
 @pytest.mark.live
-def test_words_and_picture_together(engine: OpenSearch, shop: Shop) -> None:
+def test_words_and_picture_together(engine: OpenSearch, shop: ServingContext) -> None:
     answer = search(engine, shop, Search("dress", picture("blue"), order="engine"))
     first = answer.hits[0]
     assert "dress" in first.product["title"]
@@ -145,7 +152,7 @@ def test_words_and_picture_together(engine: OpenSearch, shop: Shop) -> None:
 
 
 @pytest.mark.live
-def test_filters_facets_and_sort(engine: OpenSearch, shop: Shop) -> None:
+def test_filters_facets_and_sort(engine: OpenSearch, shop: ServingContext) -> None:
     plan = shop.schema.plan
     found = search(engine, shop, Search("red", filters=parse_filters(["price<20"], plan), facets=["thing"]))
     assert found.hits
@@ -158,7 +165,7 @@ def test_filters_facets_and_sort(engine: OpenSearch, shop: Shop) -> None:
 
 
 @pytest.mark.live
-def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: Shop) -> None:
+def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: ServingContext) -> None:
     wanted = ["p47", "no such", "p00", "p30", "p47"]
     for order in ("engine", "reranked"):
         asked = Search("red shoes", order="engine" if order == "engine" else "reranked", candidates=wanted)
@@ -169,7 +176,7 @@ def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: Sh
 
 
 @pytest.mark.live
-def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: Shop) -> None:
+def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: ServingContext) -> None:
     vectors = shop.encoders.vectors("红色跑鞋")
     assert vectors.text is None
     assert vectors.image is None
@@ -179,7 +186,7 @@ def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: Shop)
 @pytest.mark.live
 def test_clicks_are_read_oldest_first(engine: OpenSearch, alias: str) -> None:
     shopper = "0" * 32
-    write_profiles(engine, alias, {shopper: [ProfileClick("p03", 20.0), ProfileClick("p01", 10.0)]})
+    write_profiles(engine, alias, {shopper: [Click("p03", 20.0), Click("p01", 10.0)]})
     try:
         assert read_history(engine, alias, shopper) == (Click("p01", 10.0), Click("p03", 20.0))
         assert read_history(engine, alias, "f" * 32) == ()
@@ -190,21 +197,23 @@ def test_clicks_are_read_oldest_first(engine: OpenSearch, alias: str) -> None:
 @pytest.mark.live
 def test_an_index_that_is_not_there_is_one_sentence(engine: OpenSearch, store: Store) -> None:
     with pytest.raises(IndexMissingError, match="there is no index 'srv-nothing'"):
-        open_shop(engine, store, "srv-nothing")
+        open_context(engine, store, "srv-nothing")
 
 
 @pytest.mark.live
 def test_a_model_for_other_vectors_is_refused_by_both_names(
-    engine: OpenSearch, store: Store, shop: Shop, tmp_path: Path
+    engine: OpenSearch, store: Store, shop: ServingContext, tmp_path: Path
 ) -> None:
-    pointer = Artifacts(**fusion_artifacts(store, shop.schema, tmp_path))
+    pointer = ArtifactSet(**fusion_artifacts(store, shop.schema, tmp_path))
     other = replace(shop.schema, text=VectorField("clip-9", "clip-9", 10))
     with pytest.raises(Exception, match=r"text vectors of the index are by clip-9, model .* of words-"):
         open_ranker(store, other, shop.alias, pointer)
 
 
 @pytest.mark.live
-def test_a_picture_where_the_index_has_none_is_refused(engine: OpenSearch, shop: Shop, store: Store) -> None:
+def test_a_picture_where_the_index_has_none_is_refused(
+    engine: OpenSearch, shop: ServingContext, store: Store
+) -> None:
     schema = replace(shop.schema, image=None)
     bare = replace(shop, schema=schema, encoders=QueryEncoders(schema, store))
     with pytest.raises(QueryError, match="no picture vectors"):

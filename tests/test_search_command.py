@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
 
-from opensearch.logs.pointer import Pointer, drop_pointer, swap_pointer
+from opensearch.logs.pointer import drop_pointer, swap_pointer
 from vitrine.cli import main
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -31,7 +31,7 @@ def shops(
     ranked, schema = index_shop(engine, store)
     plain, _ = index_shop(engine, store)
     names = fusion_artifacts(store, schema, tmp_path_factory.mktemp("model"))
-    swap_pointer(engine, ranked, Pointer(**names))
+    swap_pointer(engine, ranked, ArtifactSet(**names))
     yield {"ranked": ranked, "plain": plain, "store": str(folder), "url": engine_url}
     for alias in (ranked, plain):
         delete_shop(engine, alias)

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from opensearch.index.fields import FieldPlan, IndexSchema
+from opensearch.logs.profiles import Click
 from rerank.arrays import FloatArray
-from rerank.models.ranker import Artifacts, Click, RankRequest
+from rerank.models.ranker import RankRequest
 from rerank.query_encoders import QueryEncoders
 from rerank.rules import UNAVAILABLE
 from rerank.service.app import make_app
@@ -30,14 +31,14 @@ from rerank.service.order import Ask, RankPool, order
 from rerank.service.run import bound
 from rerank.service.server import Parts
 from rerank.service.slate_log import Slate, SlateLog
-from rerank.serving_context import Shop
+from rerank.serving_context import ServingContext
 from rerank.shoppers import shopper_hash
-from rerank.window import Verdict
+from rerank.window import RankedWindow
 from vitrine.errors import RerankError
 from vitrine.log import Complaints
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
-ARTIFACTS = Artifacts("model-1", "items-1", "behaviour-1")
+ARTIFACTS = ArtifactSet("model-1", "items-1", "behaviour-1")
 NO_MODEL = "no model for alias shop yet: run `vitrine train`"
 
 
@@ -84,7 +85,7 @@ class Clicks:
 
 @dataclass
 class FixedShops:
-    open: dict[str, Shop]
+    open: dict[str, ServingContext]
     trouble: str | None = None
 
     async def watch(self) -> None:
@@ -92,9 +93,9 @@ class FixedShops:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(tmp_path: Path) -> ServingContext:
     schema = IndexSchema(FieldPlan(), None, None)
-    return Shop("shop", schema, QueryEncoders(schema, Store(str(tmp_path))), LastFirst())
+    return ServingContext("shop", schema, QueryEncoders(schema, Store(str(tmp_path))), LastFirst())
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def service(
-    shop: Shop, lookups: Clicks | None = None, slates: list[Slate] | None = None, trouble: str | None = None
+    shop: ServingContext,
+    lookups: Clicks | None = None,
+    slates: list[Slate] | None = None,
+    trouble: str | None = None,
 ) -> TestClient:
     written: list[Slate] = [] if slates is None else slates
     parts = Parts(
@@ -116,7 +120,7 @@ def service(
 
 
 @pytest.fixture
-def client(shop: Shop) -> Iterator[TestClient]:
+def client(shop: ServingContext) -> Iterator[TestClient]:
     with service(shop) as made:
         yield made
 
@@ -133,7 +137,7 @@ def test_order_says_who_made_it(client: TestClient) -> None:
     }
 
 
-def test_order_and_hook_agree_on_a_shopper_known_by_id_and_by_hash(shop: Shop) -> None:
+def test_order_and_hook_agree_on_a_shopper_known_by_id_and_by_hash(shop: ServingContext) -> None:
     hashed = shopper_hash("anna")
     with service(shop, Clicks({hashed: [Click("a", 1.0)]})) as client:
         ids = ["a", "b", "c"]
@@ -151,7 +155,7 @@ def test_hook_answers_floats_with_a_decimal_point(client: TestClient) -> None:
     assert answer.text == '{"results":[{"index":1,"relevance_score":1.0},{"index":0,"relevance_score":0.0}]}'
 
 
-def test_unavailable_products_are_demoted_and_the_rule_is_named(shop: Shop) -> None:
+def test_unavailable_products_are_demoted_and_the_rule_is_named(shop: ServingContext) -> None:
     stocked = replace(shop.schema, plan=FieldPlan(available="in_stock"))
     with service(replace(shop, schema=stocked), Clicks(gone={"c"})) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b", "c"]}).json()
@@ -163,7 +167,7 @@ def test_unavailable_products_are_demoted_and_the_rule_is_named(shop: Shop) -> N
     assert falling == sorted(falling, reverse=True)
 
 
-def test_without_a_model_order_degrades_and_the_hook_lets_the_engine_do(shop: Shop) -> None:
+def test_without_a_model_order_degrades_and_the_hook_lets_the_engine_do(shop: ServingContext) -> None:
     with service(replace(shop, ranker=None, degraded=NO_MODEL)) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
         hook = client.post("/v1/hook/shop", json={"ctx": {"q": ""}, "docs": ["a", "b"]})
@@ -181,7 +185,7 @@ def test_without_a_model_order_degrades_and_the_hook_lets_the_engine_do(shop: Sh
         (ValueError("inside"), "ranking failed (ValueError)"),
     ],
 )
-def test_a_ranker_that_fails_leaves_engine_order(shop: Shop, error: Exception, reason: str) -> None:
+def test_a_ranker_that_fails_leaves_engine_order(shop: ServingContext, error: Exception, reason: str) -> None:
     with service(replace(shop, ranker=LastFirst(error=error))) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
         hook = client.post("/v1/hook/shop", json={"ctx": {"q": ""}, "docs": ["a", "b"]})
@@ -189,7 +193,9 @@ def test_a_ranker_that_fails_leaves_engine_order(shop: Shop, error: Exception, r
     assert hook.status_code == 503
 
 
-def test_scores_that_are_not_finite_leave_engine_order(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_that_are_not_finite_leave_engine_order(
+    shop: ServingContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(LastFirst, "scores", lambda self, request: np.array([np.nan, 1.0], np.float32))
     with service(shop) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
@@ -197,7 +203,7 @@ def test_scores_that_are_not_finite_leave_engine_order(shop: Shop, monkeypatch: 
     assert "expected one finite score each" in answer["degraded"]
 
 
-def test_the_deadline_is_kept(shop: Shop) -> None:
+def test_the_deadline_is_kept(shop: ServingContext) -> None:
     with service(replace(shop, ranker=LastFirst(pause_s=1.0))) as client:
         began = time.perf_counter()
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"], "deadline_ms": 40}).json()
@@ -208,7 +214,7 @@ def test_the_deadline_is_kept(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("lookups", [Clicks(pause_s=1.0), Clicks(error=ConnectionError("engine away"))])
-def test_a_history_that_is_late_or_lost_never_fails_the_order(shop: Shop, lookups: Clicks) -> None:
+def test_a_history_that_is_late_or_lost_never_fails_the_order(shop: ServingContext, lookups: Clicks) -> None:
     lookups.histories = {shopper_hash("anna"): [Click("a", 1.0)]}
     with service(shop, lookups) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"], "shopper": "anna"}).json()
@@ -216,11 +222,11 @@ def test_a_history_that_is_late_or_lost_never_fails_the_order(shop: Shop, lookup
     assert answer["degraded"] is None
 
 
-def test_too_many_waiting_windows_degrade_at_once(shop: Shop) -> None:
+def test_too_many_waiting_windows_degrade_at_once(shop: ServingContext) -> None:
     pool = RankPool(workers=1)
     slow = replace(shop, ranker=LastFirst(pause_s=0.02))
 
-    async def storm() -> list[Verdict]:
+    async def storm() -> list[RankedWindow]:
         ask = Ask(["a", "b"], "", deadline_ms=60_000)
         return await asyncio.gather(*(order(slow, ask, Clicks(), pool) for _ in range(80)))
 
@@ -283,7 +289,7 @@ def test_health_ready_and_metrics(client: TestClient) -> None:
     assert 'vitrine_refused_total{door="order",status="400"} 1.0' in text
 
 
-def test_not_ready_until_the_engine_was_seen(shop: Shop) -> None:
+def test_not_ready_until_the_engine_was_seen(shop: ServingContext) -> None:
     with service(shop, trouble="no OpenSearch answers") as client:
         ready = client.get("/ready")
         answer = client.post("/v1/order/shop", json={"ids": ["a"]})
@@ -292,7 +298,7 @@ def test_not_ready_until_the_engine_was_seen(shop: Shop) -> None:
     assert answer.status_code == 503
 
 
-def test_slates_hold_both_orders_and_only_the_hash(shop: Shop) -> None:
+def test_slates_hold_both_orders_and_only_the_hash(shop: ServingContext) -> None:
     slates: list[Slate] = []
     with service(shop, slates=slates) as client:
         body = {"ids": ["a", "b"], "query": "shoes", "shopper": "anna", "query_id": "q-7"}
@@ -347,7 +353,7 @@ def test_hook_scores_sort_into_the_verdict_in_single_precision(scores: list[floa
     falling = sorted([*scores, *scores], reverse=True)
     positions = list(range(len(falling)))
     random.shuffle(positions)
-    found = results(Verdict(positions, falling, {}, ARTIFACTS, None))
+    found = results(RankedWindow(positions, falling, {}, ARTIFACTS, None))
     values = [row["relevance_score"] for row in found]
     assert all(isinstance(value, np.float32) and np.isfinite(value) for value in values)
     assert all(above > below for above, below in itertools.pairwise(values))

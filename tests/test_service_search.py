@@ -20,15 +20,15 @@ from opensearch.client import connect
 from opensearch.search.filters import parse_filters
 from opensearch.search.query import LegWeights
 from rerank.features.groups import VERSION
-from rerank.models.ranker import Artifacts, Featured, RankRequest, load_ranker
+from rerank.models.ranker import HasFeatures, RankRequest, load_ranker
 from rerank.search import Search, search
 from rerank.service.app import make_app
 from rerank.service.metrics import Metrics
 from rerank.service.server import Parts
 from rerank.service.slate_log import FEATURES_OF_FIRST, Slate
-from rerank.serving_context import Shop, open_shop
+from rerank.serving_context import ServingContext, open_context
 from rerank.shoppers import shopper_hash
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -37,11 +37,11 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def shop(engine: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(engine: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingContext]:
     store = Store(str(tmp_path_factory.mktemp("store")))
     alias, schema = index_shop(engine, store)
-    names = Artifacts(**fusion_artifacts(store, schema, tmp_path_factory.mktemp("model")))
-    yield replace(open_shop(engine, store, alias), ranker=load_ranker(store, names), degraded=None)
+    names = ArtifactSet(**fusion_artifacts(store, schema, tmp_path_factory.mktemp("model")))
+    yield replace(open_context(engine, store, alias), ranker=load_ranker(store, names), degraded=None)
     delete_shop(engine, alias)
 
 
@@ -50,14 +50,14 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
 
 
-def service(client: OpenSearch, shop: Shop, slates: list[Slate] | None = None) -> TestClient:
+def service(client: OpenSearch, shop: ServingContext, slates: list[Slate] | None = None) -> TestClient:
     written: list[Slate] = [] if slates is None else slates
     parts = Parts(FixedShops({"shop": shop}), Clicks(), written.extend, Metrics(), client)
     return TestClient(make_app(parts), raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="module")
-def http(engine: OpenSearch, shop: Shop) -> Iterator[TestClient]:
+def http(engine: OpenSearch, shop: ServingContext) -> Iterator[TestClient]:
     with service(engine, shop) as made:
         yield made
 
@@ -77,7 +77,9 @@ def ids(answer: Any) -> list[str]:
     return [hit["id"] for hit in told(answer)["hits"]]
 
 
-def test_a_search_is_the_one_of_the_command_line(engine: OpenSearch, shop: Shop, http: TestClient) -> None:
+def test_a_search_is_the_one_of_the_command_line(
+    engine: OpenSearch, shop: ServingContext, http: TestClient
+) -> None:
     body = {"query": "red shoes", "size": 48, "filters": "price<40", "facets": ["thing"]}
     found = told(http.post("/v1/search/shop", json=body))
     asked = Search("red shoes", filters=parse_filters(["price<40"], shop.schema.plan), facets=["thing"])
@@ -129,7 +131,7 @@ def test_a_picture_as_the_body_takes_filters_and_words_from_the_query_string(htt
     assert all(hit["product"]["numbers"]["price"] < 40 for hit in found["hits"])
 
 
-def test_weights_of_one_search(engine: OpenSearch, shop: Shop, http: TestClient) -> None:
+def test_weights_of_one_search(engine: OpenSearch, shop: ServingContext, http: TestClient) -> None:
     image = base64.b64encode(file_of("green")).decode()
     body: dict[str, Any] = {"query": "red lamp", "image": image, "order": "engine"}
     by_picture = told(http.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
@@ -152,7 +154,7 @@ def test_sort_and_engine_order_are_not_degraded(http: TestClient) -> None:
     assert (found["order"], found["degraded"]) == ("engine", None)
 
 
-def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop: Shop) -> None:
+def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop: ServingContext) -> None:
     slates: list[Slate] = []
     with service(engine, shop, slates) as http:
         body = {"query": "red shoes", "shopper": "anna", "query_id": "q-1", "size": 200}
@@ -169,7 +171,9 @@ def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop:
     assert 'vitrine_answers_total{alias="shop",door="search",outcome="engine"} 1.0' in metrics
 
 
-def test_one_slate_in_ten_carries_the_features_that_were_served(engine: OpenSearch, shop: Shop) -> None:
+def test_one_slate_in_ten_carries_the_features_that_were_served(
+    engine: OpenSearch, shop: ServingContext
+) -> None:
     slates: list[Slate] = []
     with service(engine, shop, slates) as http:
         for number in range(60):
@@ -185,7 +189,7 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(engine: OpenSear
     request = RankRequest(slates[0]["engine"], "red shoes", *astuple(shop.encoders.vectors("red shoes")))
     whole = (
         shop.ranker.feature_rows(request, range(len(request.ids)))
-        if isinstance(shop.ranker, Featured)
+        if isinstance(shop.ranker, HasFeatures)
         else None
     )
     assert whole is not None
@@ -210,7 +214,7 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(engine: OpenSear
     ],
 )
 def test_a_broken_reranker_answers_in_engine_order(
-    engine: OpenSearch, shop: Shop, broken: dict[str, Any], reason: str
+    engine: OpenSearch, shop: ServingContext, broken: dict[str, Any], reason: str
 ) -> None:
     with service(engine, replace(shop, **broken)) as http:
         found = told(http.post("/v1/search/shop", json={"query": "red shoes"}))
@@ -220,7 +224,7 @@ def test_a_broken_reranker_answers_in_engine_order(
     assert [hit["id"] for hit in found["hits"]] == [hit["id"] for hit in plain["hits"]]
 
 
-def test_a_dead_engine_is_503_in_one_sentence(shop: Shop) -> None:
+def test_a_dead_engine_is_503_in_one_sentence(shop: ServingContext) -> None:
     dead = connect("http://127.0.0.1:9", timeout=1, retries=0)
     with service(dead, shop) as http:
         answer = http.post("/v1/search/shop", json={"query": "red"})

@@ -11,12 +11,12 @@ import small_shop
 from rerank.features.behaviour import query_hash
 from rerank.features.groups import fit_scaler
 from rerank.training.events import Event, Log, Slate, event_of, read_log, slate_of
-from rerank.training.propensity import DEPTH, Positions, Showing, estimate_positions
+from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions
 from rerank.training.slates import ExampleMaker, History, Queries, gains_of, showings
 
 CATALOGUE = small_shop.catalogue()
 ROW = {product: n for n, product in enumerate(CATALOGUE.ids)}
-FLAT = Positions(np.ones(DEPTH), clicks_a_look=0.1, measured=True)
+FLAT = PositionBias(np.ones(DEPTH), examined_click_rate=0.1, measured=True)
 
 
 def queries() -> Queries:
@@ -100,19 +100,19 @@ def test_the_highest_gain_counts_and_only_for_what_was_shown() -> None:
 
 
 def test_propensities_come_from_random_orders_alone() -> None:
-    random = [Showing(2, (0,), True)] * 200 + [Showing(2, (1,), True)] * 50
-    biased = [Showing(2, (0,), False)] * 1000
+    random = [Impression(2, (0,), True)] * 200 + [Impression(2, (1,), True)] * 50
+    biased = [Impression(2, (0,), False)] * 1000
     found = estimate_positions([*random, *biased])
     assert found.measured
     assert found.propensity[0] == 1.0
     assert found.propensity[1] == pytest.approx(0.25)
     # 1250 clicks on 1250 first places looked at for sure and 1250 second places looked at by a quarter
-    assert found.clicks_a_look == pytest.approx(1250 / (1250 * 1.25))
+    assert found.examined_click_rate == pytest.approx(1250 / (1250 * 1.25))
     np.testing.assert_allclose(found.expected(3), [0.8, 0.2, 0.008], atol=1e-9)
 
 
 def test_without_random_orders_click_rates_stand_in_and_never_rise() -> None:
-    found = estimate_positions([Showing(3, (0,), False)] * 5 + [Showing(3, (2,), False)] * 3)
+    found = estimate_positions([Impression(3, (0,), False)] * 5 + [Impression(3, (2,), False)] * 3)
     assert not found.measured
     assert found.propensity[1] == found.propensity[2] == pytest.approx(1.5 / 5)
 
@@ -189,7 +189,7 @@ def test_history_counts_by_hand() -> None:
 
 def test_showings_are_of_the_opened_pages() -> None:
     found = showings([slate(1, 0.0, arm="explore")], {"q1": {"p1": 1.0, "p4": 1.0}})
-    assert found == [Showing(3, (1,), True)]
+    assert found == [Impression(3, (1,), True)]
 
 
 def test_slates_without_click_make_no_example() -> None:

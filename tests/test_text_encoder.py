@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.card import read_card
-from encoders.text import buckets, export_text, open_text, padded
+from encoders.text import buckets, export_text, open_text_encoder, padded
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
@@ -27,7 +27,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_packaged_encoder_puts_like_meanings_close(store: Store) -> None:
-    encoder = open_text(None, store)
+    encoder = open_text_encoder(None, store)
     vectors = encoder.encode(
         ["red running shoes", "crimson sneakers for jogging", "stainless steel kettle", ""]
     )
@@ -40,26 +40,26 @@ def test_packaged_encoder_puts_like_meanings_close(store: Store) -> None:
 
 
 def test_an_opened_encoder_opens_again_by_its_artifact_name(store: Store, tiny: Path) -> None:
-    first = open_text(str(tiny), store)
-    again = open_text(first.name, store)
+    first = open_text_encoder(str(tiny), store)
+    again = open_text_encoder(first.name, store)
     assert again.name == first.name == export_text(first, store)
     np.testing.assert_array_equal(again.encode(["red shoes"]), first.encode(["red shoes"]))
 
 
 def test_same_weights_are_exported_once(store: Store, tiny: Path) -> None:
-    first = open_text(str(tiny), store).name
+    first = open_text_encoder(str(tiny), store).name
     made = (store.get("encoders", first) / "model.onnx").stat().st_mtime_ns
-    assert open_text(str(tiny), store).name == first
+    assert open_text_encoder(str(tiny), store).name == first
     assert (store.get("encoders", first) / "model.onnx").stat().st_mtime_ns == made
 
 
 def test_other_weights_have_another_name(store: Store, tiny: Path, tmp_path: Path) -> None:
     other = tiny_text_encoder(tmp_path, seed=1)
-    assert open_text(str(other), store).name != open_text(str(tiny), store).name
+    assert open_text_encoder(str(other), store).name != open_text_encoder(str(tiny), store).name
 
 
 def test_rows_keep_their_order_whatever_their_length(store: Store, tiny: Path) -> None:
-    encoder = open_text(str(tiny), store)
+    encoder = open_text_encoder(str(tiny), store)
     texts = ["red shoes for men", "blue", "a green dress for women", "bag"] * 40
     together = encoder.encode(texts)
     for row in (0, 1, 2, 3, 159):
@@ -67,7 +67,7 @@ def test_rows_keep_their_order_whatever_their_length(store: Store, tiny: Path) -
 
 
 def test_words_beyond_the_limit_change_nothing(store: Store, tiny: Path) -> None:
-    encoder = open_text(str(tiny), store)
+    encoder = open_text_encoder(str(tiny), store)
     limit = read_card(store.get("encoders", encoder.name)).max_tokens
     assert limit == 16
     long = encoder.encode(["red " * limit + "blue green", "red " * limit])
@@ -75,13 +75,13 @@ def test_words_beyond_the_limit_change_nothing(store: Store, tiny: Path) -> None
 
 
 def test_no_texts_give_no_vectors(store: Store, tiny: Path) -> None:
-    assert open_text(str(tiny), store).encode([]).shape == (0, 32)
+    assert open_text_encoder(str(tiny), store).encode([]).shape == (0, 32)
 
 
 def test_a_name_that_nobody_knows_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(EncoderError, match=r"no-such/encoder.*packaged MiniLM"):
-        open_text("no-such/encoder", store)
+        open_text_encoder("no-such/encoder", store)
 
 
 @given(st.lists(st.integers(0, 256), max_size=300), st.integers(256, 4096))

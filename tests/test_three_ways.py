@@ -22,14 +22,15 @@ from colour_shop import delete_shop, fused_artifacts, fusion_artifacts, index_sh
 
 from opensearch.hook.install import install_hook, remove_hook
 from opensearch.hook.pipelines import rerank_ext, rerank_name
-from opensearch.logs.pointer import Pointer, drop_pointer, swap_pointer
-from opensearch.logs.ubi import SHOPPERS, SLATES, ProfileClick, write_profiles
+from opensearch.logs.pointer import drop_pointer, swap_pointer
+from opensearch.logs.profiles import Click
+from opensearch.logs.ubi import SHOPPERS, SLATES, write_profiles
 from rerank.features.groups import VERSION
 from rerank.search import Search, body_of, search
 from rerank.service.slate_log import FEATURES_OF_ONE_IN
-from rerank.serving_context import open_shop
+from rerank.serving_context import open_context
 from rerank.shoppers import shopper_hash
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -81,7 +82,7 @@ class World:
 
     def engine_ids(self, query: str, shopper: str | None = None) -> tuple[list[str], bool]:
         """The hits of OpenSearch's own `_search` through the hook, and whether it says they are reranked."""
-        shop = open_shop(self.engine, self.store, self.alias)
+        shop = open_context(self.engine, self.store, self.alias)
         body = body_of(shop, Search(query), shop.encoders.vectors(query))
         del body["search_pipeline"]
         body["ext"] = rerank_ext({"q": query, "shopper": shopper})
@@ -96,7 +97,7 @@ def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPath
     store = Store(str(folder))
     alias, schema = index_shop(engine, store)
     names = fused_artifacts(store, schema, tmp_path_factory.mktemp("model"))
-    swap_pointer(engine, alias, Pointer(**names))
+    swap_pointer(engine, alias, ArtifactSet(**names))
     environment = {
         **os.environ,
         "OPENSEARCH_URL": engine_url,
@@ -135,14 +136,14 @@ def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def anna(world: World) -> str:
     """The keyed hash of a shopper who has clicked two bags."""
     hashed = shopper_hash("anna")
-    clicks = [ProfileClick("p06", 1_795_000_000.0), ProfileClick("p18", 1_795_003_600.0)]
+    clicks = [Click("p06", 1_795_000_000.0), Click("p18", 1_795_003_600.0)]
     assert write_profiles(world.engine, world.alias, {hashed: clicks}) == []
     return hashed
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_all_ways_give_one_order(world: World, service: str, anna: str, query: str) -> None:
-    shop = open_shop(world.engine, world.store, world.alias)
+    shop = open_context(world.engine, world.store, world.alias)
     plain = search(world.engine, shop, Search(query, order="engine"))
     client = search(world.engine, shop, Search(query, shopper=anna))
     ids = [hit.id for hit in plain.hits]
@@ -180,7 +181,7 @@ def test_a_shoppers_clicks_change_the_order(world: World, service: str, anna: st
 
 
 def test_vectors_of_the_callers_own_change_nothing(world: World, service: str) -> None:
-    shop = open_shop(world.engine, world.store, world.alias)
+    shop = open_context(world.engine, world.store, world.alias)
     vectors = shop.encoders.vectors("red shoes")
     assert vectors.text is not None
     assert vectors.image is not None
@@ -198,7 +199,7 @@ def test_vectors_of_the_callers_own_change_nothing(world: World, service: str) -
 
 def test_words_are_embedded_in_the_manner_of_openai(world: World, service: str) -> None:
     _, answer = call(f"{service}/v1/embed", {"input": ["red shoes", "bag"], "model": world.alias})
-    vector = open_shop(world.engine, world.store, world.alias).encoders.vectors("red shoes").text
+    vector = open_context(world.engine, world.store, world.alias).encoders.vectors("red shoes").text
     assert vector is not None
     assert [row["index"] for row in answer["data"]] == [0, 1]
     assert answer["data"][0]["embedding"] == pytest.approx(vector.tolist(), abs=1e-6)
@@ -224,9 +225,9 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
 
 
 def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_path: Path) -> None:
-    schema = open_shop(world.engine, world.store, world.alias).schema
+    schema = open_context(world.engine, world.store, world.alias).schema
     names = fusion_artifacts(world.store, schema, tmp_path, made="2026-11-20T01:00:00+00:00")
-    swap_pointer(world.engine, world.alias, Pointer(**names))
+    swap_pointer(world.engine, world.alias, ArtifactSet(**names))
 
     def served() -> Any:
         return call(f"{service}/v1/order/{world.alias}", {"ids": ["p00", "p01"]})[1]["artifacts"]
@@ -258,7 +259,7 @@ def test_the_engine_answers_in_its_own_order_while_the_service_is_away(world: Wo
         without, still = world.engine_ids("red shoes")
     finally:
         remove_hook(world.engine, world.alias)
-    shop = open_shop(world.engine, world.store, world.alias)
+    shop = open_context(world.engine, world.store, world.alias)
     plain = search(world.engine, shop, Search("red shoes", order="engine"))
     assert reranked
     assert not still

@@ -13,14 +13,15 @@ import pytest
 import small_shop
 from click.testing import CliRunner
 
+from opensearch.logs.profiles import Click
 from rerank.features.groups import fit_scaler
-from rerank.models.ranker import Click, RankRequest, load_ranker, order_of
+from rerank.models.ranker import RankRequest, load_ranker, order_of
 from rerank.models.served import FusedModel
 from rerank.training.events import Event, Log
-from rerank.training.fit import Material, Settings, fit, score
+from rerank.training.fit import Settings, SlateDataset, fit, score
 from rerank.training.propensity import estimate_positions
 from rerank.training.slates import ExampleMaker, gains_of, showings
-from rerank.training.train import Ground, Trained, _card, _queries, _store, train_fused
+from rerank.training.train import Trained, TrainingData, _card, _queries, _store, train_fused
 from vitrine.errors import RerankError
 from vitrine.store import Store
 
@@ -34,8 +35,8 @@ SETTINGS = Settings(epochs=12, rate=3e-3)
 def quiet(stage: str, done: int, total: int) -> None: ...
 
 
-def ground(log: Log) -> Ground:
-    return Ground("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log)
+def ground(log: Log) -> TrainingData:
+    return TrainingData("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     queries, scaler = _queries(here, small_shop.embed), fit_scaler(here.catalogue.numbers)
     maker = ExampleMaker(log, here.catalogue, scaler, queries, positions)
     examples = maker.examples(log.slates)  # and the counters now stand at the last slate
-    material = Material(here.catalogue, scaler, queries, maker.features)
+    material = SlateDataset(here.catalogue, scaler, queries, maker.features)
     parts = examples.part(slice(200)), examples.part(slice(200, None))
     network = fit(material, *parts, positions, Settings(epochs=3, rate=3e-3)).network
     wanted = score(network, material, examples.part(slice(-1, None)))[0, :12]

@@ -14,7 +14,8 @@ import pytest
 
 from opensearch.client import connect_async
 from opensearch.logs import ubi
-from opensearch.logs.ubi import MOST_CLICKS, ProfileClick
+from opensearch.logs.profiles import Click
+from opensearch.logs.ubi import MOST_CLICKS
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -155,7 +156,7 @@ def test_record_that_does_not_fit_is_given_back_with_the_reason(engine: OpenSear
 
 def test_click_is_in_the_profile_at_once_and_counts_once(engine: OpenSearch, alias: str) -> None:
     assert ubi.read_profile(engine, alias, "ab") == []
-    click = ProfileClick("p1", 1.5)
+    click = Click("p1", 1.5)
     for _ in range(2):
         ubi.append_clicks(engine, alias, "ab", [click])
     assert ubi.read_profile(engine, alias, "ab") == [click]
@@ -164,7 +165,7 @@ def test_click_is_in_the_profile_at_once_and_counts_once(engine: OpenSearch, ali
 
 
 def test_profile_keeps_the_newest_clicks_oldest_first(engine: OpenSearch, alias: str) -> None:
-    clicks = [ProfileClick(f"p{place}", float(place)) for place in range(MOST_CLICKS + 15)]
+    clicks = [Click(f"p{place}", float(place)) for place in range(MOST_CLICKS + 15)]
     mixed = random.Random(2).sample(clicks, len(clicks))
     for start in range(0, len(mixed), 13):
         ubi.append_clicks(engine, alias, "ab", mixed[start : start + 13])
@@ -172,17 +173,17 @@ def test_profile_keeps_the_newest_clicks_oldest_first(engine: OpenSearch, alias:
 
 
 def test_clicks_at_once_are_all_kept(engine: OpenSearch, alias: str) -> None:
-    clicks = [ProfileClick(f"p{place}", float(place)) for place in range(12)]
+    clicks = [Click(f"p{place}", float(place)) for place in range(12)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda click: ubi.append_clicks(engine, alias, "ab", [click]), clicks))
     assert ubi.read_profile(engine, alias, "ab") == clicks
 
 
 def test_many_profiles_are_written_and_read_together(engine: OpenSearch, alias: str) -> None:
-    profiles = {f"s{n}": [ProfileClick("a", 2.0), ProfileClick("b", 1.0)] for n in range(5)}
+    profiles = {f"s{n}": [Click("a", 2.0), Click("b", 1.0)] for n in range(5)}
     assert ubi.write_profiles(engine, alias, profiles) == []
     read = ubi.read_profiles(engine, alias, ["s1", "stranger", "s4"])
-    ordered = [ProfileClick("b", 1.0), ProfileClick("a", 2.0)]
+    ordered = [Click("b", 1.0), Click("a", 2.0)]
     assert read == {"s1": ordered, "stranger": [], "s4": ordered}
     assert ubi.read_profiles(engine, f"{alias}-other", ["s1"]) == {"s1": []}
 
@@ -191,9 +192,9 @@ def test_asyncio_appends_the_same(engine: OpenSearch, engine_url: str, alias: st
     async def append() -> None:
         client = connect_async(engine_url)
         try:
-            await ubi.append_clicks_async(client, alias, "ab", [ProfileClick("p1", 1.0)])
+            await ubi.append_clicks_async(client, alias, "ab", [Click("p1", 1.0)])
         finally:
             await client.close()
 
     asyncio.run(append())
-    assert ubi.read_profile(engine, alias, "ab") == [ProfileClick("p1", 1.0)]
+    assert ubi.read_profile(engine, alias, "ab") == [Click("p1", 1.0)]

@@ -9,12 +9,22 @@ import hashlib
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
 import platformdirs
 
 from .errors import VitrineError
+
+
+@dataclass(frozen=True)
+class ArtifactSet:
+    """The names of the three immutable artifacts that rank an alias; the item table and snapshot name the model."""
+
+    model: str
+    items: str
+    behaviour: str
 
 
 class Store:

@@ -40,7 +40,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 @dataclass(frozen=True)
-class Described:
+class ProductText:
     """The words of one product; `title` is empty when the text encoder does not know its language."""
 
     title: str
@@ -54,7 +54,7 @@ class Attribute:
 
     name: str
     values: tuple[str | None, ...]
-    spoken: float  # share of the valued products whose title says the value
+    title_coverage: float  # share of the valued products whose title says the value
     place: float  # where in a title it stands, 0 first, 1 last
 
 
@@ -73,7 +73,7 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
 
 
-def attributes(products: Sequence[Described]) -> list[Attribute]:
+def attributes(products: Sequence[ProductText]) -> list[Attribute]:
     """The attributes of a catalogue, those that titles speak of first."""
     titles = [words(product.title) for product in products]
     columns = dict.fromkeys(name for product in products for name in product.keywords)
@@ -88,21 +88,23 @@ def attributes(products: Sequence[Described]) -> list[Attribute]:
     ]
     colour = [attribute for attribute in found if _speaks_of(attribute, COLOURS)]
     audience = [attribute for attribute in found if _speaks_of(attribute, AUDIENCE)]
-    nouns = [attribute for attribute in found if attribute.place > 0.6 and attribute.spoken > 0.3]
+    nouns = [attribute for attribute in found if attribute.place > 0.6 and attribute.title_coverage > 0.3]
     if not colour:
         found += _from_titles("colour", titles, COLOURS)
     if not audience:
         found += _from_titles("audience", titles, AUDIENCE)
     if all(attribute in colour + audience for attribute in nouns):
         found += _nouns(titles)
-    return sorted(found, key=lambda attribute: -attribute.spoken)
+    return sorted(found, key=lambda attribute: -attribute.title_coverage)
 
 
 def themes(found: Sequence[Attribute]) -> list[Theme]:
     """One theme an attribute, and one for every two and three of the most spoken ones."""
-    spoken = [attribute for attribute in found if attribute.spoken >= 0.3][:COMBINED] or list(found[:2])
+    title_coverage = [attribute for attribute in found if attribute.title_coverage >= 0.3][:COMBINED] or list(
+        found[:2]
+    )
     chosen: list[tuple[Attribute, ...]] = [(attribute,) for attribute in found]
-    chosen += [group for many in (2, 3) for group in combinations(spoken, many)]
+    chosen += [group for many in (2, 3) for group in combinations(title_coverage, many)]
     made = [theme for group in chosen if (theme := _theme(group)) is not None]
     room = CAPTIONS
     kept = []
@@ -191,7 +193,7 @@ def _theme(group: tuple[Attribute, ...]) -> Theme | None:
         return None
     place = {caption: row for row, caption in enumerate(captions)}
     answer = np.array([place[caption] if caption else -1 for caption in said], dtype=np.int64)
-    weight = float(np.mean([0.2 + attribute.spoken for attribute in group]))
+    weight = float(np.mean([0.2 + attribute.title_coverage for attribute in group]))
     head = max(group, key=lambda attribute: attribute.place).name
     return Theme(tuple(attribute.name for attribute in group), captions, answer, weight, head)
 

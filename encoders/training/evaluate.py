@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from .losses import graded
-from .targets import Lessons
+from .targets import TrainingTargets
 
 
 @dataclass(frozen=True)
-class Learned:
+class ValidationMetrics:
     """Figures over the validation pictures; `attributes` holds (right, share of the commonest value) a name."""
 
     pictures: int
@@ -26,7 +26,7 @@ class Learned:
         return asdict(self)
 
 
-def measure(lessons: Lessons, vectors: torch.Tensor, product: torch.Tensor) -> Learned:
+def measure(lessons: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor) -> ValidationMetrics:
     """Figures of picture vectors (n, d) that belong to `product` rows (n,)."""
     towards, back = _titles_both_ways(lessons, vectors, product)
     attributes = {
@@ -36,10 +36,10 @@ def measure(lessons: Lessons, vectors: torch.Tensor, product: torch.Tensor) -> L
         and (found := _attribute_right(taught.captions, taught.answer[product], vectors)) is not None
     }
     count = len(torch.unique(product))
-    return Learned(len(vectors), count, ndcg(lessons, vectors, product), towards, back, attributes)
+    return ValidationMetrics(len(vectors), count, ndcg(lessons, vectors, product), towards, back, attributes)
 
 
-def ndcg(lessons: Lessons, vectors: torch.Tensor, product: torch.Tensor, depth: int = 10) -> float:
+def ndcg(lessons: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor, depth: int = 10) -> float:
     """Mean nDCG@10 of the widest theme's captions that these products answer; 0 where there is no theme."""
     taught = lessons.widest
     if taught is None:
@@ -60,7 +60,7 @@ def ndcg(lessons: Lessons, vectors: torch.Tensor, product: torch.Tensor, depth: 
 
 
 def _titles_both_ways(
-    lessons: Lessons, vectors: torch.Tensor, product: torch.Tensor
+    lessons: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor
 ) -> tuple[dict[str, float], dict[str, float]]:
     keys = lessons.title_key[product]
     rows = (keys >= 0).nonzero().flatten()

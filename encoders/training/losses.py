@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 
-def choose_caption(
+def caption_cross_entropy(
     vectors: torch.Tensor, captions: torch.Tensor, answers: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """Softmax cross-entropy of each picture's own caption among all captions of a theme.
@@ -18,7 +18,7 @@ def choose_caption(
     return functional.cross_entropy(logits, answers, ignore_index=-1, reduction="sum") / known
 
 
-def rank_pictures(
+def listnet_loss(
     captions: torch.Tensor, vectors: torch.Tensor, gains: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """Listwise cross-entropy of the pictures under each caption, the wished share of each its gain.
@@ -33,7 +33,7 @@ def rank_pictures(
     return (losses * (total[:, 0] > 0)).sum() / (total > 0).sum().clamp(min=1)
 
 
-def match_titles(
+def symmetric_info_nce(
     vectors: torch.Tensor, titles: torch.Tensor, same: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """Symmetric contrast of pictures and titles (n, d); `same` (n, n) is 1 where the titles are the same text."""
@@ -44,7 +44,7 @@ def match_titles(
     return (across + down) / 2
 
 
-def match_pictures(
+def supervised_contrastive(
     vectors: torch.Tensor, pool: torch.Tensor, same: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """Softmax cross-entropy of other pictures of the same product among a pool whose first n rows are the pictures.

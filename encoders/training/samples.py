@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from encoders.image_io import PictureError, open_picture
+from encoders.image_io import ImageError, decode_image
 from encoders.preprocess import PixelFile, pixel_file
-from indexer.catalogue.product import PictureSource, Product, read_product
+from indexer.catalogue.product import ImageSource, Product, read_product
 from indexer.catalogue.reader import BadRow, read_rows
 from indexer.images.fetch import Fetcher
-from indexer.images.source import read_picture
+from indexer.images.source import read_image
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError, EncoderError
 
-from .captions import Described
+from .captions import ProductText
 
 PICTURES_A_PRODUCT = 64
 LEAST_PRODUCTS = 50
@@ -31,7 +31,7 @@ class Samples:
     """Pictures that could be read, and the product that each belongs to."""
 
     ids: list[str]  # of products
-    described: list[Described]  # by product
+    described: list[ProductText]  # by product
     pixels: PixelFile  # by picture
     product: NDArray[np.int64]  # (pictures,) row of the product
     unreadable: int
@@ -59,8 +59,8 @@ def read_samples(
     `done(total)` gives what is called after each picture. Raises EncoderError when too few products have one.
     """
     ids: list[str] = []
-    described: list[Described] = []
-    sources: list[PictureSource] = []
+    described: list[ProductText] = []
+    sources: list[ImageSource] = []
     product: list[int] = []
     for item in _products(catalogue, plan):
         if not item.images or not (item.title or item.keywords):
@@ -78,8 +78,8 @@ def read_samples(
 
     def load(row: int) -> Image.Image | None:
         try:
-            return open_picture(read_picture(sources[row], catalogue.parent, fetch).data, side=cache[1])
-        except PictureError:
+            return decode_image(read_image(sources[row], catalogue.parent, fetch).data, side=cache[1])
+        except ImageError:
             return None
 
     keys = [f"{ids[row]}\0{_key(source)}" for row, source in zip(product, sources, strict=True)]
@@ -102,14 +102,14 @@ def _products(catalogue: Path, plan: FieldPlan) -> Iterator[Product]:
             continue
 
 
-def _described(item: Product, languages: tuple[str, ...]) -> Described:
+def _described(item: Product, languages: tuple[str, ...]) -> ProductText:
     keywords = {
         name: (value,) if isinstance(value, str) else tuple(value) for name, value in item.keywords.items()
     }
     if languages and item.language not in languages:
-        return Described("", (), keywords)
-    return Described(item.title, tuple(item.texts.values()), keywords)
+        return ProductText("", (), keywords)
+    return ProductText(item.title, tuple(item.texts.values()), keywords)
 
 
-def _key(source: PictureSource) -> str:
+def _key(source: ImageSource) -> str:
     return source if isinstance(source, str) else hashlib.sha256(source).hexdigest()

@@ -46,7 +46,7 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-class Clock:
+class TrainingBudget:
     """The share of the run that is done: by steps, or by time where a number of minutes was given."""
 
     def __init__(self, settings: Settings, steps_an_epoch: int, progress: Progress) -> None:

@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 
 from encoders.protocol import TextEncoder
 
-from .captions import Described, Theme, attributes, themes
-from .losses import choose_caption, graded, match_pictures, match_titles, rank_pictures
+from .captions import ProductText, Theme, attributes, themes
+from .losses import caption_cross_entropy, graded, listnet_loss, supervised_contrastive, symmetric_info_nce
 
 PICTURE_WEIGHT = 0.5
 TEXT_CHARACTERS = 300  # of a product's description that stand beside its title
 
 
 @dataclass(frozen=True)
-class Seen:
+class Embeddings:
     """Pictures as the tower sees them: vectors (n, d) and the rows (n,) of their products."""
 
     vectors: torch.Tensor
     product: torch.Tensor
 
-    def then(self, later: Seen, most: int) -> Seen:
+    def then(self, later: Embeddings, most: int) -> Embeddings:
         """These and later ones, the latest `most`, as facts without gradients."""
         vectors = torch.cat([self.vectors, later.vectors.detach()])[-most:]
-        return Seen(vectors, torch.cat([self.product, later.product])[-most:])
+        return Embeddings(vectors, torch.cat([self.product, later.product])[-most:])
 
 
 @dataclass(frozen=True)
-class TaughtTheme:
+class CaptionTask:
     """A theme and the vectors (m, d) of its captions."""
 
     theme: Theme
@@ -41,26 +41,28 @@ class TaughtTheme:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingTargets:
     """All that a batch of pictures is compared with, by product row."""
 
-    themes: list[TaughtTheme]
+    themes: list[CaptionTask]
     titles: torch.Tensor  # (variants, products, d); zero where there is no title
     title_key: torch.Tensor  # (products,) the same for the same title, -1 for none
     several: torch.Tensor  # (products,) whether it has more than one picture
 
-    def to(self, device: torch.device) -> Lessons:
-        moved = [TaughtTheme(t.theme, t.captions.to(device), t.answer.to(device)) for t in self.themes]
-        return Lessons(moved, self.titles.to(device), self.title_key.to(device), self.several.to(device))
+    def to(self, device: torch.device) -> TrainingTargets:
+        moved = [CaptionTask(t.theme, t.captions.to(device), t.answer.to(device)) for t in self.themes]
+        return TrainingTargets(
+            moved, self.titles.to(device), self.title_key.to(device), self.several.to(device)
+        )
 
     @property
-    def widest(self) -> TaughtTheme | None:
+    def widest(self) -> CaptionTask | None:
         """The theme of the most attributes, the nearest to a whole query."""
         return max(
             self.themes, key=lambda taught: (len(taught.theme.names), taught.theme.weight), default=None
         )
 
-    def single(self, name: str) -> TaughtTheme | None:
+    def single(self, name: str) -> CaptionTask | None:
         return next((taught for taught in self.themes if taught.theme.names == (name,)), None)
 
     def matches(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -83,7 +85,7 @@ class Lessons:
         a, b = single.answer[left], single.answer[right]
         return ((a[:, None] == b[None, :]) & (a[:, None] >= 0)).float()
 
-    def rarity(self) -> torch.Tensor:
+    def sampling_weights(self) -> torch.Tensor:
         """How often a product is to be seen, (products,): less often the more share its caption, as its square root."""
         if self.widest is None:
             return torch.ones(len(self.title_key))
@@ -92,13 +94,13 @@ class Lessons:
         known = counts[answer.clamp(min=0)].rsqrt()
         return torch.where(answer >= 0, known, known[answer >= 0].mean())
 
-    def loss(self, batch: Seen, before: Seen, scale: torch.Tensor, variant: int) -> torch.Tensor:
+    def loss(self, batch: Embeddings, before: Embeddings, scale: torch.Tensor, variant: int) -> torch.Tensor:
         """What a batch of pictures misses of all that it is taught; `before` are pictures of earlier batches."""
         wishes, weights = [], []
         for taught in self.themes:
             weight = taught.theme.weight
             answers = taught.answer[batch.product]
-            wishes.append(weight * choose_caption(batch.vectors, taught.captions, answers, scale))
+            wishes.append(weight * caption_cross_entropy(batch.vectors, taught.captions, answers, scale))
             weights.append(weight)
         total = torch.stack(wishes).sum() / sum(weights) if wishes else batch.vectors.sum() * 0
         if self.widest is not None:
@@ -108,17 +110,19 @@ class Lessons:
             rows = batch.product[titled]
             same = (self.title_key[rows][:, None] == self.title_key[rows][None, :]).float()
             titles = self.titles[variant % len(self.titles), rows]
-            total = total + 0.5 * match_titles(batch.vectors[titled], titles, same, scale)
+            total = total + 0.5 * symmetric_info_nce(batch.vectors[titled], titles, same, scale)
         return total + PICTURE_WEIGHT * self._same_product(batch, before, scale)
 
-    def _same_product(self, batch: Seen, before: Seen, scale: torch.Tensor) -> torch.Tensor:
+    def _same_product(self, batch: Embeddings, before: Embeddings, scale: torch.Tensor) -> torch.Tensor:
         """Pictures of one product find each other, which search by picture asks for."""
         pool = torch.cat([batch.vectors, before.vectors])
         product = torch.cat([batch.product, before.product])
         same = (batch.product[:, None] == product[None, :]).float() * self.several[batch.product][:, None]
-        return match_pictures(batch.vectors, pool, same, scale)
+        return supervised_contrastive(batch.vectors, pool, same, scale)
 
-    def _ranking(self, taught: TaughtTheme, batch: Seen, before: Seen, scale: torch.Tensor) -> torch.Tensor:
+    def _ranking(
+        self, taught: CaptionTask, batch: Embeddings, before: Embeddings, scale: torch.Tensor
+    ) -> torch.Tensor:
         """Each caption that occurs in the batch ranks the batch's pictures among those of earlier ones."""
         answers = taught.answer[batch.product]
         known = (answers >= 0).nonzero().flatten()
@@ -126,10 +130,12 @@ class Lessons:
         speakers = batch.product[known][torch.from_numpy(first).to(known.device)]
         pool = torch.cat([batch.vectors, before.vectors])
         gains = graded(self.matches(speakers, torch.cat([batch.product, before.product])))
-        return rank_pictures(taught.captions[torch.from_numpy(captions).to(known.device)], pool, gains, scale)
+        return listnet_loss(taught.captions[torch.from_numpy(captions).to(known.device)], pool, gains, scale)
 
 
-def make_lessons(products: Sequence[Described], pictures: NDArray[np.int64], encoder: TextEncoder) -> Lessons:
+def make_lessons(
+    products: Sequence[ProductText], pictures: NDArray[np.int64], encoder: TextEncoder
+) -> TrainingTargets:
     """Find attributes and themes of a catalogue and embed every caption and title once.
 
     `pictures` (products,) is how many each product has.
@@ -139,7 +145,7 @@ def make_lessons(products: Sequence[Described], pictures: NDArray[np.int64], enc
     place = {caption: row for row, caption in enumerate(captions)}
     vectors = torch.from_numpy(encoder.encode(captions)) if captions else torch.zeros(0, encoder.dimension)
     taught = [
-        TaughtTheme(
+        CaptionTask(
             theme, vectors[[place[caption] for caption in theme.captions]], torch.from_numpy(theme.answer)
         )
         for theme in made
@@ -154,7 +160,7 @@ def make_lessons(products: Sequence[Described], pictures: NDArray[np.int64], enc
         ]
         variants.append(_vectors_of(longer, encoder))
     keyed = torch.tensor(title_key, dtype=torch.int64)
-    return Lessons(taught, torch.stack(variants), keyed, torch.from_numpy(pictures > 1))
+    return TrainingTargets(taught, torch.stack(variants), keyed, torch.from_numpy(pictures > 1))
 
 
 def _vectors_of(texts: Sequence[str], encoder: TextEncoder) -> torch.Tensor:

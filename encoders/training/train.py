@@ -22,13 +22,13 @@ from vitrine.errors import EncoderError
 from vitrine.store import Store
 
 from .augment import augment, resized
-from .evaluate import Learned, measure, ndcg
+from .evaluate import ValidationMetrics, measure, ndcg
 from .samples import Samples
 from .schedule import (
     Average,
-    Clock,
     Progress,
     Settings,
+    TrainingBudget,
     learning_rate,
     load_checkpoint,
     optimiser_state,
@@ -36,7 +36,7 @@ from .schedule import (
     restore_optimiser,
     save_checkpoint,
 )
-from .targets import Seen, make_lessons
+from .targets import Embeddings, make_lessons
 from .tower import DEFAULT_ARCH, Tower, TowerShape, build_tower, clip_tower, trainable
 
 STORED = 1.15  # pictures are kept this much larger than the tower takes them, so that framing can vary
@@ -44,7 +44,7 @@ PATIENCE = 0.3  # of the run without a better validation figure: it has learned 
 LEAST_PATIENCE = 6  # epochs
 LEAST_JUDGES = 20  # validation products; fewer say nothing about when to stop
 LEAST_BATCH, MOST_BATCH = 32, 128  # pictures a step where none is given: small catalogues need many steps
-REMEMBERED = 4096  # pictures of earlier steps among which captions rank those of this one
+MEMORY_BANK_SIZE = 4096  # pictures of earlier steps among which captions rank those of this one
 CHECKPOINT = "checkpoint"  # the folder in --out of a run that is not finished
 SAVE_EVERY_S = 15.0  # a checkpoint is written after an epoch, but no more often than this
 START_SCALE, MOST_SCALE = 20.0, 100.0
@@ -56,7 +56,7 @@ class Trained:
 
     tower: Tower
     shape: TowerShape
-    learned: Learned
+    learned: ValidationMetrics
     progress: Progress
 
 
@@ -85,11 +85,11 @@ class Trainer:
         pictures = np.bincount(samples.product, minlength=len(samples.ids))
         self._judges = len(np.unique(samples.product[self._valid])) >= LEAST_JUDGES
         self._lessons = make_lessons(samples.described, pictures, encoder).to(self._device)
-        self._rarity = self._lessons.rarity()[samples.product[self._train]]
+        self._rarity = self._lessons.sampling_weights()[samples.product[self._train]]
         self._before = self._nothing_seen()
         self._batch = settings.batch or min(MOST_BATCH, max(LEAST_BATCH, len(self._train) // 32))
         steps = max(1, len(self._train) // self._batch)
-        self._clock = Clock(settings, steps, self._progress)
+        self._clock = TrainingBudget(settings, steps, self._progress)
 
     def run(self, told: Callable[[Progress, float, float], None]) -> Trained:
         """Train to the end; `told(progress, share, loss)` hears of every step."""
@@ -138,7 +138,7 @@ class Trainer:
         with mixed_precision(self._device):
             vectors = self._tower.vectors(seen.contiguous(memory_format=torch.channels_last))
         scale = self._scale.exp().clamp(max=MOST_SCALE)
-        batch = Seen(vectors, product)
+        batch = Embeddings(vectors, product)
         loss = self._lessons.loss(batch, self._before, scale, self._progress.step)
         if not torch.isfinite(loss):
             raise EncoderError(
@@ -149,12 +149,12 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._tower.parameters(), 1.0)
         self._optimiser.step()
         self._average.update(self._tower, self._progress.step)
-        self._before = self._before.then(batch, REMEMBERED)
+        self._before = self._before.then(batch, MEMORY_BANK_SIZE)
         return float(loss.detach())
 
-    def _nothing_seen(self) -> Seen:
+    def _nothing_seen(self) -> Embeddings:
         vectors = torch.zeros(0, self.shape.dimension, device=self._device)
-        return Seen(vectors, torch.zeros(0, dtype=torch.int64, device=self._device))
+        return Embeddings(vectors, torch.zeros(0, dtype=torch.int64, device=self._device))
 
     def _side(self, share: float) -> int:
         return self.shape.size if self.shape.clip else picture_size(share, self.shape.size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch.index.mapping import field_types, vector_fields
 from opensearch.index.scan import scan
 
-from .reader import Row
+from .reader import CatalogueRow
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 ID = "_id"  # the column that holds the document's id, whatever else its source calls an id
 
 
-def foreign_rows(client: OpenSearch, index: str) -> Iterator[Row]:
+def foreign_rows(client: OpenSearch, index: str) -> Iterator[CatalogueRow]:
     """The documents of an index as rows: objects opened into dotted columns, vectors left out, dates in ISO."""
     types = field_types(client, index)
     dates = {name for name, kind in types.items() if kind in ("date", "date_nanos")}
     found = scan(client, index, excludes=vector_fields(types))
     for line, (id, source) in enumerate(found, start=1):
         values = {name: _moment(value) if name in dates else value for name, value in flat(source)}
-        yield Row(line, {**values, ID: id})
+        yield CatalogueRow(line, {**values, ID: id})
 
 
 def flat(source: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

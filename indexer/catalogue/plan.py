@@ -16,7 +16,7 @@ from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
 from .infer import infer_plan
-from .reader import BadRow, Row, columns_of, read_rows
+from .reader import BadRow, CatalogueRow, columns_of, read_rows
 
 SAMPLE = 1000  # rows that a plan is inferred from
 
@@ -103,7 +103,7 @@ def check_columns(plan: FieldPlan, catalogue: Path, encoding: str | None = None)
     missing = [column for column in parts if column not in columns]
     if declared is None:
         for row in read_rows(catalogue, encoding):
-            if isinstance(row, Row):
+            if isinstance(row, CatalogueRow):
                 columns.update(dict.fromkeys(row.values))
                 missing = [column for column in missing if column not in row.values]
                 if not missing:
@@ -117,13 +117,13 @@ def check_columns(plan: FieldPlan, catalogue: Path, encoding: str | None = None)
         )
 
 
-def plan_from_rows(rows: Iterable[Row | BadRow], name: str, id: str | None = None) -> FieldPlan:
+def plan_from_rows(rows: Iterable[CatalogueRow | BadRow], name: str, id: str | None = None) -> FieldPlan:
     """The plan inferred from the first 1,000 rows, `id` being the id's column where that is known.
 
     CatalogueError when none of the rows can be read.
     """
     sample = list(islice(rows, SAMPLE))
-    readable = [row.values for row in sample if isinstance(row, Row)]
+    readable = [row.values for row in sample if isinstance(row, CatalogueRow)]
     if not readable:
         bad = next((row for row in sample if isinstance(row, BadRow)), None)
         if bad is None:

@@ -29,7 +29,7 @@ _WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+")
 _TRUE = {"true", "yes", "y", "1", "t", "in stock", "in_stock", "instock", "available", "有货"}
 _FALSE = {"false", "no", "n", "0", "f", "out of stock", "out_of_stock", "outofstock", "unavailable", "无货"}
 
-PictureSource = str | bytes  # a path, URL or data URI as the catalogue spells it; bytes: the picture itself
+ImageSource = str | bytes  # a path, URL or data URI as the catalogue spells it; bytes: the picture itself
 
 
 class RowError(CatalogueError):
@@ -56,7 +56,7 @@ class Product:
     title: str = ""
     texts: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)  # searched by their words, not embedded
-    images: tuple[PictureSource, ...] = ()
+    images: tuple[ImageSource, ...] = ()
     numbers: dict[str, float] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
@@ -162,9 +162,9 @@ def read_keywords(value: Any) -> str | list[str] | None:
     return words[0] if words else None
 
 
-def read_pictures(value: Any) -> list[PictureSource]:
+def read_pictures(value: Any) -> list[ImageSource]:
     """The pictures a cell names: one or a list of strings, bytes, or the `{bytes, path}` of data sets."""
-    found: list[PictureSource] = []
+    found: list[ImageSource] = []
     for part in value if isinstance(value, list) else _split(value):
         picture = (
             (part.get("bytes") or part.get("url") or part.get("path")) if isinstance(part, dict) else part

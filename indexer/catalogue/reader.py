@@ -28,7 +28,7 @@ EXPECTED = "expected .jsonl, .ndjson, .csv or .tsv (also .gz), or .parquet"
 
 
 @dataclass(frozen=True)
-class Row:
+class CatalogueRow:
     """One readable row: its line (Parquet: its row number), from 1, and its cells by column."""
 
     line: int
@@ -58,7 +58,7 @@ def catalogue_format(path: Path) -> str:
     return suffixes[-1]
 
 
-def read_rows(path: Path, encoding: str | None = None) -> Iterator[Row | BadRow]:
+def read_rows(path: Path, encoding: str | None = None) -> Iterator[CatalogueRow | BadRow]:
     """Every row of a catalogue in file order; memory holds one row (Parquet: a thousand)."""
     kind = catalogue_format(path)
     if kind == ".parquet":
@@ -191,7 +191,7 @@ class _Lines:
             return _Line(self._number, data.decode(self._encoding, "replace"), problem)
 
 
-def _json_rows(lines: _Lines) -> Iterator[Row | BadRow]:
+def _json_rows(lines: _Lines) -> Iterator[CatalogueRow | BadRow]:
     for line in lines:
         if line.problem:
             yield BadRow(line.number, line.problem, line.text[:2000] or None)
@@ -199,7 +199,7 @@ def _json_rows(lines: _Lines) -> Iterator[Row | BadRow]:
             yield _json_row(line)
 
 
-def _json_row(line: _Line) -> Row | BadRow:
+def _json_row(line: _Line) -> CatalogueRow | BadRow:
     try:
         values = _json_values(line.text)
     except (ValueError, TypeError, RecursionError) as error:
@@ -207,7 +207,7 @@ def _json_row(line: _Line) -> Row | BadRow:
     if not isinstance(values, dict):
         found = {list: "a list", str: "a string", type(None): "null"}.get(type(values), "a bare value")
         return BadRow(line.number, f"the line holds {found}; expected one object a line", line.text[:2000])
-    return Row(line.number, values)
+    return CatalogueRow(line.number, values)
 
 
 def _json_values(text: str) -> Any:
@@ -238,7 +238,7 @@ def _header(lines: _Lines, kind: str) -> tuple[list[str], str]:
     return names, delimiter
 
 
-def _csv_rows(lines: _Lines, kind: str) -> Iterator[Row | BadRow]:
+def _csv_rows(lines: _Lines, kind: str) -> Iterator[CatalogueRow | BadRow]:
     names, delimiter = _header(lines, kind)
     csv.field_size_limit(CELL_CHARACTERS)
     record: list[_Line] = []
@@ -265,11 +265,11 @@ def _csv_rows(lines: _Lines, kind: str) -> Iterator[Row | BadRow]:
             yield _csv_row(names, cells, record)
 
 
-def _csv_row(names: list[str], cells: list[str], record: list[_Line]) -> Row | BadRow:
+def _csv_row(names: list[str], cells: list[str], record: list[_Line]) -> CatalogueRow | BadRow:
     if len(cells) != len(names):
         reason = f"the row has {len(cells)} cells and the header {len(names)} columns"
         return BadRow(record[0].number, reason, "".join(line.text for line in record)[:2000])
-    return Row(record[0].number, {n: c for n, c in zip(names, cells, strict=True) if n and c != ""})
+    return CatalogueRow(record[0].number, {n: c for n, c in zip(names, cells, strict=True) if n and c != ""})
 
 
 def parquet_rows(path: Path) -> int:
@@ -287,7 +287,7 @@ def _parquet_file(path: Path) -> Any:
         raise CatalogueError(f"{path} is not a whole Parquet file ({error}); write it again") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[Row | BadRow]:
+def _parquet_rows(path: Path) -> Iterator[CatalogueRow | BadRow]:
     import pyarrow as pa
 
     line = 0
@@ -296,6 +296,8 @@ def _parquet_rows(path: Path) -> Iterator[Row | BadRow]:
             for batch in file.iter_batches(batch_size=1000):
                 for values in batch.to_pylist():
                     line += 1
-                    yield Row(line, {name: value for name, value in values.items() if value is not None})
+                    yield CatalogueRow(
+                        line, {name: value for name, value in values.items() if value is not None}
+                    )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield BadRow(line + 1, f"the file breaks off here ({error}): write it again")

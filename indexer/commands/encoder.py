@@ -68,10 +68,10 @@ def train(catalogue: Path, out: Path, resume: bool, store: str | None, as_json: 
     CATALOGUE is a JSONL, CSV or Parquet file whose products have pictures.
     """
     from .encoder_tables import print_learned
-    from .encoder_training import teach
+    from .encoder_training import run_training
 
     fields, text_encoder = given.pop("fields"), given.pop("text_encoder")
-    result = teach(
+    result = run_training(
         catalogue, fields, out, _settings(given), text_encoder=text_encoder, store=store, resume=resume
     )
     if as_json:

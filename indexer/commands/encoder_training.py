@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from encoders.protocol import TextEncoder
-from encoders.text import open_text
+from encoders.text import open_text_encoder
 from encoders.training.samples import Samples, read_samples
 from encoders.training.schedule import Progress as CourseProgress
 from encoders.training.schedule import Settings
@@ -25,7 +25,7 @@ from vitrine.errors import EncoderError
 from vitrine.store import open_store
 
 
-def teach(
+def run_training(
     catalogue: Path,
     fields: Path | None,
     out: Path,
@@ -44,7 +44,7 @@ def teach(
     started = time.monotonic()
     kept = open_store(store)
     with _bars() as bars:
-        encoder = open_text(text_encoder, kept)
+        encoder = open_text_encoder(text_encoder, kept)
         samples = _samples(catalogue, plan, encoder, out, settings, bars)
         decoded = time.monotonic()
         trained = _train(Trainer(samples, encoder, settings, out / CHECKPOINT, resume), bars)

@@ -17,10 +17,10 @@ import click
 from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.from_index import ID, foreign_rows
 from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
-from indexer.catalogue.reader import BadRow, Row, catalogue_format, parquet_rows, read_rows
+from indexer.catalogue.reader import BadRow, CatalogueRow, catalogue_format, parquet_rows, read_rows
 from indexer.images.fetch import Fetcher
 from indexer.load.pipeline import Job, load
-from indexer.load.report import Rejects, Report, Tick
+from indexer.load.report import RejectedRows, Report, Tick
 from indexer.load.target import choose_target, finish, recorded_schema, schema_for
 from indexer.load.vector_cache import VectorCache
 from opensearch.client import connect
@@ -32,7 +32,7 @@ from vitrine.errors import CatalogueError, EncoderError
 from vitrine.store import Store, open_store
 
 from .index_tables import report_table
-from .learn_leg_weights import weigher
+from .learn_leg_weights import weights_learner
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -116,13 +116,13 @@ def _index(chosen: IndexOptions, client: OpenSearch, plan: FieldPlan, recorded: 
     fetch = Fetcher(allow_private=chosen.allow_private_urls)
     job = Job(target, plan, text, image, folder, fetch, chosen.refetch)
     with closing(VectorCache()) as cache, _progress(chosen) as tick:
-        report, seen = load(_rows(chosen, client), job, cache, Rejects(_rejected_path(chosen)), tick)
-    weigh = weigher(text, image, store) if chosen.learn_weights else None
+        report, seen = load(_rows(chosen, client), job, cache, RejectedRows(_rejected_path(chosen)), tick)
+    weigh = weights_learner(text, image, store) if chosen.learn_weights else None
     finish(target, report, seen, sync=chosen.sync, before=weigh)
     return report
 
 
-def _rows(chosen: IndexOptions, client: OpenSearch | None) -> Iterator[Row | BadRow]:
+def _rows(chosen: IndexOptions, client: OpenSearch | None) -> Iterator[CatalogueRow | BadRow]:
     if chosen.catalogue is not None:
         return read_rows(chosen.catalogue, chosen.encoding)
     return foreign_rows(client or connect(chosen.url), str(chosen.source))
@@ -159,25 +159,25 @@ def _inferred(chosen: IndexOptions, client: OpenSearch | None) -> FieldPlan:
 
 
 def _text_encoder(spec: str | None, recorded: IndexSchema | None, store: Store) -> TextEncoder | None:
-    from encoders.text import open_text
+    from encoders.text import open_text_encoder
 
     if spec == "none" or (spec is None and recorded and recorded.text is None):
         return None
     name = spec or (recorded.text.encoder if recorded and recorded.text else None)
     if name and not spec:
         _require(store, name)
-    return open_text(name, store)
+    return open_text_encoder(name, store)
 
 
 def _image_encoder(spec: str | None, recorded: IndexSchema | None, store: Store) -> ImageEncoder | None:
     name = spec or (recorded.image.encoder if recorded and recorded.image else None)
     if name in (None, "none"):
         return None
-    from encoders.image import open_image
+    from encoders.image import open_image_encoder
 
     if name and not spec:
         _require(store, name)
-    return open_image(str(name), store)
+    return open_image_encoder(str(name), store)
 
 
 def _require(store: Store, name: str) -> None:

@@ -51,7 +51,7 @@ def _lines(report: Report) -> list[tuple[int, str, bool]]:
         (report.rejected, "rejected: the row is no product", True),
         (report.failed, "refused by the engine", False),
         (report.deleted, "deleted, no longer in the catalogue", False),
-        (report.vanished, "no longer in the catalogue, kept (--sync deletes them)", False),
+        (report.orphaned, "no longer in the catalogue, kept (--sync deletes them)", False),
         (report.texts_embedded, "texts embedded", True),
         (report.texts_cached, "text vectors taken from the cache", False),
         (report.texts_foreign, "texts in a language that the text encoder does not know: words only", False),

@@ -17,7 +17,7 @@ PATIENCE_S = 60.0  # with an engine that is slow: the version waits to go into s
 Weigh = Callable[[Target, Report], None]
 
 
-def weigher(text: TextEncoder | None, image: ImageEncoder | None, store: Store) -> Weigh:
+def weights_learner(text: TextEncoder | None, image: ImageEncoder | None, store: Store) -> Weigh:
     """What `finish` does with a version that is whole: its weights are kept with it and told in the report.
 
     What hinders is a note: an index with the default weights is better than none.
@@ -42,7 +42,7 @@ def weigher(text: TextEncoder | None, image: ImageEncoder | None, store: Store) 
 def _embed(
     text: TextEncoder | None, image: ImageEncoder | None, store: Store
 ) -> Callable[[Sequence[str]], list[tuple[FloatArray | None, FloatArray | None]]]:
-    from encoders.text import open_text
+    from encoders.text import open_text_encoder
 
     def embed(words: Sequence[str]) -> list[tuple[FloatArray | None, FloatArray | None]]:
         nothing: list[FloatArray | None] = [None] * len(words)
@@ -52,7 +52,7 @@ def _embed(
         elif text is not None and image.query_encoder == text.name:
             seen = found  # one space of words serves both
         else:
-            seen = list(open_text(image.query_encoder, store).encode(words))
+            seen = list(open_text_encoder(image.query_encoder, store).encode(words))
         return list(zip(found, seen, strict=True))
 
     return embed

@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from encoders.image_io import PictureError
+from encoders.image_io import ImageError
 
 AGENT = "Vitrine/0.1 (product pictures for a search index)"
 _REDIRECTS = 5
@@ -51,7 +51,7 @@ class Fetcher:
             if isinstance(found, bytes):
                 return found
             url = urljoin(url, found)
-        raise PictureError(f"the URL redirects more than {_REDIRECTS} times")
+        raise ImageError(f"the URL redirects more than {_REDIRECTS} times")
 
     def _from_host(self, parts: SplitResult) -> bytes | str:
         """The body, or where the host redirects to."""
@@ -59,7 +59,7 @@ class Fetcher:
             host = self._hosts[parts.netloc.lower()]
         with host.slots:
             if host.failures >= _GIVE_UP:
-                raise PictureError(
+                raise ImageError(
                     f"{parts.hostname} failed {_GIVE_UP} times in a row and is not asked again in this run"
                 )
             deadline = time.monotonic() + self.seconds
@@ -69,7 +69,7 @@ class Fetcher:
                 host.failures += 1
                 late = time.monotonic() >= deadline  # the socket was shut under the reader
                 known = TimeoutError() if late else error
-                raise PictureError(_why(known, parts.hostname or "", self.seconds)) from error
+                raise ImageError(_why(known, parts.hostname or "", self.seconds)) from error
             host.failures = 0
             return found
 
@@ -91,7 +91,7 @@ class Fetcher:
                 if answer.status == 200:
                     return self._body(answer)
                 if answer.status not in (429, 503) or not _pause(answer, deadline):
-                    raise PictureError(f"the URL answers {answer.status} {answer.reason}".rstrip())
+                    raise ImageError(f"the URL answers {answer.status} {answer.reason}".rstrip())
             finally:
                 alarm.cancel()
                 connection.close()
@@ -104,7 +104,7 @@ class Fetcher:
         addresses = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         private = next((str(a[0]) for *_, a in addresses if not is_public(str(a[0]))), None)
         if private and not self.allow_private:
-            raise PictureError(
+            raise ImageError(
                 f"{name} is the private address {private}, which is not asked; --allow-private-urls allows it"
             )
         last: OSError = OSError("the name has no address")
@@ -129,14 +129,14 @@ class Fetcher:
 
     def _body(self, answer: http.client.HTTPResponse) -> bytes:
         if answer.headers.get_content_type() == "text/html":
-            raise PictureError("the URL answers with an HTML page, not a picture")
+            raise ImageError("the URL answers with an HTML page, not a picture")
         chunks: list[bytes] = []
         size = 0
         while chunk := answer.read1(1 << 16):
             chunks.append(chunk)
             size += len(chunk)
             if size > self.max_bytes:
-                raise PictureError(
+                raise ImageError(
                     f"the URL sends more than the {self.max_bytes >> 20} MB that a picture may have"
                 )
         if answer.length:  # what was promised and did not come
@@ -182,7 +182,7 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         valid = False
     if not valid:
-        raise PictureError(f"{url[:100]!r} is not an http or https URL")
+        raise ImageError(f"{url[:100]!r} is not an http or https URL")
     return parts
 
 

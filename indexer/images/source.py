@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from encoders.image_io import PictureError
-from indexer.catalogue.product import PictureSource
+from encoders.image_io import ImageError
+from indexer.catalogue.product import ImageSource
 
 BYTES = 64 << 20  # of one picture
 
@@ -33,11 +33,11 @@ def picture_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def is_url(source: PictureSource) -> bool:
+def is_url(source: ImageSource) -> bool:
     return isinstance(source, str) and source[:8].lower().startswith(("http://", "https://"))
 
 
-def picture_ref(source: PictureSource) -> str:
+def picture_ref(source: ImageSource) -> str:
     """How the index names a source: as the catalogue spells it, or by hash where it is the picture itself."""
     if isinstance(source, bytes):
         return f"bytes:{picture_hash(source)}"
@@ -46,15 +46,15 @@ def picture_ref(source: PictureSource) -> str:
     return source
 
 
-def read_picture(source: PictureSource, folder: Path | None, fetch: Fetch) -> PictureFile:
+def read_image(source: ImageSource, folder: Path | None, fetch: Fetch) -> PictureFile:
     """The bytes of a source (`folder` None: no folder that paths could lie in), or a PictureError."""
     data = _bytes_of(source, folder, fetch)
     if not data:
-        raise PictureError("the picture is an empty file")
+        raise ImageError("the picture is an empty file")
     return PictureFile(picture_ref(source), picture_hash(data), data)
 
 
-def _bytes_of(source: PictureSource, folder: Path | None, fetch: Fetch) -> bytes:
+def _bytes_of(source: ImageSource, folder: Path | None, fetch: Fetch) -> bytes:
     if isinstance(source, bytes):
         return source
     if is_url(source):
@@ -63,9 +63,9 @@ def _bytes_of(source: PictureSource, folder: Path | None, fetch: Fetch) -> bytes
     if scheme == "data":
         return _data_uri(source)
     if "://" in source[:40]:
-        raise PictureError(f"{scheme} URLs are not read; expected http, https, a data URI or a path")
+        raise ImageError(f"{scheme} URLs are not read; expected http, https, a data URI or a path")
     if folder is None:
-        raise PictureError(
+        raise ImageError(
             "a path needs the folder of a catalogue file; an index can only name URLs and data URIs"
         )
     return _file_in(source, folder)
@@ -74,9 +74,9 @@ def _bytes_of(source: PictureSource, folder: Path | None, fetch: Fetch) -> bytes
 def _data_uri(source: str) -> bytes:
     head, comma, body = source.partition(",")
     if not comma:
-        raise PictureError("the data URI has no comma before its data")
+        raise ImageError("the data URI has no comma before its data")
     if len(body) > 2 * BYTES:
-        raise PictureError(f"the data URI is longer than the {BYTES >> 20} MB that a picture may have")
+        raise ImageError(f"the data URI is longer than the {BYTES >> 20} MB that a picture may have")
     if not head.lower().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
@@ -85,7 +85,7 @@ def _data_uri(source: str) -> bytes:
         )
         return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PictureError(f"the data URI is not base64 ({error})") from error
+        raise ImageError(f"the data URI is not base64 ({error})") from error
 
 
 def _file_in(source: str, folder: Path) -> bytes:
@@ -93,18 +93,18 @@ def _file_in(source: str, folder: Path) -> bytes:
         root = folder.resolve()
         path = (root / source).resolve()
         if not path.is_relative_to(root):
-            raise PictureError("the path leaves the catalogue's folder, where all its pictures must lie")
+            raise ImageError("the path leaves the catalogue's folder, where all its pictures must lie")
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):  # a pipe or device would never end
-            raise PictureError("the path is not a file")
+            raise ImageError("the path is not a file")
         if state.st_size > BYTES:
-            raise PictureError(f"the file has {state.st_size >> 20} MB; at most {BYTES >> 20} are read")
+            raise ImageError(f"the file has {state.st_size >> 20} MB; at most {BYTES >> 20} are read")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise PictureError("there is no such file in the catalogue's folder") from error
+        raise ImageError("there is no such file in the catalogue's folder") from error
     except (
         OSError,
         ValueError,
         RuntimeError,
     ) as error:  # a name with NUL or too long, a loop of links, no rights
-        raise PictureError(f"the file cannot be read ({error})") from error
+        raise ImageError(f"the file cannot be read ({error})") from error

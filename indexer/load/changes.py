@@ -9,31 +9,31 @@ from typing import Any
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product, RowError, read_product
-from indexer.catalogue.reader import BadRow, Row
+from indexer.catalogue.reader import BadRow, CatalogueRow
 from opensearch.index.fields import FieldPlan
-from opensearch.index.indexed_state import Stored
+from opensearch.index.indexed_state import IndexedState
 
 from .document import IndexedPicture, fields_of
-from .image_loader import Looked, Looker
-from .report import Rejects, Report
+from .image_loader import ImageLoader, LoadedImage
+from .report import RejectedRows, Report
 from .seen_ids import SeenIds
 
 PAGE = 128  # rows; one look-up in the engine and one wave of pictures
 PAGE_PICTURES = 256
 
-Lookup = Callable[[Sequence[str]], Mapping[str, Stored]]
+Lookup = Callable[[Sequence[str]], Mapping[str, IndexedState]]
 
 
 @dataclass
-class Work:
+class PendingDocument:
     """One product on its way into the index."""
 
     line: int
     values: Mapping[str, Any]
     product: Product
     fields: dict[str, Any]  # of the document, all but vectors and pictures
-    stored: Stored | None = None
-    looks: list[Future[Looked]] = field(default_factory=list)
+    stored: IndexedState | None = None
+    looks: list[Future[LoadedImage]] = field(default_factory=list)
     pictures: list[IndexedPicture] = field(default_factory=list)
     text_vec: FloatArray | None = None
 
@@ -52,19 +52,19 @@ class Work:
 
 
 @dataclass
-class Intake:
+class ChangeDetector:
     """What the first stage needs and what it leaves behind."""
 
     plan: FieldPlan
     lookup: Lookup  # what the index has of some ids
-    looker: Looker | None  # None: no encoder looks at pictures
+    image_loader: ImageLoader | None  # None: no encoder looks at pictures
     report: Report
-    rejects: Rejects
+    rejects: RejectedRows
     seen: SeenIds = field(default_factory=SeenIds)
 
-    def pages(self, rows: Iterable[Row | BadRow]) -> Iterator[list[Work]]:
+    def pages(self, rows: Iterable[CatalogueRow | BadRow]) -> Iterator[list[PendingDocument]]:
         """Work in the order of the rows; rejected rows are counted and filed."""
-        page: list[Work] = []
+        page: list[PendingDocument] = []
         pictures = 0
         for row in rows:
             self.report.read += 1
@@ -80,7 +80,7 @@ class Intake:
         if page:
             yield self._looked_up(page)
 
-    def _accept(self, row: Row | BadRow) -> Work | None:
+    def _accept(self, row: CatalogueRow | BadRow) -> PendingDocument | None:
         if isinstance(row, BadRow):
             self.report.unreadable += 1
             self.rejects.bad(row)
@@ -98,14 +98,14 @@ class Intake:
             return None
         for cell in dropped:
             self.report.drop(row.line, cell)
-        return Work(row.line, row.values, product, fields_of(product))
+        return PendingDocument(row.line, row.values, product, fields_of(product))
 
-    def _looked_up(self, page: list[Work]) -> list[Work]:
+    def _looked_up(self, page: list[PendingDocument]) -> list[PendingDocument]:
         stored = self.lookup([work.product.id for work in page])
         for work in page:
             work.stored = stored.get(work.product.id)
-            if self.looker:
-                work.looks = [self.looker.submit(source, work.stored) for source in work.product.images]
+            if self.image_loader:
+                work.looks = [self.image_loader.submit(source, work.stored) for source in work.product.images]
             else:
                 work.pictures = [IndexedPicture(ref) for ref in map(_shown_ref, work.product.images) if ref]
         return page

@@ -9,10 +9,10 @@ import numpy as np
 
 from encoders.protocol import FloatArray, ImageEncoder, TextEncoder
 
-from .changes import Work
+from .changes import PendingDocument
 from .document import IndexedPicture, embedding_text
-from .image_loader import Looked
-from .report import Rejects, Report
+from .image_loader import LoadedImage
+from .report import RejectedRows, Report
 from .vector_cache import VectorCache
 
 TEXT_WINDOW = 2048  # texts that are sorted by length together: of so many, little is padded
@@ -28,11 +28,11 @@ class Embedder:
     image: ImageEncoder | None
     cache: VectorCache
     report: Report
-    rejects: Rejects
+    rejects: RejectedRows
 
-    def embedded(self, pages: Iterable[list[Work]]) -> Iterator[Work]:
+    def embedded(self, pages: Iterable[list[PendingDocument]]) -> Iterator[PendingDocument]:
         """All the work with its vectors; what needs no new text vector goes first."""
-        waiting: list[Work] = []
+        waiting: list[PendingDocument] = []
         for page in pages:
             self._settle_pictures(page)
             for work in page:
@@ -45,7 +45,7 @@ class Embedder:
                 waiting = []
         yield from self._settle_texts(waiting)
 
-    def _wants_text(self, work: Work) -> bool:
+    def _wants_text(self, work: PendingDocument) -> bool:
         if self.text is None or not embedding_text(work.product):
             return False
         if self.text.languages and work.product.language not in self.text.languages:
@@ -53,10 +53,10 @@ class Embedder:
             return False
         return work.text_changed
 
-    def _settle_texts(self, waiting: list[Work]) -> Iterator[Work]:
+    def _settle_texts(self, waiting: list[PendingDocument]) -> Iterator[PendingDocument]:
         if self.text is None or not waiting:
             return
-        holders: dict[str, list[Work]] = {}
+        holders: dict[str, list[PendingDocument]] = {}
         for work in waiting:
             holders.setdefault(work.fields["hashes"]["text"], []).append(work)
         texts = {key: embedding_text(works[0].product) for key, works in holders.items()}
@@ -72,7 +72,7 @@ class Embedder:
             for key in keys:  # written while the next slice is computed
                 yield from _with_vector(holders[key], made.get(key))
 
-    def _settle_pictures(self, page: list[Work]) -> None:
+    def _settle_pictures(self, page: list[PendingDocument]) -> None:
         looked = {work.product.id: [look.result() for look in work.looks] for work in page if work.looks}
         vectors = self._picture_vectors([look for looks in looked.values() for look in looks])
         for work in page:
@@ -80,7 +80,7 @@ class Embedder:
                 self._settle_picture(work, look, vectors)
             work.looks = []
 
-    def _picture_vectors(self, looks: Sequence[Looked]) -> dict[str, FloatArray]:
+    def _picture_vectors(self, looks: Sequence[LoadedImage]) -> dict[str, FloatArray]:
         if self.image is None:
             return {}
         found = {look.hash: look.vec for look in looks if look.hash and look.vec is not None}
@@ -94,7 +94,9 @@ class Embedder:
             self.report.pictures_embedded += len(some)
         return found
 
-    def _settle_picture(self, work: Work, look: Looked, vectors: dict[str, FloatArray]) -> None:
+    def _settle_picture(
+        self, work: PendingDocument, look: LoadedImage, vectors: dict[str, FloatArray]
+    ) -> None:
         fresh = look.pixels is not None or look.vec is not None
         if look.problem is None and fresh and look.hash not in vectors:
             look.problem = "the encoder gives no usable vector for the picture"
@@ -114,7 +116,7 @@ class Embedder:
         return vectors
 
 
-def _with_vector(works: Iterable[Work], vector: FloatArray | None) -> Iterator[Work]:
+def _with_vector(works: Iterable[PendingDocument], vector: FloatArray | None) -> Iterator[PendingDocument]:
     for work in works:
         work.text_vec = vector
         yield work

@@ -6,11 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from encoders.image_io import PictureError, open_picture
+from encoders.image_io import ImageError, decode_image
 from encoders.protocol import ByteArray, FloatArray, ImageEncoder
-from indexer.catalogue.product import PictureSource
-from indexer.images.source import Fetch, is_url, picture_ref, read_picture
-from opensearch.index.indexed_state import Stored
+from indexer.catalogue.product import ImageSource
+from indexer.images.source import Fetch, is_url, picture_ref, read_image
+from opensearch.index.indexed_state import IndexedState
 
 from .vector_cache import VectorCache
 
@@ -18,7 +18,7 @@ _THREADS = 8  # most wait for a disk or a host; decoding itself leaves the inter
 
 
 @dataclass
-class Looked:
+class LoadedImage:
     """One picture: its vector, or the pixels to make it of, or neither where the index has it; or the problem."""
 
     ref: str
@@ -28,7 +28,7 @@ class Looked:
     problem: str | None = None
 
 
-class Looker:
+class ImageLoader:
     """Looks at pictures for one encoder. `folder`: where paths lie (None: nowhere)."""
 
     def __init__(
@@ -46,25 +46,25 @@ class Looker:
         self._refetch = refetch
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="picture")
 
-    def submit(self, source: PictureSource, stored: Stored | None) -> Future[Looked]:
+    def submit(self, source: ImageSource, stored: IndexedState | None) -> Future[LoadedImage]:
         return self._pool.submit(self.look, source, stored)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def look(self, source: PictureSource, stored: Stored | None) -> Looked:
+    def look(self, source: ImageSource, stored: IndexedState | None) -> LoadedImage:
         """A URL that the index knows is not fetched again, bytes that it knows are not decoded again."""
         ref = picture_ref(source)
         known = {known_ref: known_hash for known_hash, known_ref in (stored.pictures if stored else ())}
         if is_url(source) and known.get(ref) and not self._refetch:
-            return Looked(ref, known[ref])
+            return LoadedImage(ref, known[ref])
         try:
-            file = read_picture(source, self._folder, self._fetch)
+            file = read_image(source, self._folder, self._fetch)
             if file.hash in known.values():
-                return Looked(ref, file.hash)
+                return LoadedImage(ref, file.hash)
             cached = self._cache.get(self.encoder.name, [file.hash])
             if cached:
-                return Looked(ref, file.hash, vec=cached[file.hash])
-            return Looked(ref, file.hash, pixels=self.encoder.prepare(open_picture(file.data)))
-        except PictureError as error:
-            return Looked(ref, problem=str(error))
+                return LoadedImage(ref, file.hash, vec=cached[file.hash])
+            return LoadedImage(ref, file.hash, pixels=self.encoder.prepare(decode_image(file.data)))
+        except ImageError as error:
+            return LoadedImage(ref, problem=str(error))

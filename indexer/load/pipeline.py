@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.protocol import ImageEncoder, TextEncoder
-from indexer.catalogue.reader import BadRow, Row
+from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.images.source import Fetch
 from opensearch.index.bulk import Action, Outcome, write
 from opensearch.index.fields import FieldPlan
-from opensearch.index.indexed_state import read_stored
+from opensearch.index.indexed_state import read_indexed_state
 from opensearch.index.patch import patch
 from opensearch.index.versions import refresh
 from vitrine.errors import EngineError
 
-from .changes import Intake, Lookup, Work
+from .changes import ChangeDetector, Lookup, PendingDocument
 from .document import OPTIONAL, document
 from .embed import Embedder
-from .image_loader import Looker
-from .prefetch import ahead
-from .report import Clock, Rejects, Report, Tick
+from .image_loader import ImageLoader
+from .prefetch import prefetch
+from .report import RejectedRows, Report, Stopwatch, Tick
 from .seen_ids import SeenIds
 from .target import Target
 from .vector_cache import VectorCache
@@ -45,26 +45,26 @@ class Job:
 
 
 def load(
-    rows: Iterable[Row | BadRow], job: Job, cache: VectorCache, rejects: Rejects, tick: Tick
+    rows: Iterable[CatalogueRow | BadRow], job: Job, cache: VectorCache, rejects: RejectedRows, tick: Tick
 ) -> tuple[Report, SeenIds]:
     """Bring the index to what the rows say, and tell what became of each; the ids seen come with the report.
 
     When the engine gives up, the report says why in `stopped`; what was written stays and is not done again.
     """
-    report, clock = Report(index=job.target.index), Clock()
-    looker = Looker(job.image, cache, job.folder, job.fetch, job.refetch) if job.image else None
-    intake = Intake(job.plan, _lookup(job.target), looker, report, rejects)
+    report, clock = Report(index=job.target.index), Stopwatch()
+    image_loader = ImageLoader(job.image, cache, job.folder, job.fetch, job.refetch) if job.image else None
+    intake = ChangeDetector(job.plan, _lookup(job.target), image_loader, report, rejects)
     embedder = Embedder(job.text, job.image, cache, report, rejects)
-    pages = ahead(intake.pages(rows), _PAGES_AHEAD)
+    pages = prefetch(intake.pages(rows), _PAGES_AHEAD)
     try:
-        with closing(ahead(embedder.embedded(pages), _WORK_AHEAD)) as works:
+        with closing(prefetch(embedder.embedded(pages), _WORK_AHEAD)) as works:
             _write(works, job.target, report, rejects, tick)
     except EngineError as error:
         report.stopped = str(error)
     finally:
         pages.close()
-        if looker:
-            looker.close()
+        if image_loader:
+            image_loader.close()
     report.seconds = clock.seconds()
     report.rejected_file = str(rejects.path) if rejects.count else None
     if cache.problem:
@@ -76,11 +76,13 @@ def _lookup(target: Target) -> Lookup:
     if target.empty:
         return lambda ids: {}
     refresh(target.client, target.index)  # once: an id comes once in a run, so nothing newer is looked up
-    return lambda ids: read_stored(target.client, target.index, ids)
+    return lambda ids: read_indexed_state(target.client, target.index, ids)
 
 
-def _write(works: Iterable[Work], target: Target, report: Report, rejects: Rejects, tick: Tick) -> None:
-    flying: dict[str, Work] = {}
+def _write(
+    works: Iterable[PendingDocument], target: Target, report: Report, rejects: RejectedRows, tick: Tick
+) -> None:
+    flying: dict[str, PendingDocument] = {}
     told = 0
 
     def actions() -> Iterator[Action]:
@@ -101,7 +103,7 @@ def _write(works: Iterable[Work], target: Target, report: Report, rejects: Rejec
     tick(report.settled - told)
 
 
-def _settle(outcome: Outcome, work: Work, report: Report, rejects: Rejects) -> None:
+def _settle(outcome: Outcome, work: PendingDocument, report: Report, rejects: RejectedRows) -> None:
     if outcome.status == "failed":
         report.failed += 1
         rejects.row(work.line, outcome.id, outcome.reason or "the engine refused it", work.values)
@@ -113,7 +115,7 @@ def _settle(outcome: Outcome, work: Work, report: Report, rejects: Rejects) -> N
         report.unchanged += 1
 
 
-def action_of(work: Work) -> Action | None:
+def action_of(work: PendingDocument) -> Action | None:
     """What brings the index up to date with a product: nothing, a patch without the vectors that stay, or all."""
     if work.stored is None:
         return Action("index", work.product.id, document(work.fields, work.text_vec, work.pictures))

@@ -17,7 +17,7 @@ class _End(Generic[T]):
         self.error = error
 
 
-def ahead(source: Iterable[T], most: int) -> Generator[T, None, None]:
+def prefetch(source: Iterable[T], most: int) -> Generator[T, None, None]:
     """The items of `source`, in order, made in a thread while the caller works, at most `most` waiting.
 
     What the source raises is raised here. Closing this generator stops the thread and closes the source.

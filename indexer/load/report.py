@@ -30,7 +30,7 @@ class Report:
     rejected: int = 0  # the row is no product
     failed: int = 0  # the engine refused it
     deleted: int = 0
-    vanished: int = 0  # in the index, no longer in the catalogue, kept
+    orphaned: int = 0  # in the index, no longer in the catalogue, kept
     texts_embedded: int = 0
     texts_cached: int = 0
     texts_foreign: int = 0  # in a language that the text encoder does not know
@@ -69,7 +69,7 @@ class Report:
         return {**values, "cells_dropped": dict(self.cells_dropped), "rows_per_second": self.rows_per_second}
 
 
-class Rejects:
+class RejectedRows:
     """The file of failed rows and pictures, one JSON object a line, made when there is a first one."""
 
     def __init__(self, path: Path) -> None:
@@ -105,7 +105,7 @@ class Rejects:
                 ) from error
 
 
-class Clock:
+class Stopwatch:
     """Seconds since it was made."""
 
     def __init__(self) -> None:

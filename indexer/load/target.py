@@ -99,7 +99,7 @@ def finish(
         if sync or not target.in_service:
             _delete_vanished(target, report, seen)
         else:
-            report.vanished = max(0, count(target.client, target.index) - len(seen))
+            report.orphaned = max(0, count(target.client, target.index) - len(seen))
     if target.in_service:
         report.published = True
         return

@@ -59,7 +59,9 @@ class IndexSchema:
     weights: tuple[float, float, float] | None = (
         None  # of words, text and image for queries of words, where learned
     )
-    floor: float | None = None  # the cosine from which two pictures are of one product, where calibrated
+    similarity_threshold: float | None = (
+        None  # the cosine from which two pictures are of one product, where calibrated
+    )
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -67,7 +69,7 @@ class IndexSchema:
             "text": asdict(self.text) if self.text else None,
             "image": asdict(self.image) if self.image else None,
             "weights": list(self.weights) if self.weights else None,
-            "floor": self.floor,
+            "floor": self.similarity_threshold,
         }
 
     @classmethod

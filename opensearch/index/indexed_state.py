@@ -17,7 +17,7 @@ _FIELDS = ["hashes", "images.hash", "images.ref"]
 
 
 @dataclass(frozen=True)
-class Stored:
+class IndexedState:
     """One indexed product as far as change detection needs it."""
 
     text: str | None  # hash of the text that was embedded
@@ -25,9 +25,9 @@ class Stored:
     pictures: tuple[tuple[str | None, str], ...]  # (hash, ref) in order
 
 
-def read_stored(
+def read_indexed_state(
     client: OpenSearch, index: str, ids: Sequence[str], patience_s: float = 120.0
-) -> dict[str, Stored]:
+) -> dict[str, IndexedState]:
     """Those products that a search can find (refresh before); an engine that is away is waited for."""
     if not ids:
         return {}
@@ -51,8 +51,8 @@ def read_stored(
     return {hit["_id"]: _stored(hit["_source"]) for hit in found["hits"]["hits"]}
 
 
-def _stored(source: dict[str, Any]) -> Stored:
+def _stored(source: dict[str, Any]) -> IndexedState:
     hashes = source.get("hashes") or {}
     images = source.get("images") or []
     pictures = tuple((image.get("hash"), image.get("ref", "")) for image in images)
-    return Stored(hashes.get("text"), hashes.get("row"), pictures)
+    return IndexedState(hashes.get("text"), hashes.get("row"), pictures)

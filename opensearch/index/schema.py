@@ -30,7 +30,7 @@ _STOP_WORDS = (
 
 
 @dataclass(frozen=True)
-class Layout:
+class Sharding:
     """How an index is spread over the cluster."""
 
     shards: int = 1
@@ -38,7 +38,7 @@ class Layout:
 
 
 def index_body(
-    schema: IndexSchema, *, layout: Layout, chinese: Chinese, synonyms: Sequence[str] = ()
+    schema: IndexSchema, *, layout: Sharding, chinese: Chinese, synonyms: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Give settings and mappings of a new index; raises EngineError for a plan that the engine cannot hold.
 

@@ -26,7 +26,7 @@ from .schema import (
     REFRESH_INTERVAL,
     SYNONYM_FILTER,
     Chinese,
-    Layout,
+    Sharding,
     differences,
     index_body,
     schema_from_mapping,
@@ -69,7 +69,7 @@ def create_version(
     if before:
         schema = _with_learned(schema, schema_of(client, before))
     body = index_body(
-        schema, layout=Layout(shards, replicas), chinese=chinese_analysis(client), synonyms=synonyms
+        schema, layout=Sharding(shards, replicas), chinese=chinese_analysis(client), synonyms=synonyms
     )
     index = version_name(alias)
     with explained(client):
@@ -153,9 +153,9 @@ def set_weights(client: OpenSearch, index: str, weights: tuple[float, float, flo
     _keep(client, index, weights=weights)
 
 
-def set_floor(client: OpenSearch, alias: str, floor: float | None) -> None:
+def set_floor(client: OpenSearch, alias: str, similarity_threshold: float | None) -> None:
     """Keep the cosine from which two pictures count as of one product with the index in service; None forgets it."""
-    _keep(client, require_current(client, alias), floor=floor)
+    _keep(client, require_current(client, alias), similarity_threshold=similarity_threshold)
 
 
 def _keep(client: OpenSearch, index: str, **learned: Any) -> None:
@@ -284,8 +284,8 @@ def _with_learned(schema: IndexSchema, old: IndexSchema) -> IndexSchema:
     """Take over what was learned on the version before, as far as it was on the same vectors."""
     if schema.weights is None and (old.text, old.image) == (schema.text, schema.image):
         schema = replace(schema, weights=old.weights)
-    if schema.floor is None and old.image == schema.image:
-        schema = replace(schema, floor=old.floor)
+    if schema.similarity_threshold is None and old.image == schema.image:
+        schema = replace(schema, similarity_threshold=old.similarity_threshold)
     return schema
 
 

@@ -11,6 +11,7 @@ from opensearchpy.exceptions import ConflictError, NotFoundError, RequestError
 
 from opensearch.client import explained
 from vitrine.errors import EngineError
+from vitrine.store import ArtifactSet
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch, OpenSearch
@@ -35,29 +36,20 @@ _BODY: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Pointer:
-    """The names of the three immutable artifacts that rank an alias: they belong together."""
-
-    model: str
-    items: str
-    behaviour: str
-
-
-@dataclass(frozen=True)
-class Swap:
+class PointerChange:
     """A pointer and the moment that it was put in service (seconds since 1970)."""
 
-    pointer: Pointer
+    pointer: ArtifactSet
     at: float
 
 
-def read_pointer(client: OpenSearch, alias: str) -> Pointer | None:
+def read_pointer(client: OpenSearch, alias: str) -> ArtifactSet | None:
     """Give the artifacts in service, as of this very moment; None when no model was put in service yet."""
     found = _get(client, alias)
     return _pointer(found["_source"]) if found else None
 
 
-async def read_pointer_async(client: AsyncOpenSearch, alias: str) -> Pointer | None:
+async def read_pointer_async(client: AsyncOpenSearch, alias: str) -> ArtifactSet | None:
     """`read_pointer` without blocking the event loop."""
     with explained(client):
         try:
@@ -66,7 +58,9 @@ async def read_pointer_async(client: AsyncOpenSearch, alias: str) -> Pointer | N
             return None
 
 
-def swap_pointer(client: OpenSearch, alias: str, pointer: Pointer, at: float | None = None) -> Pointer | None:
+def swap_pointer(
+    client: OpenSearch, alias: str, pointer: ArtifactSet, at: float | None = None
+) -> ArtifactSet | None:
     """Put the artifacts in service in one step, for every replica, and give those that were before.
 
     Nothing is lost when two do it at once: one comes after the other, and both stand in the history. What is
@@ -89,11 +83,11 @@ def swap_pointer(client: OpenSearch, alias: str, pointer: Pointer, at: float | N
     )
 
 
-def pointer_history(client: OpenSearch, alias: str) -> list[Swap]:
+def pointer_history(client: OpenSearch, alias: str) -> list[PointerChange]:
     """Give every pointer that was put in service, newest first; the first one is in service now."""
     found = _get(client, alias)
     entries = found["_source"]["history"] if found else []
-    return [Swap(_pointer(entry), float(entry["at"])) for entry in entries]
+    return [PointerChange(_pointer(entry), float(entry["at"])) for entry in entries]
 
 
 def drop_pointer(client: OpenSearch, alias: str) -> None:
@@ -142,5 +136,5 @@ def _ensure(client: OpenSearch) -> None:
                 raise
 
 
-def _pointer(held: Mapping[str, Any]) -> Pointer:
-    return Pointer(str(held["model"]), str(held["items"]), str(held["behaviour"]))
+def _pointer(held: Mapping[str, Any]) -> ArtifactSet:
+    return ArtifactSet(str(held["model"]), str(held["items"]), str(held["behaviour"]))

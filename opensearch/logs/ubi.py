@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from opensearchpy.exceptions import NotFoundError, RequestError
 
 from opensearch.client import explained
 from opensearch.index.bulk import Action, Outcome, Pace, write
+
+from .profiles import Click
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch, OpenSearch
@@ -87,13 +89,6 @@ while (clicks.size() > params.most) { clicks.remove(0); }
 """
 
 
-class ProfileClick(NamedTuple):
-    """A product that a shopper clicked, and when (seconds since 1970)."""
-
-    id: str
-    at: float
-
-
 def ensure_logs(client: OpenSearch) -> None:
     """Make the indices of queries, events, slates and profiles that are not there yet, with strict mappings."""
     for index in _MAPPINGS:
@@ -118,9 +113,7 @@ def write_slates(client: OpenSearch, slates: Iterable[Record]) -> list[Outcome]:
     )
 
 
-def write_profiles(
-    client: OpenSearch, alias: str, profiles: Mapping[str, Iterable[ProfileClick]]
-) -> list[Outcome]:
+def write_profiles(client: OpenSearch, alias: str, profiles: Mapping[str, Iterable[Click]]) -> list[Outcome]:
     """Replace the profiles of these shoppers (keyed hashes) and give those that were refused."""
     actions = (
         Action("index", _profile_id(alias, shopper), _profile(alias, shopper, clicks))
@@ -158,7 +151,7 @@ def read_slates(
     return _read(client, SLATES, ("alias", alias), "at", (since, until))
 
 
-def append_clicks(client: OpenSearch, alias: str, shopper: str, clicks: Sequence[ProfileClick]) -> None:
+def append_clicks(client: OpenSearch, alias: str, shopper: str, clicks: Sequence[Click]) -> None:
     """Add clicks to a shopper's profile, which keeps the newest `MOST_CLICKS`; the same click counts once."""
     if not clicks:
         return
@@ -168,7 +161,7 @@ def append_clicks(client: OpenSearch, alias: str, shopper: str, clicks: Sequence
 
 
 async def append_clicks_async(
-    client: AsyncOpenSearch, alias: str, shopper: str, clicks: Sequence[ProfileClick]
+    client: AsyncOpenSearch, alias: str, shopper: str, clicks: Sequence[Click]
 ) -> None:
     """`append_clicks` without blocking the event loop."""
     if not clicks:
@@ -183,24 +176,22 @@ async def append_clicks_async(
         await client.update(**_appending(alias, shopper, clicks))
 
 
-def read_profile(client: OpenSearch, alias: str, shopper: str) -> list[ProfileClick]:
+def read_profile(client: OpenSearch, alias: str, shopper: str) -> list[Click]:
     """Give a shopper's clicks, oldest first, written a moment ago or before; none for a stranger."""
     return read_profiles(client, alias, [shopper])[shopper]
 
 
-async def read_profile_async(client: AsyncOpenSearch, alias: str, shopper: str) -> list[ProfileClick]:
+async def read_profile_async(client: AsyncOpenSearch, alias: str, shopper: str) -> list[Click]:
     """`read_profile` without blocking the event loop."""
     with explained(client):
         try:
             found = await client.get(index=SHOPPERS, id=_profile_id(alias, shopper))
         except NotFoundError:  # a stranger, or nobody has clicked yet
             return []
-    return [
-        ProfileClick(str(click["id"]), float(click["at"])) for click in found["_source"].get("clicks", [])
-    ]
+    return [Click(str(click["id"]), float(click["at"])) for click in found["_source"].get("clicks", [])]
 
 
-def read_profiles(client: OpenSearch, alias: str, shoppers: Iterable[str]) -> dict[str, list[ProfileClick]]:
+def read_profiles(client: OpenSearch, alias: str, shoppers: Iterable[str]) -> dict[str, list[Click]]:
     """Give the clicks of several shoppers, each oldest first."""
     asked = list(dict.fromkeys(shoppers))
     if not asked:
@@ -213,12 +204,12 @@ def read_profiles(client: OpenSearch, alias: str, shoppers: Iterable[str]) -> di
             return {shopper: [] for shopper in asked}
     held = [document.get("_source", {}).get("clicks", []) for document in found]
     return {
-        shopper: [ProfileClick(str(click["id"]), float(click["at"])) for click in clicks]
+        shopper: [Click(str(click["id"]), float(click["at"])) for click in clicks]
         for shopper, clicks in zip(asked, held, strict=True)
     }
 
 
-def _appending(alias: str, shopper: str, clicks: Sequence[ProfileClick]) -> dict[str, Any]:
+def _appending(alias: str, shopper: str, clicks: Sequence[Click]) -> dict[str, Any]:
     added = _profile(alias, shopper, clicks)
     script = {
         "lang": "painless",
@@ -230,7 +221,7 @@ def _appending(alias: str, shopper: str, clicks: Sequence[ProfileClick]) -> dict
     return {"index": SHOPPERS, "id": _profile_id(alias, shopper), "body": body, "params": params}
 
 
-def _profile(alias: str, shopper: str, clicks: Iterable[ProfileClick]) -> dict[str, Any]:
+def _profile(alias: str, shopper: str, clicks: Iterable[Click]) -> dict[str, Any]:
     newest = sorted(clicks, key=lambda click: click.at)[-MOST_CLICKS:]
     return {
         "alias": alias,

@@ -76,7 +76,7 @@ def parse_weights(text: str) -> LegWeights:
 # The words of a query get half the say, and of the vectors the picture more than the text: a text vector mostly repeats
 # what the words say, a picture shows what they leave out. A product without picture scores nothing in that leg and the
 # leg keeps its weight, so pictures never outweigh the words; `vitrine weights learn` fits them to one catalogue.
-FOR_WORDS = LegWeights(0.5, 0.2, 0.3)
+DEFAULT_WEIGHTS = LegWeights(0.5, 0.2, 0.3)
 FOR_PICTURE = LegWeights(0.0, 0.0, 1.0)
 FOR_BOTH = LegWeights(0.3, 0.1, 0.6)
 
@@ -95,7 +95,7 @@ class Query:
 
 def weights_of(schema: IndexSchema) -> LegWeights:
     """Give the weights for queries of words: what was learned on this index, else the defaults."""
-    return LegWeights(*schema.weights) if schema.weights else FOR_WORDS
+    return LegWeights(*schema.weights) if schema.weights else DEFAULT_WEIGHTS
 
 
 def weights_for(query: Query, schema: IndexSchema) -> LegWeights:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from opensearch.hook.pipelines import put_weights
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema, require_current, set_weights
-from opensearch.search.query import FOR_WORDS, LEGS, Leg, LegWeights, Query, hybrid_body, weights_of
+from opensearch.search.query import DEFAULT_WEIGHTS, LEGS, Leg, LegWeights, Query, hybrid_body, weights_of
 from opensearch.search.retrieve import retrieve
 from vitrine.errors import WeightsError
 
@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedWeights:
     """The weights of words, text and image, and the mean reciprocal rank with and without them."""
 
     weights: Triple
@@ -75,7 +75,7 @@ def learn_weights(
     count: int = QUERIES,
     seconds: float | None = None,
     tell: Tell | None = None,
-) -> Learned:
+) -> LearnedWeights:
     """Make known-item queries of the products of an index or alias, ask each leg, and choose the weights.
 
     After `seconds` no more are asked, and those that were answered decide.
@@ -104,13 +104,13 @@ def learn_weights(
     reached, default, words_alone = (
         float(reciprocal_ranks(same, np.array([tried])).mean()) for tried in (weights, usual, (1.0, 0.0, 0.0))
     )
-    return Learned(weights, len(answers), reached, default, words_alone)
+    return LearnedWeights(weights, len(answers), reached, default, words_alone)
 
 
 def use_weights(client: OpenSearch, alias: str, weights: Triple | None) -> None:
     """Keep these weights with the index in service and put them into its pipelines; None: the defaults."""
     set_weights(client, require_current(client, alias), weights)
-    put_weights(client, alias, LegWeights(*weights) if weights else FOR_WORDS)
+    put_weights(client, alias, LegWeights(*weights) if weights else DEFAULT_WEIGHTS)
 
 
 def restore_weights(client: OpenSearch, alias: str) -> None:
@@ -121,7 +121,7 @@ def restore_weights(client: OpenSearch, alias: str) -> None:
 def default_weights(schema: IndexSchema) -> Triple:
     """Give the default weights, shared out among the legs that the index has."""
     there = (True, schema.text is not None, schema.image is not None)
-    shares = [share if use else 0.0 for share, use in zip(FOR_WORDS.shares(), there, strict=True)]
+    shares = [share if use else 0.0 for share, use in zip(DEFAULT_WEIGHTS.shares(), there, strict=True)]
     words, text, image = (share / sum(shares) for share in shares)
     return words, text, image
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @options.url
 @options.as_json
-def calibrate(alias: str, pictures: int, strays: float, url: str, as_json: bool) -> None:
+def calibrate(alias: str, pictures: int, false_accept_rate: float, url: str, as_json: bool) -> None:
     """Learn how near two pictures of one product are, for `vitrine search --image FILE --cheapest`.
 
     Every sampled picture is searched for among all other products. The floor lies just above the nearest of those but
@@ -54,10 +54,10 @@ def calibrate(alias: str, pictures: int, strays: float, url: str, as_json: bool)
                 alias,
                 schema,
                 count=pictures,
-                strays=strays / 100,
+                false_accept_rate=false_accept_rate / 100,
                 tell=lambda done, total: progress.update(task, completed=done, total=total),
             )
-        set_floor(client, alias, found.floor)
+        set_floor(client, alias, found.similarity_threshold)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
         return
@@ -65,14 +65,16 @@ def calibrate(alias: str, pictures: int, strays: float, url: str, as_json: bool)
 
 
 def _tell(alias: str, found: Calibration) -> None:
-    click.echo(f"{alias}: pictures of cosine {found.floor:.5f} and more count as the same product")
     click.echo(
-        f"the nearest other product of {found.pictures} pictures: median {found.nearest_other:.3f}, "
-        f"{100 * found.strays:.1f} % reach the floor"
+        f"{alias}: pictures of cosine {found.similarity_threshold:.5f} and more count as the same product"
+    )
+    click.echo(
+        f"the nearest other product of {found.pictures} pictures: median {found.impostor_similarity:.3f}, "
+        f"{100 * found.false_accept_rate:.1f} % reach the floor"
     )
     _tell_pairs("two pictures of one product", found.same_product)
     _tell_pairs("two products of one group", found.same_group)
-    if found.same_product and found.same_product.passing < 0.5:
+    if found.same_product and found.same_product.true_accept_rate < 0.5:
         click.echo(
             "Most second pictures stay below the floor: this image encoder does not tell such products apart. "
             "Train it longer or index with a larger one; a greater --strays lets more pass."
@@ -84,5 +86,5 @@ def _tell_pairs(what: str, pairs: Pairs | None) -> None:
         click.echo(f"{what}: none in the sample")
         return
     click.echo(
-        f"{what}: {pairs.count} pairs, median {pairs.median:.3f}, {100 * pairs.passing:.1f} % reach the floor"
+        f"{what}: {pairs.count} pairs, median {pairs.median:.3f}, {100 * pairs.true_accept_rate:.1f} % reach the floor"
     )

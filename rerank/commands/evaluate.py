@@ -61,10 +61,10 @@ def evaluate(
 
     ratings = read_qrels(qrels)
     report = compare(ratings, {str(path): read_run(path) for path in runs}, measures, gain, judged_only)
-    if report.hopeless:
+    if report.without_relevant:
         click.echo(
-            f"{len(report.hopeless)} of {len(ratings)} rated queries have no relevant product and are left out, "
-            f"such as {report.hopeless[0]}",
+            f"{len(report.without_relevant)} of {len(ratings)} rated queries have no relevant product and are left out, "
+            f"such as {report.without_relevant[0]}",
             err=True,
         )
     for run in report.runs:
@@ -74,8 +74,8 @@ def evaluate(
                 f"and count zero, such as {run.missing[0]}",
                 err=True,
             )
-        if run.unrated:
-            click.echo(f"{run.name}: {len(run.unrated)} queries without ratings are left out", err=True)
+        if run.unjudged:
+            click.echo(f"{run.name}: {len(run.unjudged)} queries without ratings are left out", err=True)
     if as_json:
         click.echo(orjson.dumps(report.to_dict()))
     else:

@@ -12,9 +12,9 @@ import msgspec
 
 from opensearch.search.filters import parse_filters
 from rerank.evaluation.trec import run_lines
-from rerank.query_image import read_picture
+from rerank.query_image import read_image
 from rerank.search import Search, search_with, vectors_of
-from rerank.serving_context import Shop
+from rerank.serving_context import ServingContext
 from rerank.shoppers import shopper_hash
 from vitrine.errors import EngineError, QueryError, VitrineError
 
@@ -54,7 +54,12 @@ class _Asked:
 
 
 def write_run(
-    client: OpenSearch, shop: Shop, queries: Path, run: Path, base: Search, advance: Callable[[int], None]
+    client: OpenSearch,
+    shop: ServingContext,
+    queries: Path,
+    run: Path,
+    base: Search,
+    advance: Callable[[int], None],
 ) -> RunReport:
     """Answer every line of `queries` as `base` says and write the run, whole or not at all.
 
@@ -92,7 +97,7 @@ def read_lines(queries: Path) -> list[tuple[int, bytes]]:
     return found
 
 
-def parse_line(line: bytes, base: Search, shop: Shop, folder: Path) -> tuple[str, Search]:
+def parse_line(line: bytes, base: Search, shop: ServingContext, folder: Path) -> tuple[str, Search]:
     """The query id and the search of one line. Raises VitrineError."""
     try:
         read = msgspec.json.decode(line, type=QueryLine)
@@ -106,7 +111,7 @@ def parse_line(line: bytes, base: Search, shop: Shop, folder: Path) -> tuple[str
     return str(read.id), replace(
         base,
         words=read.text,
-        picture=read_picture(folder / read.image) if read.image else None,
+        picture=read_image(folder / read.image) if read.image else None,
         filters=[*base.filters, *parse_filters(filters, shop.schema.plan)],
         shopper=shopper_hash(read.shopper) if read.shopper else base.shopper,
         candidates=tuple(dict.fromkeys(read.candidates or ())),
@@ -119,7 +124,7 @@ def _batches(lines: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int,
 
 
 def _understood(
-    shop: Shop,
+    shop: ServingContext,
     batch: Sequence[tuple[int, bytes]],
     folder: Path,
     base: Search,
@@ -140,7 +145,11 @@ def _understood(
 
 
 def _answered(
-    client: OpenSearch, shop: Shop, batch: list[_Asked], searchers: ThreadPoolExecutor, report: RunReport
+    client: OpenSearch,
+    shop: ServingContext,
+    batch: list[_Asked],
+    searchers: ThreadPoolExecutor,
+    report: RunReport,
 ) -> Iterator[str]:
     """The run's lines of a batch, in the order that its queries came in."""
     vectors = vectors_of(shop, [asked.search for asked in batch])

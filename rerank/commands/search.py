@@ -13,7 +13,7 @@ from opensearch import options
 
 if TYPE_CHECKING:
     from rerank.search import Answer, Search
-    from rerank.serving_context import Shop
+    from rerank.serving_context import ServingContext
 
 _PATH = click.Path(path_type=Path)
 
@@ -70,7 +70,7 @@ def search(query: str, alias: str, url: str, store: str | None, **given: Any) ->
     the depth of --window; a line may name `candidates` to rank instead of the whole index.
     """
     from opensearch.client import connect
-    from rerank.serving_context import open_shop
+    from rerank.serving_context import open_context
     from vitrine.store import open_store
 
     if bool(given["queries"]) != bool(given["run"]):
@@ -78,7 +78,7 @@ def search(query: str, alias: str, url: str, store: str | None, **given: Any) ->
     if given["queries"] and (query or given["image"]):
         raise click.UsageError("--queries brings its own words and pictures; leave QUERY and --image out.")
     with connect(url) as client:
-        shop = open_shop(
+        shop = open_context(
             client, open_store(store), alias, ranked=given["order"] != "engine" and not given["cheapest"]
         )
         asked = _asked(query, shop, given)
@@ -88,11 +88,11 @@ def search(query: str, alias: str, url: str, store: str | None, **given: Any) ->
             _search_one(client, shop, asked, given)
 
 
-def _asked(query: str, shop: Shop, given: dict[str, Any]) -> Search:
+def _asked(query: str, shop: ServingContext, given: dict[str, Any]) -> Search:
     """The search that the options describe."""
     from opensearch.search.filters import columns, parse_filters, parse_sort
     from opensearch.search.query import LEGS, parse_weights
-    from rerank.query_image import read_picture
+    from rerank.query_image import read_image
     from rerank.search import Search
     from rerank.shoppers import shopper_hash
     from vitrine.errors import QueryError
@@ -103,7 +103,7 @@ def _asked(query: str, shop: Shop, given: dict[str, Any]) -> Search:
         raise QueryError(f"--legs {given['legs']} names no such leg; choose of {', '.join(LEGS)}")
     return Search(
         words=query,
-        picture=read_picture(given["image"]) if given["image"] else None,
+        picture=read_image(given["image"]) if given["image"] else None,
         filters=parse_filters(given["filters"], plan),
         shopper=shopper_hash(given["shopper"]) if given["shopper"] else None,
         order=_order(given["order"], shop),
@@ -119,7 +119,7 @@ def _asked(query: str, shop: Shop, given: dict[str, Any]) -> Search:
     )
 
 
-def _order(wanted: str | None, shop: Shop) -> Literal["engine", "reranked"]:
+def _order(wanted: str | None, shop: ServingContext) -> Literal["engine", "reranked"]:
     if wanted is None:
         if shop.ranker is None and shop.degraded:
             click.echo(f"engine order: {shop.degraded}", err=True)
@@ -139,7 +139,7 @@ def _words(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _search_one(client: Any, shop: Shop, asked: Search, given: dict[str, Any]) -> None:
+def _search_one(client: Any, shop: ServingContext, asked: Search, given: dict[str, Any]) -> None:
     import orjson
 
     from rerank.search import search as search_shop
@@ -162,7 +162,7 @@ def _search_one(client: Any, shop: Shop, asked: Search, given: dict[str, Any]) -
         _print(shop, answer, hits, both, given["explain"])
 
 
-def _print(shop: Shop, answer: Answer, hits: Any, both: bool, explain: bool) -> None:
+def _print(shop: ServingContext, answer: Answer, hits: Any, both: bool, explain: bool) -> None:
     from rich.console import Console
 
     from . import search_tables as show
@@ -170,8 +170,8 @@ def _print(shop: Shop, answer: Answer, hits: Any, both: bool, explain: bool) -> 
     if not answer.hits:
         click.echo(
             "nothing found; try other words, or fewer filters"
-            if answer.floor is None
-            else f"no product is as near to the picture as the floor of {answer.floor:.5f} asks"
+            if answer.similarity_threshold is None
+            else f"no product is as near to the picture as the floor of {answer.similarity_threshold:.5f} asks"
         )
         return
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
@@ -185,7 +185,7 @@ def _print(shop: Shop, answer: Answer, hits: Any, both: bool, explain: bool) -> 
         console.print(table)
 
 
-def _search_many(client: Any, shop: Shop, asked: Search, given: dict[str, Any]) -> None:
+def _search_many(client: Any, shop: ServingContext, asked: Search, given: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.progress import Progress
 

@@ -25,7 +25,7 @@ def to_dict(answer: Answer, hits: Sequence[Hit], both: bool) -> dict[str, Any]:
         "total_is_exact": answer.found.total_is_exact,
         "took_ms": answer.found.took_ms,
         "facets": answer.found.facets,
-        "floor": answer.floor,
+        "floor": answer.similarity_threshold,
         "hits": [asdict(hit) for hit in hits],
     }
     if both:
@@ -113,7 +113,9 @@ def title_of(hit: Hit) -> str:
 def _title(answer: Answer) -> str:
     count = f"{answer.found.total}{'' if answer.found.total_is_exact else ' or more'} products match"
     if answer.order == "cheapest":
-        return f"{count} the picture with a cosine of {answer.floor:.5f} or more; cheapest first"
+        return (
+            f"{count} the picture with a cosine of {answer.similarity_threshold:.5f} or more; cheapest first"
+        )
     return f"{count}; {answer.order} order"
 
 

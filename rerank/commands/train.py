@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from opensearch.client import OpenSearch
     from rerank.training.release import Released
-    from rerank.training.train import Embed, Ground, Tell, Trained
+    from rerank.training.train import Embed, Tell, Trained, TrainingData
     from vitrine.store import Store
 
 
@@ -88,15 +88,17 @@ def train(
     _tell_trained(alias, trained, as_json)
 
 
-def _fused_untrained(client: OpenSearch, ground: Ground, store: Store, reranks: str, tell: Tell) -> Trained:
+def _fused_untrained(
+    client: OpenSearch, ground: TrainingData, store: Store, reranks: str, tell: Tell
+) -> Trained:
     from dataclasses import replace
 
-    from rerank.models.fusion import OF_HYBRID, OF_WORDS
+    from rerank.models.fusion import RRF_AFTER_BM25, RRF_AFTER_HYBRID
     from rerank.training.missing_image import learn_allowance
     from rerank.training.train import make_fusion
     from vitrine.errors import WeightsError
 
-    fusion = OF_WORDS
+    fusion = RRF_AFTER_BM25
     if reranks == "hybrid":
         try:
             learned = learn_allowance(
@@ -104,18 +106,18 @@ def _fused_untrained(client: OpenSearch, ground: Ground, store: Store, reranks: 
             )
         except WeightsError:  # a catalogue of which no queries can be made
             learned = 1.0
-        fusion = replace(OF_HYBRID, allowance=learned)
+        fusion = replace(RRF_AFTER_HYBRID, missing_image_correction=learned)
     return make_fusion(ground, store, fusion, tell)
 
 
-def _trained(ground: Ground, store: Store, given: dict[str, Any], tell: Tell) -> Trained:
+def _trained(ground: TrainingData, store: Store, given: dict[str, Any], tell: Tell) -> Trained:
     from rerank.training.fit import Settings
     from rerank.training.train import train_fused
 
     return train_fused(ground, store, _embed(ground, store), Settings(**given), tell)
 
 
-def _embed(ground: Ground, store: Store) -> Embed:
+def _embed(ground: TrainingData, store: Store) -> Embed:
     from rerank.query_encoders import QueryEncoders
 
     encoders = QueryEncoders(ground.schema, store)

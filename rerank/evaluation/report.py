@@ -24,7 +24,7 @@ class RunReport:
     means: dict[str, Interval]
     differences: dict[str, Interval] | None
     missing: tuple[str, ...]
-    unrated: tuple[str, ...]  # queries of the run that no rating names
+    unjudged: tuple[str, ...]  # queries of the run that no rating names
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class Report:
     """All runs on the same queries; the first is the baseline."""
 
     queries: int
-    hopeless: tuple[str, ...]  # rated queries left out: no product is relevant, so every run would score zero
+    without_relevant: tuple[
+        str, ...
+    ]  # rated queries left out: no product is relevant, so every run would score zero
     measures: tuple[str, ...]
     gain: Gain
     judged_only: bool
@@ -75,11 +77,11 @@ def compare(
                 means={key: bootstrap(value) for key, value in found.items()},
                 differences=None if first else {k: bootstrap(v - baseline[k]) for k, v in found.items()},
                 missing=tuple(query for query in queries if query not in run),
-                unrated=tuple(sorted(query for query in run if query not in qrels)),
+                unjudged=tuple(sorted(query for query in run if query not in qrels)),
             )
         )
-    hopeless = tuple(sorted(set(qrels) - set(queries)))
-    return Report(len(queries), hopeless, tuple(measures), gain, judged, tuple(reports))
+    without_relevant = tuple(sorted(set(qrels) - set(queries)))
+    return Report(len(queries), without_relevant, tuple(measures), gain, judged, tuple(reports))
 
 
 def table(report: Report) -> Table:

@@ -21,8 +21,8 @@ from rerank.arrays import (
     HashArray,
     IndexArray,
     find_hashes,
-    mapped,
-    text_hash,
+    hash_text,
+    load_mmap,
 )
 from vitrine.errors import ArtifactError
 
@@ -38,7 +38,7 @@ CLICKS, EXPECTED, CONVERSIONS, POPULARITY = range(4)  # columns of the counts
 
 def query_hash(query: str) -> int:
     """One number for spellings of a query that differ in case and spaces only."""
-    return text_hash(" ".join(query.casefold().split()))
+    return hash_text(" ".join(query.casefold().split()))
 
 
 def rates(counts: DoubleArray, pairs: DoubleArray, popularity_scale: float, conversion: float) -> FloatArray:
@@ -127,7 +127,7 @@ class Behaviour:
 
     def __init__(self, directory: Path, facts: dict[str, Any]) -> None:
         def array(name: str) -> Any:
-            return mapped(directory / f"{name}.npy")
+            return load_mmap(directory / f"{name}.npy")
 
         self.facts = facts
         self.until = float(facts["until"])

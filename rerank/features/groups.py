@@ -157,8 +157,8 @@ def _newness(created: DoubleArray, as_of: float) -> tuple[FloatArray, FloatArray
     """exp(-age / 30 days), zero where the date is unknown, and the flags (n,) of those."""
     days = np.maximum(as_of - created, 0.0) / 86400.0
     unknown = ~np.isfinite(created)
-    newness = np.where(unknown, 0.0, np.exp(-np.where(unknown, 0.0, days) / _NEWNESS_DAYS))
-    return newness.astype(np.float32), unknown.astype(np.float32)
+    recency = np.where(unknown, 0.0, np.exp(-np.where(unknown, 0.0, days) / _NEWNESS_DAYS))
+    return recency.astype(np.float32), unknown.astype(np.float32)
 
 
 def _affinities(window: Facts, history: Facts) -> FloatArray:

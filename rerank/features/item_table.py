@@ -22,8 +22,8 @@ from rerank.arrays import (
     HashArray,
     IndexArray,
     find_hashes,
-    mapped,
-    widen,
+    half_to_float,
+    load_mmap,
 )
 from vitrine.errors import ArtifactError
 
@@ -34,7 +34,7 @@ _CHUNK = 8192  # products a step of the item tower
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowLayout:
     """How wide the parts of a row are; `hidden` is 0 for a model without item tower."""
 
     text: int
@@ -69,7 +69,7 @@ class ItemTower(Protocol):
     """What a model makes of products, written into the table after their vectors."""
 
     @property
-    def layout(self) -> Layout: ...
+    def layout(self) -> RowLayout: ...
 
     def rows(self, text: FloatArray, image: FloatArray, numbers: DoubleArray) -> FloatArray:
         """Vectors (n, d), missing as zeros, and raw numbers (n, m), missing as NaN -> (n, tower's width)."""
@@ -80,7 +80,7 @@ class ItemTower(Protocol):
 class ItemRows:
     """The table's rows of n products, at full width."""
 
-    layout: Layout
+    layout: RowLayout
     values: FloatArray  # (n, width)
     present: BoolArray  # (n, modalities)
 
@@ -93,16 +93,16 @@ class ItemTable:
 
     def __init__(self, directory: Path, facts: dict[str, Any], hashes: HashArray) -> None:
         self.facts = facts
-        self.layout = Layout(**facts["layout"])
+        self.layout = RowLayout(**facts["layout"])
         self.hashes = hashes
-        self._rows: HalfArray = mapped(directory / "rows.npy")
-        self._present: BoolArray = mapped(directory / "present.npy")
+        self._rows: HalfArray = load_mmap(directory / "rows.npy")
+        self._present: BoolArray = load_mmap(directory / "present.npy")
 
     @classmethod
     def open(cls, directory: Path) -> Self:
         try:
             facts = json.loads((directory / "items.json").read_text())
-            return cls(directory, facts, mapped(directory / "hashes.npy"))
+            return cls(directory, facts, load_mmap(directory / "hashes.npy"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{directory} holds no item table ({error}); train the model again") from None
 
@@ -114,7 +114,7 @@ class ItemTable:
 
     def read(self, rows: IndexArray) -> ItemRows:
         """The given rows, widened to float32; only these pages of the table are touched."""
-        return ItemRows(self.layout, widen(self._rows[rows]), np.asarray(self._present[rows]))
+        return ItemRows(self.layout, half_to_float(self._rows[rows]), np.asarray(self._present[rows]))
 
     def warm(self) -> None:
         """Read every page once, so that the first searches do not wait for the disk."""
@@ -145,7 +145,9 @@ def build_items(catalogue: Catalogue, tower: ItemTower, facts: dict[str, Any], d
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         text, image = catalogue.text[part], catalogue.image[part]
-        made = tower.rows(widen(text), widen(image), catalogue.numbers[part].astype(np.float64))
+        made = tower.rows(
+            half_to_float(text), half_to_float(image), catalogue.numbers[part].astype(np.float64)
+        )
         rows[part] = np.concatenate([text, image, made.astype(np.float16)], axis=1)
     rows.flush()
     np.save(directory / "hashes.npy", catalogue.hashes)
@@ -159,12 +161,12 @@ class VectorsOnly:
     """The tower of a model that has none: the table then holds the products' own vectors."""
 
     def __init__(self, text: int, image: int) -> None:
-        self.layout = Layout(text=text, image=image, hidden=0, keys=0)
+        self.layout = RowLayout(text=text, image=image, hidden=0, keys=0)
 
     def rows(self, text: FloatArray, image: FloatArray, numbers: DoubleArray) -> FloatArray:
         return np.zeros((len(text), 0), dtype=np.float32)
 
 
-def bytes_per_item(layout: Layout) -> int:
+def bytes_per_item(layout: RowLayout) -> int:
     """Size of a product in the table: its half-precision row, its hash and its presence flags."""
     return 2 * layout.width + 8 + len(MODALITIES)

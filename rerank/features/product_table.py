@@ -17,8 +17,8 @@ from rerank.arrays import (
     FloatArray,
     HalfArray,
     HashArray,
+    hash_text,
     id_hashes,
-    text_hash,
     unit,
 )
 from vitrine.errors import RerankError
@@ -88,7 +88,7 @@ def read_catalogue(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) 
 def keyword_code(value: Any) -> int:
     """32 bits that are equal for equal keywords, whatever order a list has; 0 for none."""
     words = sorted(str(word) for word in _listed(value))
-    return (text_hash("\0".join(words)) & 0xFFFFFFFF) or 1 if words else 0
+    return (hash_text("\0".join(words)) & 0xFFFFFFFF) or 1 if words else 0
 
 
 def _listed(value: Any) -> list[Any]:

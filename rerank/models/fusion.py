@@ -18,13 +18,15 @@ class SignalFusion:
     """How a ranker that learned from no click fuses its signals."""
 
     weights: tuple[float, float, float, float]  # of engine order, text cosine, picture cosine and popularity
-    allowance: float = 1.0  # the engine's rank of a candidate without picture is divided by this
+    missing_image_correction: float = (
+        1.0  # the engine's rank of a candidate without picture is divided by this
+    )
 
     def arrays(self) -> dict[str, FloatArray]:
         """What its model artifact holds."""
         return {
             "fusion.weights": np.array(self.weights, dtype=np.float32),
-            "fusion.allowance": np.array([self.allowance], dtype=np.float32),
+            "fusion.allowance": np.array([self.missing_image_correction], dtype=np.float32),
         }
 
     @classmethod
@@ -43,8 +45,8 @@ OFFSET = 60.0  # Cormack, Clarke, Büttcher 2009
 
 # Vitrine's own search has asked the vectors already: what is left is what its engine cannot do. An order that words alone
 # made has not, and both vectors are worth their say.
-OF_HYBRID = SignalFusion((1.0, 0.0, 0.0, 0.3))
-OF_WORDS = SignalFusion((1.0, 0.5, 0.3, 0.3))
+RRF_AFTER_HYBRID = SignalFusion((1.0, 0.0, 0.0, 0.3))
+RRF_AFTER_BM25 = SignalFusion((1.0, 0.5, 0.3, 0.3))
 
 
 def single_signals(window: Facts, rates: FloatArray, query: QueryVectors) -> FloatArray:

@@ -9,26 +9,19 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from opensearch.logs.profiles import Click
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, HashArray, id_hashes
 from rerank.features.behaviour import Behaviour, ProductFacts, query_hash
 from rerank.features.groups import Facts, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
 from vitrine.errors import ArtifactError, RerankError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 from .card import FUSED, FUSION, load_model
 from .fusion import SignalFusion, reciprocal_ranks, single_signals
 from .served import FusedModel
 
 HISTORY = 50  # clicks of a shopper that are looked at
-
-
-@dataclass(frozen=True)
-class Click:
-    """A product that a shopper clicked, and when (seconds since 1970)."""
-
-    id: str
-    at: float
 
 
 @dataclass(frozen=True)
@@ -43,20 +36,11 @@ class RankRequest:
     as_of: float = 0.0  # seconds since 1970, rounded to the minute
 
 
-@dataclass(frozen=True)
-class Artifacts:
-    """The names of the three artifacts that made an answer."""
-
-    model: str
-    items: str
-    behaviour: str
-
-
 class Ranker(Protocol):
     """Scores a window; knows which artifacts it is made of."""
 
     @property
-    def artifacts(self) -> Artifacts: ...
+    def artifacts(self) -> ArtifactSet: ...
 
     def scores(self, request: RankRequest) -> FloatArray:
         """Finite scores (n,), higher is better, aligned with `request.ids`."""
@@ -77,7 +61,7 @@ class FeatureRows:
 
 
 @runtime_checkable
-class Featured(Protocol):
+class HasFeatures(Protocol):
     """A ranker that can tell the features of its candidates."""
 
     def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
@@ -90,7 +74,7 @@ def order_of(scores: npt.ArrayLike) -> list[int]:
     return [int(i) for i in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")]
 
 
-def interleave(scores: FloatArray, known: BoolArray) -> FloatArray:
+def pin_unknown(scores: FloatArray, known: BoolArray) -> FloatArray:
     """Scores (n,) that rank the known ones as given and leave each unknown one at its engine position."""
     if known.all():
         return scores
@@ -124,7 +108,7 @@ class Named(Protocol):
 
 
 @dataclass(frozen=True)
-class Sight:
+class RankerInputs:
     """What the tables know of a request: its candidates (n,) and the shopper's clicks (j,)."""
 
     known: BoolArray  # (n,) which candidates the item table knows
@@ -137,7 +121,7 @@ class Sight:
     age_hours: DoubleArray  # (j,)
 
 
-class Tables:
+class FeatureStore:
     """The item table and the behaviour snapshot, asked together."""
 
     def __init__(self, items: ItemTable, behaviour: Behaviour, names: tuple[str, ...] = ()) -> None:
@@ -156,7 +140,7 @@ class Tables:
         x = features(sight.window, np.array(there), sight.rates, sight.query, sight.clicks, request.as_of)
         return FeatureRows(self.names, ids, x)
 
-    def look(self, request: RankRequest) -> Sight:
+    def look(self, request: RankRequest) -> RankerInputs:
         query, layout = query_hash(request.query), self.items.layout
         hashes = id_hashes(request.ids)
         at, known = self.items.find(hashes)
@@ -167,7 +151,9 @@ class Tables:
             _fitting("picture", request.image_vector, layout.image),
         )
         click_rows, clicks, ages = self._clicks(request)
-        return Sight(known, rows, _facts(hashes, rows, facts), facts.rates, vectors, click_rows, clicks, ages)
+        return RankerInputs(
+            known, rows, _facts(hashes, rows, facts), facts.rates, vectors, click_rows, clicks, ages
+        )
 
     def _clicks(self, request: RankRequest) -> tuple[ItemRows | None, Facts | None, DoubleArray]:
         recent = list(request.history)[-HISTORY:]
@@ -184,7 +170,7 @@ class Tables:
 class FusedRanker:
     """The trained model over text, picture, numbers and behaviour."""
 
-    def __init__(self, artifacts: Artifacts, model: FusedModel, tables: Tables) -> None:
+    def __init__(self, artifacts: ArtifactSet, model: FusedModel, tables: FeatureStore) -> None:
         self.artifacts = artifacts
         self._model = model
         self._tables = tables
@@ -196,7 +182,7 @@ class FusedRanker:
         ranks = np.arange(len(request.ids))
         x = features(sight.window, ranks, sight.rates, sight.query, sight.clicks, request.as_of)
         scores = self._model.scores(x, sight.rows, sight.query, sight.click_rows, sight.age_hours)
-        return interleave(_finite(scores, self.artifacts), sight.known)
+        return pin_unknown(_finite(scores, self.artifacts), sight.known)
 
     def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
         return self._tables.feature_rows(request, places)
@@ -213,7 +199,7 @@ class FusionRanker:
     asked pictures, the engine's rank of a product without one is divided by the fusion's allowance before.
     """
 
-    def __init__(self, artifacts: Artifacts, fusion: SignalFusion, tables: Tables) -> None:
+    def __init__(self, artifacts: ArtifactSet, fusion: SignalFusion, tables: FeatureStore) -> None:
         self.artifacts = artifacts
         self.fusion = fusion
         self._tables = tables
@@ -225,9 +211,11 @@ class FusionRanker:
         signals = single_signals(sight.window, sight.rates, sight.query)
         if sight.query.image is not None:  # else the engine had no picture leg to lose by
             ranks = np.arange(1, len(signals) + 1)
-            signals[:, 0] = -np.where(sight.window.has_image, ranks, ranks / self.fusion.allowance)
+            signals[:, 0] = -np.where(
+                sight.window.has_image, ranks, ranks / self.fusion.missing_image_correction
+            )
         scores = reciprocal_ranks(signals, np.array(self.fusion.weights))
-        return interleave(_finite(scores, self.artifacts), sight.known)
+        return pin_unknown(_finite(scores, self.artifacts), sight.known)
 
     def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
         return self._tables.feature_rows(request, places)
@@ -238,7 +226,7 @@ class FusionRanker:
 
 def load_ranker(store: Store, pointer: Named) -> Ranker:
     """Load what a pointer names; raises ArtifactError when the three artifacts do not belong together."""
-    names = Artifacts(pointer.model, pointer.items, pointer.behaviour)
+    names = ArtifactSet(pointer.model, pointer.items, pointer.behaviour)
     card, weights = load_model(store.get("models", names.model))
     items = ItemTable.open(store.get("items", names.items))
     behaviour = Behaviour.open(store.get("behaviour", names.behaviour))
@@ -248,7 +236,7 @@ def load_ranker(store: Store, pointer: Named) -> Ranker:
                 f"the {what} was made for model {facts.get('model')}, the pointer names {names.model}; "
                 "run `vitrine train`, or `vitrine model use` with a model of the list"
             )
-    tables = Tables(items, behaviour, card.features)
+    tables = FeatureStore(items, behaviour, card.features)
     if card.kind == FUSION:
         return FusionRanker(names, SignalFusion.from_arrays(weights), tables)
     if card.kind == FUSED:
@@ -282,7 +270,7 @@ def _fitting(space: str, vector: FloatArray | None, dimension: int) -> FloatArra
     return vector
 
 
-def _finite(scores: FloatArray, artifacts: Artifacts) -> FloatArray:
+def _finite(scores: FloatArray, artifacts: ArtifactSet) -> FloatArray:
     if not np.isfinite(scores).all():
         raise RerankError(
             f"model {artifacts.model} gave scores that are no numbers; run `vitrine model rollback`"

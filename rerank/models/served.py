@@ -13,7 +13,7 @@ import numpy as np
 
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, unit
 from rerank.features.groups import QueryVectors, Scaler
-from rerank.features.item_table import MODALITIES, ItemRows, Layout
+from rerank.features.item_table import MODALITIES, ItemRows, RowLayout
 
 Weights = Mapping[str, FloatArray]
 
@@ -24,7 +24,7 @@ class FusedModel:
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
         self.scaler = Scaler(weights["scaler.centre"].astype(float), weights["scaler.width"].astype(float))
-        self.layout = Layout(
+        self.layout = RowLayout(
             text=len(weights["query.text"]),
             image=len(weights["query.image"]),
             hidden=len(weights["query.bias"]),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from encoders.onnx import TextEmbedder
-from rerank.serving_context import Shop
+from rerank.serving_context import ServingContext
 from vitrine.errors import VitrineError
 
 from .bodies import BadRequestError, EmbedBody, answer, body_of
@@ -19,14 +19,14 @@ async def embed(request: Request) -> Response:
     """Answer `{"data": [{"index", "embedding"}], "model"}`; the encoder is that of `model`, an alias or a name."""
     body = await body_of(request, EmbedBody)
     words = [body.input] if isinstance(body.input, str) else body.input
-    shops: Mapping[str, Shop] = request.app.state.shops.open
+    shops: Mapping[str, ServingContext] = request.app.state.shops.open
     embedder = await asyncio.to_thread(_embedder, shops, body.model)
     vectors = await request.app.state.pool.run(lambda: embedder.encode(words))
     data = [{"object": "embedding", "index": row, "embedding": vector} for row, vector in enumerate(vectors)]
     return answer({"object": "list", "model": embedder.name, "data": data})
 
 
-def _embedder(shops: Mapping[str, Shop], model: str | None) -> TextEmbedder:
+def _embedder(shops: Mapping[str, ServingContext], model: str | None) -> TextEmbedder:
     """The encoder that `model` names; without a name the one that all aliases share. Raises BadRequestError."""
     found: dict[str, TextEmbedder] = {}
     for alias, shop in shops.items():

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rerank.shoppers import is_hash, shopper_hash
-from rerank.window import Verdict
+from rerank.window import RankedWindow
 
 from .bodies import BadRequestError, HookBody, answer, body_of, refused
 from .order import Ask
@@ -34,7 +34,7 @@ async def hook(request: Request) -> Response:
     return answer({"results": results(verdict)})
 
 
-def results(verdict: Verdict) -> list[dict[str, int | np.float32]]:
+def results(verdict: RankedWindow) -> list[dict[str, int | np.float32]]:
     """Scores by position that an engine of float32 sorts into exactly the verdict's order.
 
     Equal scores, and scores that rounding would make equal, are parted by the smallest steps that hold.

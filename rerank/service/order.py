@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from opensearch.logs.profiles import Click
 from rerank.features.groups import QueryVectors
-from rerank.models.ranker import Click
-from rerank.serving_context import Shop
-from rerank.window import Verdict, Window, engine_order, rank_window, this_minute
+from rerank.serving_context import ServingContext
+from rerank.window import RankedWindow, Window, engine_order, rank_window, this_minute
 from vitrine.errors import VitrineError
 from vitrine.log import complaints
 
@@ -70,7 +70,7 @@ class RankPool:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def order(shop: Shop, ask: Ask, lookups: Lookups, pool: RankPool) -> Verdict:
+async def order(shop: ServingContext, ask: Ask, lookups: Lookups, pool: RankPool) -> RankedWindow:
     """The window in its final order; never raises for anything that ranking does."""
     if shop.ranker is None:
         return engine_order(len(ask.ids), shop.degraded or f"no model for alias {shop.alias}")
@@ -90,7 +90,7 @@ async def order(shop: Shop, ask: Ask, lookups: Lookups, pool: RankPool) -> Verdi
 
 
 async def _look_up(
-    shop: Shop, ask: Ask, lookups: Lookups, limit_s: float
+    shop: ServingContext, ask: Ask, lookups: Lookups, limit_s: float
 ) -> tuple[Sequence[Click], Collection[str]]:
     """History and availability side by side; one that fails or is late counts as empty."""
 

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from opensearch.search.filters import parse_filters, parse_sort
 from opensearch.search.query import DEEPEST, WINDOW, LegWeights, parse_weights
-from rerank.query_image import open_picture
+from rerank.query_image import decode_image
 from rerank.search import Answer, Search, search
-from rerank.serving_context import Shop
+from rerank.serving_context import ServingContext
 from rerank.shoppers import shopper_hash
 from vitrine.errors import EngineError, QueryError
 
@@ -106,7 +106,7 @@ async def _read(request: Request) -> tuple[SearchBody, bytes | None]:
         raise BadRequestError(f"the query string is not as expected: {error}") from error
 
 
-def _search(client: Any, shop: Shop, body: SearchBody, picture: bytes | None) -> Answer:
+def _search(client: Any, shop: ServingContext, body: SearchBody, picture: bytes | None) -> Answer:
     """Everything that takes time: the picture decoded, the search asked and ranked. Raises VitrineError."""
     if client is None:
         raise EngineError("this service has no engine to search")
@@ -132,7 +132,7 @@ def _search(client: Any, shop: Shop, body: SearchBody, picture: bytes | None) ->
 
 def _open(data: bytes) -> Image:
     with _PICTURES_AT_ONCE:
-        return open_picture(data)
+        return decode_image(data)
 
 
 def _decoded_picture(text: str) -> bytes:
@@ -175,6 +175,6 @@ def _told(found: Answer, body: SearchBody) -> dict[str, Any]:
         "page": body.page,
         "took_ms": found.found.took_ms,
         "facets": found.found.facets,
-        "floor": found.floor,
+        "floor": found.similarity_threshold,
         "hits": [asdict(hit) for hit in found.page(body.page, body.size)],
     }

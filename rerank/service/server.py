@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from rerank.serving_context import Shop
-from rerank.window import Verdict
+from rerank.serving_context import ServingContext
+from rerank.window import RankedWindow
 from vitrine.errors import VitrineError
 
 from .metrics import Metrics
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Shops(Protocol):
     """The aliases that are open just now; `watch` keeps them so until it is cancelled."""
 
-    open: dict[str, Shop]
+    open: dict[str, ServingContext]
     trouble: str | None  # why none could be opened yet; None: ready
 
     async def watch(self) -> None: ...
@@ -53,7 +53,7 @@ class Server:
         self._pool = pool
         self._slates = slates
 
-    def shop(self, alias: str) -> Shop:
+    def shop(self, alias: str) -> ServingContext:
         shops = self._parts.shops
         if alias not in shops.open:
             known = ", ".join(sorted(shops.open)) or (shops.trouble or "none")
@@ -62,7 +62,7 @@ class Server:
             )
         return shops.open[alias]
 
-    async def __call__(self, door: str, alias: str, ask: Ask, query_id: str | None = None) -> Verdict:
+    async def __call__(self, door: str, alias: str, ask: Ask, query_id: str | None = None) -> RankedWindow:
         """The verdict on a window. Raises UnknownAliasError."""
         began = time.perf_counter()
         shop = self.shop(alias)
@@ -71,12 +71,12 @@ class Server:
         self.log(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id), shop, verdict)
         return verdict
 
-    def count(self, door: str, alias: str, verdict: Verdict | None, seconds: float) -> None:
+    def count(self, door: str, alias: str, verdict: RankedWindow | None, seconds: float) -> None:
         """Count an answer by its outcome; without a verdict nobody asked for another order than the engine's."""
         outcome = "engine" if verdict is None else "degraded" if verdict.degraded else "reranked"
         self._parts.metrics.answers.labels(alias, door, outcome).inc()
         self._parts.metrics.seconds.labels(door).observe(seconds)
 
-    def log(self, slate: Slate, shop: Shop, verdict: Verdict) -> None:
+    def log(self, slate: Slate, shop: ServingContext, verdict: RankedWindow) -> None:
         if slate["window"] > 1:  # one candidate has no order to learn from
             self._slates.add(slate, feature_sample(slate, shop.ranker, verdict))

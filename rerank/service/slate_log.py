@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rerank.features import groups as features
-from rerank.models.ranker import Featured, Ranker
-from rerank.window import Verdict
+from rerank.models.ranker import HasFeatures, Ranker
+from rerank.window import RankedWindow
 from vitrine.log import complaints
 
 Slate = dict[str, Any]
@@ -30,7 +30,7 @@ def slate_of(
     query: str,
     shopper: str | None,
     engine: Sequence[str],
-    verdict: Verdict,
+    verdict: RankedWindow,
     query_id: str | None = None,
 ) -> Slate:
     """One answered window as the log keeps it; `shopper` is a keyed hash."""
@@ -50,14 +50,14 @@ def slate_of(
     }
 
 
-def feature_sample(slate: Slate, ranker: Ranker | None, verdict: Verdict) -> Callable[[], Any] | None:
+def feature_sample(slate: Slate, ranker: Ranker | None, verdict: RankedWindow) -> Callable[[], Any] | None:
     """What makes the feature values of a slate's first products, for one slate in ten; else None.
 
     Nothing is computed here: the writer calls it once the answer is on its way.
     """
     request = verdict.request
     drawn = zlib.crc32(slate["query_id"].encode(errors="replace")) % FEATURES_OF_ONE_IN == 0
-    if request is None or not drawn or not isinstance(ranker, Featured):
+    if request is None or not drawn or not isinstance(ranker, HasFeatures):
         return None
     places = verdict.order[:FEATURES_OF_FIRST]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from opensearch.index.versions import published, schema_of
-from opensearch.logs.pointer import Pointer, read_pointer
-from rerank.models.ranker import Click
-from rerank.serving_context import Shop, open_shop
+from opensearch.logs.pointer import read_pointer
+from opensearch.logs.profiles import Click
+from rerank.serving_context import ServingContext, open_context
 from rerank.shoppers import read_history_async
 from vitrine.errors import VitrineError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 from .metrics import Metrics
 
@@ -29,14 +29,14 @@ _RETRY_S = 10.0  # before a shop whose artifacts did not open is tried again
 _HISTORY_S = 1.0  # a click counts in the same shopper's next search within a second
 _MOST_HISTORIES = 20_000
 
-State = tuple[str, Pointer | None]  # index behind the alias, pointer
+State = tuple[str, ArtifactSet | None]  # index behind the alias, pointer
 
 
 class EngineShops:
     """One open shop an alias of the engine; a change of index or pointer opens it anew, then exchanges it."""
 
     def __init__(self, client: OpenSearch, store: Store, metrics: Metrics) -> None:
-        self.open: dict[str, Shop] = {}
+        self.open: dict[str, ServingContext] = {}
         self.trouble: str | None = "the service is starting"
         self._client = client
         self._store = store
@@ -81,7 +81,7 @@ class EngineShops:
         self._retry_at.pop(alias, None)
         began = time.perf_counter()
         try:
-            shop = open_shop(self._client, self._store, alias)
+            shop = open_context(self._client, self._store, alias)
             if shop.ranker:
                 shop.ranker.warm()
                 shop.encoders.warm()

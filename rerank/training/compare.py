@@ -10,7 +10,7 @@ import numpy as np
 
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
-from rerank.models.fusion import OF_WORDS, reciprocal_ranks
+from rerank.models.fusion import RRF_AFTER_BM25, reciprocal_ranks
 from rerank.models.ranker import order_of
 
 from .propensity import DEPTH
@@ -32,7 +32,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One way to rank held-back slates.
 
     `ndcg` and `mrr` take clicks as they came, and so favour the order that was shown; `unbiased` weighs a click by
@@ -52,7 +52,7 @@ class Comparison:
 
     slates: int
     random_slates: int
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,7 +65,7 @@ class Comparison:
             return Figure(value["mean"], Interval(**value["difference"]))
 
         rows = [
-            Row(
+            ComparisonRow(
                 arm=row["arm"],
                 ndcg=figure(row["ndcg"]),
                 mrr=figure(row["mrr"]),
@@ -92,7 +92,7 @@ def compare(
         return Figure(float(value[which, measure].mean()), bootstrap(away))
 
     rows = [
-        Row(
+        ComparisonRow(
             arm=name,
             ndcg=figure(value, 0),
             mrr=figure(value, 1),
@@ -119,7 +119,7 @@ def signal_scores(examples: Examples, features: Sequence[str]) -> dict[str, Floa
         "popularity": signal("popularity"),
     }
     stacked = np.stack(list(singles.values()), axis=-1)  # (S, L, 4)
-    weights = np.array(OF_WORDS.weights)
+    weights = np.array(RRF_AFTER_BM25.weights)
     fused = [reciprocal_ranks(slate, weights) for slate in stacked]
     filled = {name: np.nan_to_num(values, nan=-np.inf) for name, values in singles.items()}
     return {**filled, "rank fusion": np.array(fused, dtype=np.float32).reshape(examples.gains.shape)}

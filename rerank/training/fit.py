@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rerank.arrays import FloatArray, IndexArray, widen
+from rerank.arrays import FloatArray, IndexArray, half_to_float
 from rerank.features.groups import Scaler, dropped_columns
 from rerank.features.product_table import Catalogue
 from rerank.models.losses import listwise_softmax
 from rerank.models.network import Batch, ItemInputs, Network, Sizes
 from vitrine.errors import RerankError
 
-from .propensity import DEPTH, Positions
+from .propensity import DEPTH, PositionBias
 from .slates import Examples, Queries
 
 _DROP = {"rank": 0.2, "text": 0.1, "image": 0.1, "history": 0.1}  # chance that a slate lacks a signal
@@ -39,7 +39,7 @@ class Settings:
 
 
 @dataclass
-class Material:
+class SlateDataset:
     """What slates point at: products and queries."""
 
     catalogue: Catalogue
@@ -59,7 +59,7 @@ class Material:
 
     def inputs(self, rows: IndexArray) -> ItemInputs:
         c = self.catalogue
-        parts = (widen(c.text[rows]), widen(c.image[rows]), self._numbers[rows])
+        parts = (half_to_float(c.text[rows]), half_to_float(c.image[rows]), self._numbers[rows])
         return ItemInputs(*(torch.from_numpy(part) for part in parts))
 
     def batch(self, examples: Examples) -> tuple[IndexArray, Batch]:
@@ -88,14 +88,14 @@ class Fitted:
     network: Network
     training: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
-    guessing: float = 0.0  # validation loss of equal scores
+    uniform_loss: float = 0.0  # validation loss of equal scores
 
 
 def fit(
-    material: Material,
+    material: SlateDataset,
     train: Examples,
     validation: Examples,
-    positions: Positions,
+    positions: PositionBias,
     settings: Settings,
     step: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
@@ -108,7 +108,7 @@ def fit(
     network.standardise(train.x[train.there])
     looks = nn.Parameter(torch.from_numpy(np.log(positions.propensity)).float())
     looks.requires_grad_(not positions.measured)  # a measured chance is not learned again
-    fitted = Fitted(network, guessing=_loss(None, material, validation, looks))
+    fitted = Fitted(network, uniform_loss=_loss(None, material, validation, looks))
     best, kept, idle = float("inf"), copy.deepcopy(network.state_dict()), 0
     with _one_thread():
         epochs = _epochs(network, looks, material, train, settings, step)
@@ -123,9 +123,9 @@ def fit(
                 break
     network.load_state_dict(kept)
     network.eval()
-    if best >= fitted.guessing:
+    if best >= fitted.uniform_loss:
         raise RerankError(
-            f"the model learned nothing: validation loss {best:.3f}, equal scores have {fitted.guessing:.3f}; "
+            f"the model learned nothing: validation loss {best:.3f}, equal scores have {fitted.uniform_loss:.3f}; "
             "collect more clicks, the ranker in service stays"
         )
     return fitted
@@ -134,7 +134,7 @@ def fit(
 def _epochs(
     network: Network,
     looks: nn.Parameter,
-    material: Material,
+    material: SlateDataset,
     train: Examples,
     settings: Settings,
     step: Callable[[str], None],
@@ -178,7 +178,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def score(network: Network, material: Material, examples: Examples, batch: int = 256) -> FloatArray:
+def score(network: Network, material: SlateDataset, examples: Examples, batch: int = 256) -> FloatArray:
     """Scores (S, L) of slates, without positions."""
     network.eval()
     made = [np.zeros((0, examples.items.shape[1]), dtype=np.float32)]
@@ -189,7 +189,7 @@ def score(network: Network, material: Material, examples: Examples, batch: int =
 
 
 @torch.no_grad()
-def _loss(network: Network | None, material: Material, examples: Examples, looks: Tensor) -> float:
+def _loss(network: Network | None, material: SlateDataset, examples: Examples, looks: Tensor) -> float:
     scores = np.zeros_like(examples.gains) if network is None else score(network, material, examples)
     return float(_listwise(torch.from_numpy(scores), examples, looks))
 

@@ -47,10 +47,10 @@ def learn_allowance(
     if schema.image is None or not 0 < len(bare) < len(catalogue.ids):
         return 1.0
     items = known_items(read_texts(client, index, schema), QUERIES)
-    return allowance(list(_windows(client, index, schema, items, bare, embed, tell)))
+    return missing_image_correction(list(_windows(client, index, schema, items, bare, embed, tell)))
 
 
-def allowance(windows: Sequence[Window]) -> float:
+def missing_image_correction(windows: Sequence[Window]) -> float:
     """By how much the rank of a candidate without picture is divided, at least 1 and at most 5."""
     from scipy.optimize import minimize
 

@@ -15,22 +15,22 @@ _FLOOR = 0.01
 
 
 @dataclass(frozen=True)
-class Positions:
+class PositionBias:
     """Chances of being looked at, relative to the first position, and the clicks that a sure look earns."""
 
     propensity: DoubleArray  # (DEPTH,) falling from 1
-    clicks_a_look: float
+    examined_click_rate: float
     measured: bool  # on random orders; otherwise the click rates of the log, relevance and all
 
     def expected(self, count: int) -> DoubleArray:
         """Clicks that the first `count` positions earn with an average product, (count,)."""
         chances = np.zeros(count)
         chances[:DEPTH] = self.propensity[:count]
-        return chances * self.clicks_a_look
+        return chances * self.examined_click_rate
 
 
 @dataclass(frozen=True)
-class Showing:
+class Impression:
     """What estimation needs of one slate."""
 
     length: int
@@ -38,7 +38,7 @@ class Showing:
     random: bool
 
 
-def estimate_positions(showings: Sequence[Showing]) -> Positions:
+def estimate_positions(showings: Sequence[Impression]) -> PositionBias:
     """Propensity by position: falling fit to click rates, on random orders when these have 200 clicks.
 
     On a random order every position holds the same products on average, so click rates are proportional to
@@ -52,10 +52,10 @@ def estimate_positions(showings: Sequence[Showing]) -> Positions:
     propensity = np.maximum(fitted / fitted[0], _FLOOR) if fitted[0] > 0 else np.ones(DEPTH)
     all_shown, all_clicks = _tally(showings)
     looks = float((all_shown * propensity).sum())
-    return Positions(propensity, float(all_clicks.sum()) / looks if looks else 0.0, measured)
+    return PositionBias(propensity, float(all_clicks.sum()) / looks if looks else 0.0, measured)
 
 
-def _tally(showings: Sequence[Showing]) -> tuple[DoubleArray, DoubleArray]:
+def _tally(showings: Sequence[Impression]) -> tuple[DoubleArray, DoubleArray]:
     """How often each position was shown and clicked, (DEPTH,) and (DEPTH,)."""
     lengths = np.array([min(s.length, DEPTH) for s in showings], dtype=np.int64)
     shown = np.array([(lengths > position).sum() for position in range(DEPTH)], dtype=np.float64)

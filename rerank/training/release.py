@@ -9,23 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch.index.scan import scan
 from opensearch.index.versions import require_current, schema_of
-from opensearch.logs.pointer import Pointer, pointer_history, swap_pointer
-from opensearch.logs.ubi import (
-    ProfileClick,
-    read_events,
-    read_profiles,
-    read_queries,
-    read_slates,
-    write_profiles,
-)
+from opensearch.logs.pointer import pointer_history, swap_pointer
+from opensearch.logs.profiles import Click
+from opensearch.logs.ubi import read_events, read_profiles, read_queries, read_slates, write_profiles
 from rerank.features.product_table import read_catalogue
 from rerank.models.card import ModelCard, read_card
-from rerank.models.ranker import Click, load_ranker
+from rerank.models.ranker import load_ranker
 from vitrine.errors import ArtifactError, RerankError, VitrineError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 from .events import GAINS, Log, read_log
-from .train import Ground, Tell, Trained
+from .train import Tell, Trained, TrainingData
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -38,7 +32,7 @@ _SHOPPERS = 500  # profiles a request
 class Released:
     """A model that was put in service once: when, and what its card says (None: the store has lost it)."""
 
-    pointer: Pointer
+    pointer: ArtifactSet
     at: float
     current: bool
     card: ModelCard | None
@@ -58,7 +52,7 @@ class Released:
         }
 
 
-def read_ground(client: OpenSearch, alias: str, until: float | None, tell: Tell) -> Ground:
+def read_ground(client: OpenSearch, alias: str, until: float | None, tell: Tell) -> TrainingData:
     """Read the index behind an alias and its log up to a moment (seconds since 1970).
 
     Raises IndexMissingError without an index, RerankError for one without products or vectors.
@@ -80,7 +74,7 @@ def read_ground(client: OpenSearch, alias: str, until: float | None, tell: Tell)
     catalogue = read_catalogue(counted(), schema)
     if not catalogue.ids:
         raise RerankError(f"index {index} has no products; run `vitrine index` first")
-    return Ground(index, schema, catalogue, read_logs(client, alias, until))
+    return TrainingData(index, schema, catalogue, read_logs(client, alias, until))
 
 
 def read_logs(client: OpenSearch, alias: str, until: float | None) -> Log:
@@ -92,12 +86,12 @@ def read_logs(client: OpenSearch, alias: str, until: float | None) -> Log:
     )
 
 
-def put_in_service(client: OpenSearch, store: Store, alias: str, trained: Trained) -> Pointer:
+def put_in_service(client: OpenSearch, store: Store, alias: str, trained: Trained) -> ArtifactSet:
     """Open the artifacts once, add the log's clicks to the shoppers' profiles, and swap the pointer."""
     load_ranker(store, trained.artifacts)
     write_clicks(client, alias, trained.clicks)
     names = trained.artifacts
-    pointer = Pointer(names.model, names.items, names.behaviour)
+    pointer = ArtifactSet(names.model, names.items, names.behaviour)
     swap_pointer(client, alias, pointer)
     return pointer
 
@@ -117,9 +111,9 @@ def write_clicks(client: OpenSearch, alias: str, clicks: Mapping[str, Sequence[C
             )
 
 
-def joined_clicks(held: Sequence[ProfileClick], logged: Sequence[Click]) -> list[ProfileClick]:
+def joined_clicks(held: Sequence[Click], logged: Sequence[Click]) -> list[Click]:
     """Both in order of time; a click that stands in both, to the second, counts once."""
-    both = [*held, *(ProfileClick(click.id, click.at) for click in logged)]
+    both = [*held, *(Click(click.id, click.at) for click in logged)]
     once = {(click.id, round(click.at)): click for click in both}
     return sorted(once.values(), key=lambda click: click.at)
 
@@ -133,7 +127,7 @@ def releases(client: OpenSearch, store: Store, alias: str) -> list[Released]:
     ]
 
 
-def use(client: OpenSearch, store: Store, alias: str, model: str) -> Pointer:
+def use(client: OpenSearch, store: Store, alias: str, model: str) -> ArtifactSet:
     """Put a model of the history back in service, with the tables that it had last."""
     history = pointer_history(client, alias)
     for swap in history:
@@ -145,7 +139,7 @@ def use(client: OpenSearch, store: Store, alias: str, model: str) -> Pointer:
     )
 
 
-def rollback(client: OpenSearch, store: Store, alias: str) -> Pointer:
+def rollback(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:
     """Put back what was in service before the present pointer first was; again and it goes further back."""
     history = [swap.pointer for swap in pointer_history(client, alias)]
     if not history:
@@ -159,13 +153,13 @@ def rollback(client: OpenSearch, store: Store, alias: str) -> Pointer:
     return _return_to(client, store, alias, history[oldest + 1])
 
 
-def _return_to(client: OpenSearch, store: Store, alias: str, pointer: Pointer) -> Pointer:
+def _return_to(client: OpenSearch, store: Store, alias: str, pointer: ArtifactSet) -> ArtifactSet:
     load_ranker(store, pointer)
     swap_pointer(client, alias, pointer)
     return pointer
 
 
-def _card(store: Store, pointer: Pointer) -> ModelCard | None:
+def _card(store: Store, pointer: ArtifactSet) -> ModelCard | None:
     try:
         return read_card(store.get("models", pointer.model))
     except VitrineError:

@@ -54,17 +54,17 @@ class Pairs:
 
     count: int
     median: float
-    passing: float
+    true_accept_rate: float
 
 
 @dataclass(frozen=True)
 class Calibration:
     """The floor, from how many pictures, and the share of nearest foreign products that pass it."""
 
-    floor: float
+    similarity_threshold: float
     pictures: int
-    nearest_other: float  # median cosine
-    strays: float
+    impostor_similarity: float  # median cosine
+    false_accept_rate: float
     same_product: Pairs | None  # None: the sample holds no product with two pictures
     same_group: Pairs | None
 
@@ -78,10 +78,13 @@ def calibrate(
     schema: IndexSchema,
     *,
     count: int = PICTURES,
-    strays: float = STRAYS,
+    false_accept_rate: float = STRAYS,
     tell: Callable[[int, int], None] | None = None,
 ) -> Calibration:
-    """Learn the floor at which at most the share `strays` of pictures let another product pass. Raises RerankError."""
+    """Learn the threshold at which at most the share `false_accept_rate` of images accepts another product.
+
+    Raises RerankError for an index without image vectors.
+    """
     if schema.image is None:
         raise RerankError(
             f"index {alias} holds no picture vectors, so there is nothing to calibrate: index the catalogue "
@@ -98,29 +101,31 @@ def calibrate(
             nearest.append(cosine)
         if tell:
             tell(number, len(shown))
-    floor = floor_of(nearest, strays)
+    similarity_threshold = floor_of(nearest, false_accept_rate)
     return Calibration(
-        floor=floor,
+        similarity_threshold=similarity_threshold,
         pictures=len(nearest),
-        nearest_other=round(float(np.median(nearest)), 4),
-        strays=round(float(np.mean(np.array(nearest) >= floor)), 4),
-        same_product=_pairs(_within_products(sampled), floor),
-        same_group=_pairs(_within_groups(sampled), floor),
+        impostor_similarity=round(float(np.median(nearest)), 4),
+        false_accept_rate=round(float(np.mean(np.array(nearest) >= similarity_threshold)), 4),
+        same_product=_pairs(_within_products(sampled), similarity_threshold),
+        same_group=_pairs(_within_groups(sampled), similarity_threshold),
     )
 
 
-def floor_of(nearest: Sequence[float], strays: float) -> float:
-    """The lowest cosine, to five digits, that at most the share `strays` of these reach. Raises RerankError."""
-    needed = math.ceil(1 / strays)
+def floor_of(nearest: Sequence[float], false_accept_rate: float) -> float:
+    """The lowest cosine, to five digits, that at most the share `false_accept_rate` of these reach. Raises RerankError."""
+    needed = math.ceil(1 / false_accept_rate)
     if len(nearest) < needed:
         raise RerankError(
             f"the index has {len(nearest)} pictures that can be compared with those of other products, and a floor "
-            f"for {100 * strays:g} % needs at least {needed}"
+            f"for {100 * false_accept_rate:g} % needs at least {needed}"
         )
-    edge = sorted(nearest, reverse=True)[int(len(nearest) * strays)]  # the first that must not pass
+    edge = sorted(nearest, reverse=True)[
+        int(len(nearest) * false_accept_rate)
+    ]  # the first that must not pass
     if edge >= _ALIKE:
         raise RerankError(
-            f"more than {100 * strays:g} % of the products have a picture vector that another product has too "
+            f"more than {100 * false_accept_rate:g} % of the products have a picture vector that another product has too "
             f"(cosine {edge:.5f}), so no floor tells them apart: index with an image encoder that sees more, or "
             "join variants by a `group` column"
         )
@@ -170,8 +175,12 @@ def _within_groups(sampled: Iterable[Pictures]) -> Iterator[float]:
             yield max(float(a @ b) for a in one.vectors for b in other.vectors)
 
 
-def _pairs(cosines: Iterable[float], floor: float) -> Pairs | None:
+def _pairs(cosines: Iterable[float], similarity_threshold: float) -> Pairs | None:
     values = np.array(list(cosines))
     if not len(values):
         return None
-    return Pairs(len(values), round(float(np.median(values)), 4), round(float(np.mean(values >= floor)), 4))
+    return Pairs(
+        len(values),
+        round(float(np.median(values)), 4),
+        round(float(np.mean(values >= similarity_threshold)), 4),
+    )

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, widen
+from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, half_to_float
 from rerank.features.behaviour import Counters, query_hash
 from rerank.features.groups import Facts, QueryVectors, Scaler, feature_names, features
 from rerank.features.product_table import Catalogue
 from rerank.models.ranker import HISTORY
 
 from .events import GAINS, Log, Slate
-from .propensity import DEPTH, Positions, Showing
+from .propensity import DEPTH, Impression, PositionBias
 
 _DEEPER = 10  # candidates of a slate that were not looked at, beside those that were
 _DEEPER_WEIGHT = 0.1
@@ -73,18 +73,18 @@ def gains_of(log: Log) -> dict[str, dict[str, float]]:
     return dict(gains)
 
 
-def showings(slates: Sequence[Slate], gains: Mapping[str, Mapping[str, float]]) -> list[Showing]:
+def showings(slates: Sequence[Slate], gains: Mapping[str, Mapping[str, float]]) -> list[Impression]:
     """What the estimation of positions needs of the slates."""
     found = []
     for slate in slates:
         liked = gains.get(slate.query_id, {})
         places = tuple(p for p, i in enumerate(slate.shown[: slate.viewed]) if i in liked)
-        found.append(Showing(slate.viewed, places, slate.random))
+        found.append(Impression(slate.viewed, places, slate.random))
     return found
 
 
 @dataclass(frozen=True)
-class _Happening:
+class _TimelineEvent:
     """A slate shown or an event, at the moment from which it may be known."""
 
     at: float
@@ -100,11 +100,11 @@ class History:
     its own moment at the earliest, whatever a skewed clock wrote.
     """
 
-    def __init__(self, log: Log, catalogue: Catalogue, positions: Positions) -> None:
+    def __init__(self, log: Log, catalogue: Catalogue, positions: PositionBias) -> None:
         slates = {slate.query_id: slate for slate in log.slates}
-        happenings = [_Happening(slate.at, slate) for slate in log.slates]
+        happenings = [_TimelineEvent(slate.at, slate) for slate in log.slates]
         happenings += [
-            _Happening(max(event.at, slate.at), slate, event.action, event.id)
+            _TimelineEvent(max(event.at, slate.at), slate, event.action, event.id)
             for event in log.events
             if (slate := slates.get(event.query_id))
         ]
@@ -122,7 +122,7 @@ class History:
             self._count(self._happenings[self._next])
             self._next += 1
 
-    def _count(self, happening: _Happening) -> None:
+    def _count(self, happening: _TimelineEvent) -> None:
         slate, at = happening.slate, happening.at
         query = query_hash(slate.query)
         if happening.action == "show":
@@ -144,7 +144,7 @@ class ExampleMaker:
     """Makes examples of slates, which must come in order of time: the log moves forward with them."""
 
     def __init__(
-        self, log: Log, catalogue: Catalogue, scaler: Scaler, queries: Queries, positions: Positions
+        self, log: Log, catalogue: Catalogue, scaler: Scaler, queries: Queries, positions: PositionBias
     ) -> None:
         self._gains = gains_of(log)
         self._catalogue = catalogue
@@ -210,7 +210,7 @@ class ExampleMaker:
 
     def _facts(self, rows: IndexArray) -> Facts:
         c = self._catalogue
-        text, image = widen(c.text[rows]), widen(c.image[rows])
+        text, image = half_to_float(c.text[rows]), half_to_float(c.image[rows])
         return Facts(
             hashes=c.hashes[rows],
             text=text,

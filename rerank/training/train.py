@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opensearch.index.fields import IndexSchema
+from opensearch.logs.profiles import Click
 from rerank.arrays import FloatArray
 from rerank.features import groups as features
 from rerank.features.behaviour import save_behaviour
@@ -21,10 +22,9 @@ from rerank.features.item_table import ItemTower, VectorsOnly, build_items
 from rerank.features.product_table import Catalogue
 from rerank.models.card import FUSED, FUSION, ModelCard, put, save_model
 from rerank.models.fusion import SignalFusion
-from rerank.models.ranker import Artifacts, Click
 from rerank.models.served import FusedModel
 from vitrine.errors import RerankError
-from vitrine.store import Store
+from vitrine.store import ArtifactSet, Store
 
 from .compare import Comparison, compare, lambdamart
 from .events import Log
@@ -45,7 +45,7 @@ Tell = Callable[[str, int, int], None]  # stage, done, total
 
 
 @dataclass(frozen=True)
-class Ground:
+class TrainingData:
     """What a ranker is trained on: one index as it stands, and the log of its alias."""
 
     index: str
@@ -59,18 +59,18 @@ class Trained:
     """The artifacts of a ranker, how it compares, and every shopper's latest clicks, oldest first."""
 
     kind: str
-    artifacts: Artifacts
+    artifacts: ArtifactSet
     comparison: Comparison | None = None
     training: dict[str, Any] = field(default_factory=dict)
     clicks: dict[str, list[Click]] = field(default_factory=dict)
 
 
-def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, tell: Tell) -> Trained:
+def train_fused(ground: TrainingData, store: Store, embed: Embed, settings: Settings, tell: Tell) -> Trained:
     """Train the fused model on the log, compare it on the latest slates, and store its artifacts.
 
     Raises RerankError when there are too few clicks or nothing could be learned from them.
     """
-    from .fit import Material, fit, score
+    from .fit import SlateDataset, fit, score
 
     started = time.monotonic()
     gains = gains_of(ground.log)
@@ -83,7 +83,7 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     maker = ExampleMaker(ground.log, ground.catalogue, scaler, queries, positions)
     examples = _examples(maker, ground.log, tell)
     train, validation, held = _split(examples, cuts)
-    material = Material(ground.catalogue, scaler, queries, maker.features)
+    material = SlateDataset(ground.catalogue, scaler, queries, maker.features)
     steps = settings.epochs * -(-len(train) // settings.batch)
     done = iter(range(1, steps + 1))
     fitted = fit(
@@ -111,7 +111,7 @@ def train_fused(ground: Ground, store: Store, embed: Embed, settings: Settings, 
     return Trained(FUSED, artifacts, comparison, training, _clicks(maker.history, ground.catalogue))
 
 
-def make_fusion(ground: Ground, store: Store, fusion: SignalFusion, tell: Tell) -> Trained:
+def make_fusion(ground: TrainingData, store: Store, fusion: SignalFusion, tell: Tell) -> Trained:
     """Store the artifacts of the decision-level fusion, which learns from no click; its popularity is the log's."""
     gains = gains_of(ground.log)
     positions = estimate_positions(showings(ground.log.slates, gains))
@@ -127,7 +127,7 @@ def make_fusion(ground: Ground, store: Store, fusion: SignalFusion, tell: Tell) 
     return Trained(FUSION, artifacts, None, training, _clicks(history, ground.catalogue))
 
 
-def _require_clicks(ground: Ground, gains: dict[str, dict[str, float]]) -> None:
+def _require_clicks(ground: TrainingData, gains: dict[str, dict[str, float]]) -> None:
     known = set(ground.catalogue.ids)
     usable = sum(any(product in known for product in liked) for liked in gains.values())
     if usable < FEWEST:
@@ -162,7 +162,7 @@ def _examples(maker: ExampleMaker, log: Log, tell: Tell) -> Examples:
     return maker.examples(log.slates, lambda: tell("features", next(done), len(log.slates)))
 
 
-def _queries(ground: Ground, embed: Embed) -> Queries:
+def _queries(ground: TrainingData, embed: Embed) -> Queries:
     texts = tuple(sorted({slate.query for slate in ground.log.slates}))
     vectors = embed(texts)
     c = ground.catalogue
@@ -181,7 +181,9 @@ def _queries(ground: Ground, embed: Embed) -> Queries:
     )
 
 
-def _card(kind: str, ground: Ground, training: dict[str, Any], comparison: Comparison | None) -> ModelCard:
+def _card(
+    kind: str, ground: TrainingData, training: dict[str, Any], comparison: Comparison | None
+) -> ModelCard:
     schema, catalogue = ground.schema, ground.catalogue
     return ModelCard(
         kind=kind,
@@ -202,14 +204,14 @@ def _card(kind: str, ground: Ground, training: dict[str, Any], comparison: Compa
 
 
 def _store(
-    ground: Ground,
+    ground: TrainingData,
     store: Store,
     card: ModelCard,
     weights: dict[str, Any],
     tower: ItemTower,
     history: History,
     scaler: Scaler,
-) -> Artifacts:
+) -> ArtifactSet:
     """Write and store model, item table and behaviour snapshot, the model first: the others name it."""
     with tempfile.TemporaryDirectory(prefix="vitrine-train-") as temporary:
         folder = Path(temporary)
@@ -220,7 +222,7 @@ def _store(
         save_behaviour(history.counters, ground.catalogue, scaler, facts, folder / "behaviour")
         items = put(store, "items", "items", folder / "items")
         behaviour = put(store, "behaviour", "behaviour", folder / "behaviour")
-    return Artifacts(model, items, behaviour)
+    return ArtifactSet(model, items, behaviour)
 
 
 def _lambdamart(train: Examples, held: Examples) -> dict[str, FloatArray]:
@@ -230,7 +232,7 @@ def _lambdamart(train: Examples, held: Examples) -> dict[str, FloatArray]:
         return {}
 
 
-def _counts(ground: Ground, gains: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _counts(ground: TrainingData, gains: dict[str, dict[str, float]]) -> dict[str, Any]:
     return {
         "products": len(ground.catalogue.ids),
         "searches": len(ground.log.slates),
@@ -244,7 +246,7 @@ def _losses(fitted: Fitted) -> dict[str, Any]:
     return {
         "training loss": [round(loss, 4) for loss in fitted.training],
         "validation loss": [round(loss, 4) for loss in fitted.validation],
-        "validation loss of equal scores": round(fitted.guessing, 4),
+        "validation loss of equal scores": round(fitted.uniform_loss, 4),
     }
 
 

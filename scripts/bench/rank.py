@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import os
 
+from opensearch.logs.profiles import Click
+from vitrine.store import ArtifactSet
+
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
@@ -39,7 +42,7 @@ from rerank.features.groups import Scaler, feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import Catalogue
 from rerank.models.network import Batch, ItemInputs, Network, Sizes
-from rerank.models.ranker import Artifacts, Click, FusedRanker, RankRequest, Tables
+from rerank.models.ranker import FeatureStore, FusedRanker, RankRequest
 from rerank.models.served import FusedModel
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
@@ -113,13 +116,13 @@ def _bench(folder: Path, candidates: int) -> Bench:
     model = FusedModel(network.served(scaler))
     build_items(catalogue, model, {}, folder / "items")
     save_behaviour(Counters(catalogue.hashes, AS_OF), catalogue, scaler, {}, folder / "behaviour")
-    tables = Tables(ItemTable.open(folder / "items"), Behaviour.open(folder / "behaviour"))
+    tables = FeatureStore(ItemTable.open(folder / "items"), Behaviour.open(folder / "behaviour"))
     tables.items.warm()
     requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
     sights = [tables.look(request) for request in requests]
     ranks = np.arange(candidates)
     x = [features(s.window, ranks, s.rates, s.query, s.clicks, AS_OF) for s in sights]
-    ranker = FusedRanker(Artifacts("m", "i", "b"), model, tables)
+    ranker = FusedRanker(ArtifactSet("m", "i", "b"), model, tables)
     return Bench(model, network, ranker, tables.items, requests, sights, x)
 
 

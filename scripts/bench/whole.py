@@ -33,14 +33,14 @@ import numpy as np
 from writer import NOISE, noise
 
 from encoders.protocol import FloatArray, TextEncoder
-from encoders.text import TOKENS_A_BATCH, buckets, open_text
+from encoders.text import TOKENS_A_BATCH, buckets, open_text_encoder
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
 from indexer.load.document import document, embedding_text, fields_of
 from indexer.load.embed import TEXT_SLICE, TEXT_WINDOW
 from indexer.load.pipeline import Job, load
-from indexer.load.report import Rejects
+from indexer.load.report import RejectedRows
 from indexer.load.target import Target, schema_for
 from indexer.load.vector_cache import VectorCache
 from opensearch.client import OpenSearch, connect
@@ -96,7 +96,7 @@ class Paced(Drawn):
 @click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
 def main(rounds: int, rows: int, memory_rows: int, pace: float | None, noisy: bool) -> None:
     """Measure the indexer against its parts, on the engine that OPENSEARCH_URL names."""
-    encoder: TextEncoder = Paced(pace=pace) if pace else open_text(None, open_store(None))
+    encoder: TextEncoder = Paced(pace=pace) if pace else open_text_encoder(None, open_store(None))
     with tempfile.TemporaryDirectory() as folder:
         path = catalogue(Path(folder), rows)
         if not pace:
@@ -221,7 +221,7 @@ def written(client: OpenSearch, encoder: TextEncoder, actions: Sequence[Action])
 def loaded(client: OpenSearch, encoder: TextEncoder, path: Path) -> int:
     with version(client, encoder) as target, tempfile.TemporaryDirectory() as folder:
         job = Job(target, PLAN, encoder, None, None, Fetcher())
-        cache, rejects = VectorCache(Path(folder) / "cache.sqlite"), Rejects(Path(folder) / "rejected")
+        cache, rejects = VectorCache(Path(folder) / "cache.sqlite"), RejectedRows(Path(folder) / "rejected")
         report, _ = load(read_rows(path), job, cache, rejects, lambda rows: None)
         cache.close()
     return report.indexed

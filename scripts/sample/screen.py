@@ -187,14 +187,14 @@ def main(folder: Path, url: str, alias: str, store: str | None) -> None:
 
     from opensearch.client import connect
     from rerank.models.card import read_card
-    from rerank.serving_context import open_shop
+    from rerank.serving_context import open_context
     from rerank.training.compare import Comparison, table
     from vitrine.store import open_store
 
     console = Console(width=max(Console().width, 110))
     client = connect(url)
     artifacts = open_store(store)
-    shop = open_shop(client, artifacts, alias)
+    shop = open_context(client, artifacts, alias)
     truths = read_truths(folder / "catalogue")
     for demo in DEMO_QUERIES:
         show_query(console, client, shop, demo, truths)

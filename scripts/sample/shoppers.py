@@ -20,7 +20,7 @@ from .tastes import draw_shoppers
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
-    from opensearch.logs.ubi import ProfileClick
+    from opensearch.logs.profiles import Click
     from vitrine.store import Store
 
 
@@ -77,15 +77,15 @@ def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
         )
 
 
-def profiles(log: Log) -> dict[str, list[ProfileClick]]:
+def profiles(log: Log) -> dict[str, list[Click]]:
     """What each shopper clicked, oldest first, as the shop would have learned it click by click."""
-    from opensearch.logs.ubi import ProfileClick
+    from opensearch.logs.profiles import Click
 
-    clicks: dict[str, list[ProfileClick]] = {}
+    clicks: dict[str, list[Click]] = {}
     for event in log.events:
         if event["action_name"] == "click":
             at = datetime.fromisoformat(event["timestamp"]).timestamp()
-            click_of = ProfileClick(event["event_attributes"]["object"]["object_id"], at)
+            click_of = Click(event["event_attributes"]["object"]["object_id"], at)
             clicks.setdefault(event["client_id"], []).append(click_of)
     return clicks
 

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from encoders.image import open_image
+from encoders.image import open_image_encoder
 from opensearch.client import connect
 from opensearch.index.versions import read_schema
 from opensearch.search.query import Query, hybrid_body
@@ -61,7 +61,7 @@ def show(work: Path) -> None:
     client, store = connect(), open_store()
     held = _held_back()
     answers = [number for number, grocery in enumerate(held) for _ in _asked(grocery)]
-    tower = open_image(str(_schema_encoder("studio")), store)
+    tower = open_image_encoder(str(_schema_encoder("studio")), store)
     vectors = picture_vectors(tower, [photo for grocery in held for photo in _asked(grocery)])
     table = Table(title=f"{len(answers)} phone photos of {len(held)} products of unseen classes")
     for column in ("indexed", "floor", "own product passes", "another passes", "own is nearest"):
@@ -69,18 +69,20 @@ def show(work: Path) -> None:
     for kind, meaning in KINDS.items():
         alias = f"cheapest-{kind}"
         schema = read_schema(client, alias)
-        if schema.floor is None:
+        if schema.similarity_threshold is None:
             raise click.ClickException(f"{alias} is not calibrated; run scripts/bench/cheapest")
         own, foreign, first = [], [], []
         for answer, vector in zip(answers, vectors, strict=True):
             body = hybrid_body(Query(image_vector=vector, picture=True), schema, source=())
             found = retrieve(client, alias, body).candidates
-            passing = {candidate.id for candidate in found if cosine_of(candidate) >= schema.floor}
-            own.append(str(answer) in passing)
-            foreign.append(bool(passing - {str(answer)}))
+            true_accept_rate = {
+                candidate.id for candidate in found if cosine_of(candidate) >= schema.similarity_threshold
+            }
+            own.append(str(answer) in true_accept_rate)
+            foreign.append(bool(true_accept_rate - {str(answer)}))
             first.append(found[0].id == str(answer))
         shares = (f"{np.mean(values):.1%}" for values in (own, foreign, first))
-        table.add_row(meaning, f"{schema.floor:.3f}", *shares)
+        table.add_row(meaning, f"{schema.similarity_threshold:.3f}", *shares)
     Console().print(table)
 
 

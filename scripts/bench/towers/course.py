@@ -12,7 +12,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.image_io import open_picture
+from encoders.image_io import decode_image
 from encoders.protocol import FloatArray, ImageEncoder
 
 
@@ -36,7 +36,7 @@ def picture_vectors(encoder: ImageEncoder, paths: Sequence[Path]) -> FloatArray:
     """Vectors (n, d) of picture files, decoded as the indexer does it."""
     found = [np.zeros((0, encoder.dimension), np.float32)]
     for start in range(0, len(paths), 256):
-        pixels = [encoder.prepare(open_picture(path.read_bytes())) for path in paths[start : start + 256]]
+        pixels = [encoder.prepare(decode_image(path.read_bytes())) for path in paths[start : start + 256]]
         found.append(encoder.encode(np.stack(pixels)))
     return np.concatenate(found)
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from encoders.image import open_image
+from encoders.image import open_image_encoder
 from encoders.protocol import FloatArray, TextEncoder
-from encoders.text import open_text
+from encoders.text import open_text_encoder
 from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
 
@@ -71,8 +71,8 @@ def learn(folder: Path, products: list[dict[str, str]], out: Path, options: tupl
 def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str, Any]:
     """Figures of the tower in `out` over these products."""
     store = open_store()
-    tower = open_image(str(out), store)
-    words = open_text(tower.query_encoder, store)
+    tower = open_image_encoder(str(out), store)
+    words = open_text_encoder(tower.query_encoder, store)
     pictures = picture_vectors(tower, [folder / row["image"] for row in products])
     struck = set(json.loads((folder / "mask_words.json").read_text())["mask_drop"])
     views = {
@@ -134,8 +134,8 @@ def scaled(scores: FloatArray) -> FloatArray:
 def right(pictures: FloatArray, words: TextEncoder, products: list[dict[str, str]], column: str) -> float:
     """The share of pictures nearest to their own value of a column among all its values."""
     values = sorted({row[column] for row in products})
-    spoken = {"gender": "for {}"}.get(column, "{}")
-    prompts = words.encode([spoken.format(value.casefold()) for value in values])
+    title_coverage = {"gender": "for {}"}.get(column, "{}")
+    prompts = words.encode([title_coverage.format(value.casefold()) for value in values])
     nearest = (pictures @ prompts.T).argmax(axis=1)
     return float(
         np.mean([values[column_] == row[column] for column_, row in zip(nearest, products, strict=True)])

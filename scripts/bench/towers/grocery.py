@@ -15,7 +15,7 @@ import click
 import numpy as np
 from rich.console import Console
 
-from encoders.image import open_image
+from encoders.image import open_image_encoder
 from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
 
@@ -115,7 +115,7 @@ def learn(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None
 
 def measure(groceries: list[Grocery], out: Path) -> dict[str, Any]:
     """How often the nearest (five nearest) studio pictures hold the photographed product."""
-    tower = open_image(str(out), open_store())
+    tower = open_image_encoder(str(out), open_store())
     studio = picture_vectors(tower, [grocery.studio for grocery in groceries])
     answers = np.array([row for row, grocery in enumerate(groceries) for _ in grocery.photos])
     photos = picture_vectors(tower, [photo for grocery in groceries for photo in grocery.photos])

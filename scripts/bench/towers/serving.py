@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from encoders.card import EncoderCard
-from encoders.image import TorchTower, open_image, write_tower
-from encoders.image_io import open_picture
+from encoders.image import TorchTower, open_image_encoder, write_tower
+from encoders.image_io import decode_image
 from encoders.onnx import TextEmbedder, open_text_embedder
 from encoders.preprocess import WHITE
 from encoders.protocol import ByteArray, ImageEncoder
 from encoders.quantize import shrink
-from encoders.text import open_text
+from encoders.text import open_text_encoder
 from encoders.training.tower import TowerShape, build_tower
 from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
@@ -41,7 +41,7 @@ AHEAD = 64  # pictures decoded before they are needed
 def main(tower: str | None) -> None:
     """Print figures of the packaged text encoder, and of TOWER and a larger tower where one is named."""
     store, console = open_store(), Console()
-    words = open_text(None, store)
+    words = open_text_encoder(None, store)
     full = open_text_embedder(store, words.name)
     small = open_text_embedder(store, shrink(store, words.name))
     queries, documents, gains = chorus(data("chorus"))
@@ -62,7 +62,7 @@ def main(tower: str | None) -> None:
             path.read_bytes() for path in islice(sorted((data("fashion") / "images").glob("*.jpg")), 512)
         ]
         with tempfile.TemporaryDirectory() as folder:
-            for encoder in (open_image(tower, store), larger(Path(folder), words.name)):
+            for encoder in (open_image_encoder(tower, store), larger(Path(folder), words.name)):
                 stage, bare = pictures(encoder, files)
                 console.print(
                     f"pictures by {encoder.name}: {stage:.0f}/s with decoding and resizing, {bare:.0f}/s bare"
@@ -143,7 +143,7 @@ def larger(folder: Path, query_encoder: str) -> ImageEncoder:
 
 def pictures(encoder: ImageEncoder, files: list[bytes]) -> tuple[float, float]:
     """Pictures a second with decoding and resizing, and of the bare forward."""
-    pixels = np.stack([encoder.prepare(open_picture(file)) for file in files])
+    pixels = np.stack([encoder.prepare(decode_image(file)) for file in files])
     stage, bare = interleaved(lambda: decoded(encoder, files), lambda: forward(encoder, pixels))
     return len(files) / stage, len(files) / bare
 
@@ -152,7 +152,7 @@ def decoded(encoder: ImageEncoder, files: list[bytes]) -> None:
     """Files to vectors, the next pictures being decoded in threads while one batch is computed."""
 
     def prepared(file: bytes) -> ByteArray:
-        return encoder.prepare(open_picture(file))
+        return encoder.prepare(decode_image(file))
 
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(prepared, file) for file in files[:AHEAD]]
