@@ -57,7 +57,7 @@ def offers(candidates: Sequence[Candidate], similarity_threshold: float, price: 
 
 def cosine_of(candidate: Candidate) -> float:
     """The cosine of the query's picture and the product's nearest one; the engine scores (1 + cosine) / 2."""
-    return 2 * candidate.legs.get("image", 0.0) - 1
+    return 2 * candidate.sub_query_scores.get("image", 0.0) - 1
 
 
 def price_column(schema: IndexSchema) -> str | None:

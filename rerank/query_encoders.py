@@ -11,7 +11,8 @@ from PIL import Image
 
 from encoders.onnx import ImageEmbedder, TextEmbedder, open_image_embedder, open_text_embedder
 from opensearch.index.fields import IndexSchema, VectorField
-from opensearch.search.query import knows
+from opensearch.index.spaces import space_names
+from opensearch.search.query import supports_language
 from opensearch.search.query_text import clean_words, language_of
 from rerank.features.groups import QueryVectors
 from vitrine.errors import ArtifactError, QueryError
@@ -29,9 +30,7 @@ class QueryEncoders:
         self.schema = schema
         self._store = store
         self._words: dict[str, _Once[TextEmbedder]] = {
-            field.query_encoder: _Once(self._opener(field.query_encoder))
-            for field in (schema.text, schema.image)
-            if field
+            field.query_encoder: _Once(self._opener(field.query_encoder)) for field in schema.vectors.values()
         }
         self._pictures = _Once(self._open_pictures)
 
@@ -46,17 +45,21 @@ class QueryEncoders:
     def batch(self, words: Sequence[str], pictures: Sequence[Image.Image | None]) -> list[QueryVectors]:
         """One `vectors` a query, the words embedded in batches."""
         lines = [clean_words(text) for text in words]
-        text = self._embed(self.schema.text, lines)
-        image = self._embed(self.schema.image, lines)
+        text = self._embed(self.schema.vectors.get("text"), lines)
+        image = self._embed(self.schema.vectors.get("image"), lines)
         shown = [row for row, picture in enumerate(pictures) if picture is not None]
         seen = self._see([picture for picture in pictures if picture is not None])
         for row, vector in zip(shown, seen, strict=True):
             image[row] = _both(image[row], vector)
-        return [QueryVectors(*pair) for pair in zip(text, image, strict=True)]
+        return [
+            {name: vector for name, vector in zip(("text", "image"), pair, strict=True) if vector is not None}
+            for pair in zip(text, image, strict=True)
+        ]
 
     def text_embedder(self) -> TextEmbedder | None:
         """The encoder of words for the text space, None when the index has no text vectors."""
-        return self._words[self.schema.text.query_encoder].get() if self.schema.text else None
+        text = self.schema.vectors.get("text")
+        return self._words[text.query_encoder].get() if text else None
 
     def warm(self) -> None:
         """Open what queries of words need and run it once."""
@@ -65,7 +68,11 @@ class QueryEncoders:
     def _embed(self, field: VectorField | None, words: Sequence[str]) -> list[FloatArray | None]:
         made: list[FloatArray | None] = [None] * len(words)
         usual = self.schema.plan.language
-        rows = [row for row, text in enumerate(words) if text and knows(field, language_of(text, usual))]
+        rows = [
+            row
+            for row, text in enumerate(words)
+            if text and supports_language(field, language_of(text, usual))
+        ]
         if field and rows:
             embedder = self._words[field.query_encoder].get()
             require_dimension(field, embedder.name, embedder.dimension)
@@ -80,7 +87,7 @@ class QueryEncoders:
         return lambda: open_text_embedder(self._store, name)
 
     def _open_pictures(self) -> ImageEmbedder:
-        field = self.schema.image
+        field = self.schema.vectors.get("image")
         if field is None:
             raise QueryError("the index has no picture vectors; index the catalogue with --image-encoder")
         embedder = open_image_embedder(self._store, field.encoder)
@@ -95,7 +102,8 @@ class QueryEncoders:
 
 def require_same_encoders(schema: IndexSchema, encoders: Mapping[str, str | None], what: str) -> None:
     """Refuse to judge an index with what was made for others' vectors, naming both encoders."""
-    for space, field in (("text", schema.text), ("image", schema.image)):
+    for space in space_names([*schema.vectors, *encoders]):
+        field = schema.vectors.get(space)
         found, wanted = field.encoder if field else None, encoders.get(space)
         if found != wanted:
             raise ArtifactError(

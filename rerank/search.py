@@ -6,13 +6,14 @@ same order for the same window, query, shopper and artifacts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch.index.spaces import SPACES, sub_queries
 from opensearch.logs.profiles import Click
 from opensearch.search.filters import ids_filter
-from opensearch.search.query import LEGS, WINDOW, Clause, Fusion, Leg, LegWeights, Query, hybrid_body
+from opensearch.search.query import WINDOW, Clause, Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import Candidate, Retrieved, retrieve
 from rerank.features.groups import QueryVectors
 from vitrine.errors import QueryError, VitrineError
@@ -43,22 +44,20 @@ class Search:
     cheapest: bool = False  # the same product as on the picture, by price
     facets: Sequence[str] = ()
     sort: Sequence[Clause] = ()
-    legs: Collection[Leg] = LEGS
-    fusion: Fusion = "score"
-    weights: LegWeights | None = None  # None: those of the index, by what the query holds
+    fusion: Fusion = field(default_factory=Fusion)
     window: int = WINDOW
     candidates: Sequence[str] = ()  # rank these instead of the whole index
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A product in its final place; ranks count from one, `legs` are raw scores of the engine's legs."""
+    """A product in its final place; ranks count from one, `sub_query_scores` are raw."""
 
     id: str
     rank: int
     engine_rank: int
     score: float
-    legs: dict[str, float] = field(default_factory=dict)
+    sub_query_scores: dict[str, float] = field(default_factory=dict)
     rule: str | None = None
     product: dict[str, Any] = field(default_factory=dict)
 
@@ -90,14 +89,20 @@ def vectors_of(shop: ServingContext, asked: Sequence[Search]) -> list[QueryVecto
     """The vectors of many queries, embedded in batches; none are made where no leg and no ranker needs them."""
     for one in asked:
         _require_picture_alone(one)
-    needed = [one.order == "reranked" or bool({"text", "image"} & set(one.legs)) for one in asked]
+    needed = [one.order == "reranked" or bool(_used(one) & set(SPACES)) for one in asked]
     made = iter(
         shop.encoders.batch(
             [one.words for one, need in zip(asked, needed, strict=True) if need],
             [one.picture for one, need in zip(asked, needed, strict=True) if need],
         )
     )
-    return [next(made) if need else QueryVectors() for need in needed]
+    return [next(made) if need else {} for need in needed]
+
+
+def _used(asked: Search) -> set[str]:
+    """The sub-queries that a search uses."""
+    names = asked.fusion.sub_queries
+    return set(sub_queries() if names is None else names)
 
 
 def _require_picture_alone(asked: Search) -> None:
@@ -106,7 +111,13 @@ def _require_picture_alone(asked: Search) -> None:
         return
     if asked.picture is None:
         raise QueryError("the cheapest is found by a picture: give one (--image FILE, or `image` over HTTP)")
-    extras = (asked.words.strip(), asked.facets, asked.sort, asked.weights, set(LEGS) - set(asked.legs))
+    extras = (
+        asked.words.strip(),
+        asked.facets,
+        asked.sort,
+        asked.fusion.weights,
+        set(sub_queries()) - _used(asked),
+    )
     if any(extras):
         raise QueryError(
             "the cheapest is found by its picture alone: leave words, facets, sort columns, legs and weights "
@@ -127,7 +138,7 @@ def search_with(client: OpenSearch, shop: ServingContext, asked: Search, vectors
             rank=rank,
             engine_rank=place + 1,
             score=verdict.scores[rank - 1] if verdict.scores else candidates[place].score,
-            legs=candidates[place].legs,
+            sub_query_scores=candidates[place].sub_query_scores,
             rule=verdict.rules.get(candidates[place].id),
             product=candidates[place].source,
         )
@@ -149,7 +160,7 @@ def _cheapest(client: OpenSearch, shop: ServingContext, asked: Search, vectors: 
             rank=rank,
             engine_rank=offer.place + 1,
             score=offer.cosine,
-            legs=offer.candidate.legs,
+            sub_query_scores=offer.candidate.sub_query_scores,
             rule=offer.rule,
             product=offer.candidate.source,
         )
@@ -167,16 +178,13 @@ def _cheapest(client: OpenSearch, shop: ServingContext, asked: Search, vectors: 
 def body_of(shop: ServingContext, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
     """The engine's query for the whole window."""
     filters = [*asked.filters, *([ids_filter(asked.candidates)] if asked.candidates else [])]
-    query = Query(asked.words, vectors.text, vectors.image, filters, picture=asked.picture is not None)
+    query = Query(asked.words, vectors, filters, has_image=asked.picture is not None)
     return hybrid_body(
         query,
         shop.schema,
         window=max(asked.window, len(asked.candidates)),
-        facets=asked.facets,
-        sort=asked.sort or None,
+        page=Page(facets=asked.facets, sort=asked.sort),
         fusion=asked.fusion,
-        weights=asked.weights,
-        legs=asked.legs,
     )
 
 

@@ -47,12 +47,11 @@ class RankedWindow:
 def rank_window(ranker: Ranker, encoders: QueryEncoders, window: Window, as_of: float) -> RankedWindow:
     """Score and order a window with everything that every way in can carry. Raises VitrineError."""
     words = clean_words(window.query)
-    vectors = window.vectors or encoders.vectors(words)
+    vectors = encoders.vectors(words) if window.vectors is None else window.vectors
     request = RankRequest(
         ids=window.ids,
         query=words,
-        text_vector=vectors.text,
-        image_vector=vectors.image,
+        vectors=vectors,
         history=window.history,
         as_of=as_of,
     )

@@ -96,7 +96,9 @@ def make_schema(store: Store) -> IndexSchema:
     words = text_encoder(store)
     plan = FieldPlan(numbers=("price",), keywords=("thing",), available="in_stock", created="made")
     text = VectorField(words, words, DIMENSION, ("en",))
-    return IndexSchema(plan, text, VectorField(image_encoder(store, words), words, DIMENSION, ("en",)))
+    return IndexSchema(
+        plan, {"text": text, "image": VectorField(image_encoder(store, words), words, DIMENSION, ("en",))}
+    )
 
 
 def products() -> Iterator[dict[str, Any]]:
@@ -189,10 +191,7 @@ def _card(kind: str, schema: IndexSchema, catalogue: Catalogue, made: str) -> Mo
     return ModelCard(
         kind=kind,
         index="small",
-        encoders={
-            "text": schema.text.encoder if schema.text else None,
-            "image": schema.image.encoder if schema.image else None,
-        },
+        encoders={name: vector.encoder for name, vector in schema.vectors.items()},
         dimensions={"text": DIMENSION, "image": DIMENSION},
         numbers=catalogue.number_names,
         keywords=catalogue.keyword_names,

@@ -25,8 +25,10 @@ PLAN = FieldPlan(
 )
 SCHEMA = IndexSchema(
     PLAN,
-    VectorField("words-1", "words-1", DIMENSION, ("en",)),
-    VectorField("pictures-1", "words-1", DIMENSION, ("en",)),
+    {
+        "text": VectorField("words-1", "words-1", DIMENSION, ("en",)),
+        "image": VectorField("pictures-1", "words-1", DIMENSION, ("en",)),
+    },
 )
 COLOURS = ("red", "blue", "green")
 CHINESE = {"p58": "红色连衣裙", "p59": "蓝色跑鞋"}

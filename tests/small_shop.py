@@ -16,7 +16,10 @@ from rerank.training.events import Event, Log, Slate
 PRODUCTS, DIMENSION = 80, 12
 START = 1_770_000_000.0
 PLAN = FieldPlan(numbers=("price", "stock"), keywords=("style",), created="created")
-SCHEMA = IndexSchema(PLAN, VectorField("words", "words", DIMENSION), VectorField("tower", "words", DIMENSION))
+SCHEMA = IndexSchema(
+    PLAN,
+    {"text": VectorField("words", "words", DIMENSION), "image": VectorField("tower", "words", DIMENSION)},
+)
 _RNG = np.random.default_rng(3)
 KIND, STYLE = np.arange(PRODUCTS) % 4, np.arange(PRODUCTS) % 3
 _KINDS = unit(_RNG.normal(size=(4, DIMENSION)).astype(np.float32))
@@ -48,7 +51,7 @@ def catalogue() -> Catalogue:
 def embed(queries: Sequence[str]) -> list[QueryVectors]:
     """Vectors of queries such as "kind 2"; any other has none."""
     vectors = [_KINDS[int(q[5:])] if q.startswith("kind ") else None for q in queries]
-    return [QueryVectors(vector, vector) for vector in vectors]
+    return [{"text": vector, "image": vector} for vector in vectors]
 
 
 def log(searches: int = 900, seed: int = 5) -> Log:

@@ -22,7 +22,14 @@ from test_service import Clicks, FixedShops
 
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.index.versions import create_version, drop, publish, read_schema, schema_of, set_floor
+from opensearch.index.versions import (
+    create_version,
+    drop,
+    publish,
+    read_schema,
+    schema_of,
+    set_similarity_threshold,
+)
 from opensearch.search.query import Leg
 from opensearch.search.retrieve import Candidate
 from rerank.cheapest import offers, price_column, terms_of
@@ -88,7 +95,7 @@ def test_too_few_or_too_like_pictures_are_refused() -> None:
 
 
 def test_a_plan_without_price_says_so() -> None:
-    schema = IndexSchema(FieldPlan(numbers=("weight",)), None, None, similarity_threshold=0.9)
+    schema = IndexSchema(FieldPlan(numbers=("weight",)), similarity_threshold=0.9)
     assert price_column(schema) is None
     with pytest.raises(QueryError, match=r"no number column with `price` in its name \(numbers: weight\)"):
         terms_of("shop", schema)
@@ -137,7 +144,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
     words = text_encoder(store)
     image = VectorField(image_encoder(store, words), words, DIMENSION, ("en",))
-    schema = IndexSchema(FieldPlan(numbers=("price",), group="seller"), None, image)
+    schema = IndexSchema(FieldPlan(numbers=("price",), group="seller"), {"image": image})
     made = f"srv-{uuid4().hex[:8]}"
     index = create_version(engine, made, schema)
     assert all(
@@ -175,7 +182,7 @@ def ids(hits: Sequence[Any]) -> list[str]:
 def test_the_floor_parts_sellers_of_one_product_from_the_next(
     engine: OpenSearch, run: Any, alias: str, photo: str, store: Store
 ) -> None:
-    set_floor(engine, alias, None)
+    set_similarity_threshold(engine, alias, None)
     early = run("search", "--image", photo, "--cheapest")
     assert early.exit_code == 1
     assert f"run `vitrine calibrate --index {alias}`" in early.stderr
@@ -202,8 +209,8 @@ def test_the_floor_parts_sellers_of_one_product_from_the_next(
     assert ids(some["hits"]) == ["c20-1", "c20-0"]
     # a new version on the same picture vectors keeps the floor, one on others forgets it
     schema = schema_of(engine, alias_index(engine, alias))
-    same = create_version(engine, alias, IndexSchema(schema.plan, None, schema.image))
-    other = create_version(engine, alias, IndexSchema(schema.plan, None, VectorField("x-1", "x-1", 4)))
+    same = create_version(engine, alias, IndexSchema(schema.plan, {"image": schema.vectors["image"]}))
+    other = create_version(engine, alias, IndexSchema(schema.plan, {"image": VectorField("x-1", "x-1", 4)}))
     assert schema_of(engine, same).similarity_threshold == told["floor"]
     assert schema_of(engine, other).similarity_threshold is None
     for version in (same, other):
@@ -216,7 +223,7 @@ def alias_index(engine: OpenSearch, alias: str) -> str:
 
 @pytest.mark.live
 def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, photo: str) -> None:
-    set_floor(engine, alias, 0.9995)
+    set_similarity_threshold(engine, alias, 0.9995)
     shop = open_context(engine, store, alias)
     parts = Parts(FixedShops({"shop": shop}), Clicks(), lambda slates: None, Metrics(), engine)
     data = Path(photo).read_bytes()
@@ -236,7 +243,7 @@ def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, ph
 
 @pytest.mark.live
 def test_nothing_as_near_is_said(engine: OpenSearch, run: Any, alias: str, tmp_path: Path) -> None:
-    set_floor(engine, alias, 0.9995)
+    set_similarity_threshold(engine, alias, 0.9995)
     Image.new("RGB", (16, 16), (0, 0, 255)).save(tmp_path / "blue.png")
     result = run("search", "--image", str(tmp_path / "blue.png"), "--cheapest")
     assert result.exit_code == 0, result.output
@@ -245,11 +252,11 @@ def test_nothing_as_near_is_said(engine: OpenSearch, run: Any, alias: str, tmp_p
 
 @pytest.mark.live
 def test_an_open_shop_takes_a_new_floor_over(engine: OpenSearch, alias: str, store: Store) -> None:
-    set_floor(engine, alias, None)
+    set_similarity_threshold(engine, alias, None)
     shops = EngineShops(engine, store, Metrics())
     shops.refresh()
     opened = shops.open[alias]
-    set_floor(engine, alias, 0.91)
+    set_similarity_threshold(engine, alias, 0.91)
     shops.refresh()
     assert shops.open[alias].schema.similarity_threshold == 0.91
     assert shops.open[alias].encoders is opened.encoders
@@ -260,7 +267,7 @@ def test_calibration_without_pictures_and_without_difference_is_one_sentence(
     engine: OpenSearch, store: Store, run: Any
 ) -> None:
     with pytest.raises(RerankError, match="holds no picture vectors"):
-        calibrate(engine, "shop", IndexSchema(FieldPlan(), None, None))
+        calibrate(engine, "shop", IndexSchema(FieldPlan()))
     same, _ = index_shop(engine, store)  # every product of a colour has the same vector
     try:
         result = run("calibrate", "--index", same)

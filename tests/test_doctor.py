@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TEXT = VectorField("text-aaaaaaaaaaaa", "text-aaaaaaaaaaaa", 4, ("en",))
 IMAGE = VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 4, ("en",))
-SCHEMA = IndexSchema(FieldPlan(), TEXT, IMAGE)
+SCHEMA = IndexSchema(FieldPlan(), {"text": TEXT, "image": IMAGE})
 
 
 def _levels(findings: Iterable[Finding]) -> dict[str, Level]:
@@ -170,7 +170,7 @@ def test_encoders_in_the_store(tmp_path: Path) -> None:
     store.put("encoders", "text-aaaaaaaaaaaa", made)
     assert set(_levels(check_index.encoders_of(SCHEMA, store)).values()) == {"ok"}
     wide = VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 8)
-    judged = _levels(check_index.encoders_of(IndexSchema(FieldPlan(), TEXT, wide), store))
+    judged = _levels(check_index.encoders_of(IndexSchema(FieldPlan(), {"text": TEXT, "image": wide}), store))
     assert judged == {"encoder of text_vec": "ok", "encoder of images.vec": "fail"}
 
 

@@ -27,8 +27,10 @@ pytestmark = pytest.mark.live
 
 SCHEMA = IndexSchema(
     FieldPlan(numbers=("price",), keywords=("brand",), dates=("released",)),
-    VectorField("text-aaaaaaaaaaaa", "text-aaaaaaaaaaaa", 4, ("en",)),
-    VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 4, ("en",)),
+    {
+        "text": VectorField("text-aaaaaaaaaaaa", "text-aaaaaaaaaaaa", 4, ("en",)),
+        "image": VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 4, ("en",)),
+    },
 )
 
 
@@ -223,7 +225,10 @@ def test_foreign_index_behind_an_alias_is_told(engine: OpenSearch, alias: str) -
 
 def test_other_plan_or_encoder_is_refused() -> None:
     versions.require_same_schema("products", SCHEMA, SCHEMA)
-    other = IndexSchema(SCHEMA.plan, VectorField("text-cccccccccccc", "text-cccccccccccc", 8), SCHEMA.image)
+    other = IndexSchema(
+        SCHEMA.plan,
+        {"text": VectorField("text-cccccccccccc", "text-cccccccccccc", 8), "image": SCHEMA.vectors["image"]},
+    )
     with pytest.raises(SchemaMismatchError, match=r"text-aaaaaaaaaaaa \(4.*text-cccccccccccc \(8"):
         versions.require_same_schema("products", SCHEMA, other)
 

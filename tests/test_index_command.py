@@ -164,15 +164,15 @@ def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Comm
     path = vitrine.catalogue(ROWS)
     assert vitrine.report(path, encoder=str(tiny))["texts_embedded"] == 40
     schema = read_schema(vitrine.engine, vitrine.alias)
-    assert schema.text is not None
-    assert schema.text.dimension == 32
-    assert (vitrine.folder / "store" / "encoders" / schema.text.encoder / "model.onnx").exists()
+    assert schema.vectors["text"] is not None
+    assert schema.vectors["text"].dimension == 32
+    assert (vitrine.folder / "store" / "encoders" / schema.vectors["text"].encoder / "model.onnx").exists()
     assert len(vitrine.sources()["p1"]["text_vec"]) == 32
     changed = [{**ROWS[0], "title": "blue shoe"}, *ROWS[1:]]
     report = vitrine.report(vitrine.catalogue(changed), encoder=None)
     assert (report["updated"], report["texts_embedded"]) == (1, 1)
     told = vitrine("index", path, "--store", vitrine.folder / "other", encoder=None, code=1).stderr
-    assert schema.text.encoder in told
+    assert schema.vectors["text"].encoder in told
     assert "--store" in told
 
 

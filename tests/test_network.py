@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rerank.arrays import unit
-from rerank.features.groups import QueryVectors, Scaler
+from rerank.features.groups import Scaler
 from rerank.features.item_table import ItemRows
 from rerank.models.network import Batch, ItemInputs, Network, Sizes
 from rerank.models.served import FusedModel
@@ -79,7 +79,7 @@ def served(model: FusedModel, w: dict[str, Any], words: bool, picture: bool, kin
     known = np.isfinite(w["numbers"]).any(axis=1)
     present = np.column_stack([w["text"].any(axis=1), w["image"].any(axis=1), known])
     clicks = w["clicks"]
-    query = QueryVectors(w["query"] if words else None, 3 * w["picture"] if picture else None)
+    query = {"text": w["query"] if words else None, "image": 3 * w["picture"] if picture else None}
     return model.scores(
         w["x"],
         ItemRows(model.layout, values[:CANDIDATES], present[:CANDIDATES]),

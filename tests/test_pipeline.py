@@ -32,10 +32,10 @@ from opensearch.hook.pipelines import (
     unescaped,
 )
 from opensearch.index.versions import read_schema
-from opensearch.search.query import DEFAULT_WEIGHTS, LegWeights, Query, hybrid_body, weights_of
+from opensearch.search.query import default_weights(), LegWeights, Query, hybrid_body, weights_of
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Retrieved, retrieve
-from opensearch.tuning.leg_weights import use_weights
+from opensearch.tuning.weights import use_weights
 from vitrine.errors import EngineError, IndexMissingError, QueryError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_both_pipelines_fuse_alike() -> None:
     step = rerank_pipeline("m-1")["phase_results_processors"]
     assert step == fusion_pipeline()["phase_results_processors"]
     assert (
-        step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == DEFAULT_WEIGHTS.shares()
+        step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == shares(default_weights())
     )
 
 
@@ -315,7 +315,7 @@ def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
         assert search(engine, products, {"q": "red"}).reranked  # the rest of the pipeline is as it was
         remove_hook(engine, products)
     assert weights_in(engine, f"{products}-fusion") == pytest.approx([0.1, 0.6, 0.3])
-    assert weights_of(read_schema(engine, products)) == LegWeights(0.1, 0.6, 0.3)
+    assert weights_of(read_schema(engine, products)) == {"lexical": 0.1, "text": 0.6, "image": 0.3}
 
 
 @pytest.mark.live

@@ -25,7 +25,7 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
 
 
 def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path) -> None:
-    encoders = queries.QueryEncoders(IndexSchema(FieldPlan(), None, None), Store(str(tmp_path)))
+    encoders = queries.QueryEncoders(IndexSchema(FieldPlan()), Store(str(tmp_path)))
     found = encoders.vectors("red shoes")
     assert found.text is None
     assert found.image is None
@@ -34,7 +34,7 @@ def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path
 
 
 def test_other_encoders_are_refused_by_both_names() -> None:
-    index = IndexSchema(FieldPlan(), ENGLISH, None)
+    index = IndexSchema(FieldPlan(), {"text": ENGLISH})
     with pytest.raises(ArtifactError, match=r"are by minilm-1, model m-1 was made for those of clip-2"):
         queries.require_same_encoders(index, {"text": "clip-2"}, "model m-1")
     with pytest.raises(ArtifactError, match=r"image vectors of the index are by no encoder"):

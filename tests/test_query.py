@@ -15,9 +15,9 @@ from shelf import DIMENSION, PLAN, SCHEMA
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.search.query import (
     DEEPEST,
-    DEFAULT_WEIGHTS,
-    FOR_BOTH,
-    FOR_PICTURE,
+    default_weights(),
+    IMAGE_AND_WORDS_WEIGHTS,
+    IMAGE_WEIGHTS,
     LEGS,
     LegWeights,
     Query,
@@ -47,7 +47,7 @@ def names(body: dict[str, Any]) -> list[str | None]:
 
 
 def test_three_legs_in_their_order_with_the_filter_inside_each() -> None:
-    words, text, image = legs(hybrid_body(Query("red shoes", VECTOR, VECTOR, [FILTER]), SCHEMA, window=50))
+    words, text, image = legs(hybrid_body(Query("red shoes", {"text": VECTOR, "image": VECTOR}, [FILTER]), SCHEMA, window=50))
     assert words["bool"]["filter"] == [FILTER]
     fields = [next(iter(query["match"])) for query in words["bool"]["must"][0]["dis_max"]["queries"]]
     assert fields == ["search.en", "search.zh", "search.any"]
@@ -60,15 +60,15 @@ def test_three_legs_in_their_order_with_the_filter_inside_each() -> None:
 @pytest.mark.parametrize(
     ("query", "left"),
     [
-        (Query("red shoes", VECTOR, VECTOR), ["words", "text", "image"]),
-        (Query("red shoes"), ["words", None, None]),
-        (Query("红色跑鞋", VECTOR, VECTOR), ["words", None, None]),  # the encoders know English
-        (Query("红色跑鞋", VECTOR, VECTOR, language="en"), ["words", "text", "image"]),
-        (Query("红色跑鞋", VECTOR, VECTOR, picture=True), ["words", None, "image"]),
-        (Query(None, None, VECTOR, picture=True), [None, None, "image"]),
-        (Query("  \x00 "), ["words", None, None]),  # somebody who browses
-        (Query(""), ["words", None, None]),
-        (Query("shoes", np.zeros(DIMENSION), np.full(DIMENSION, np.nan)), ["words", None, None]),
+        (Query("red shoes", {"text": VECTOR, "image": VECTOR}), ["lexical", "text", "image"]),
+        (Query("red shoes"), ["lexical", None, None]),
+        (Query("红色跑鞋", {"text": VECTOR, "image": VECTOR}), ["lexical", None, None]),  # the encoders know English
+        (Query("红色跑鞋", {"text": VECTOR, "image": VECTOR}, language="en"), ["lexical", "text", "image"]),
+        (Query("红色跑鞋", {"text": VECTOR, "image": VECTOR}, has_image=True), ["lexical", None, "image"]),
+        (Query(None, {"image": VECTOR}, has_image=True), [None, None, "image"]),
+        (Query("  \x00 "), ["lexical", None, None]),  # somebody who browses
+        (Query(""), ["lexical", None, None]),
+        (Query("shoes", {"text": np.zeros(DIMENSION), "image": np.full(DIMENSION, np.nan)}), ["lexical", None, None]),
     ],
 )
 def test_a_leg_that_cannot_be_used_matches_nothing(query: Query, left: list[str | None]) -> None:
@@ -84,28 +84,28 @@ def test_browsing_finds_everything_that_the_filters_leave() -> None:
 
 
 def test_legs_can_be_chosen_and_weight_nothing_leaves_a_leg_out() -> None:
-    query = Query("red", VECTOR, VECTOR)
+    query = Query("red", {"text": VECTOR, "image": VECTOR})
     assert names(hybrid_body(query, SCHEMA, legs=("text",))) == [None, "text", None]
-    assert names(hybrid_body(query, SCHEMA, weights=LegWeights(1, 0, 1))) == ["words", None, "image"]
+    assert names(hybrid_body(query, SCHEMA, weights={"lexical": 1, "text": 0, "image": 1})) == ["lexical", None, "image"]
     # a weight for a leg that is not there must not leave nothing to find
-    assert names(hybrid_body(Query("red"), SCHEMA, weights=LegWeights(0, 0, 1))) == ["words", None, None]
+    assert names(hybrid_body(Query("red"), SCHEMA, weights={"lexical": 0, "text": 0, "image": 1})) == ["lexical", None, None]
 
 
 def test_index_without_vectors_is_searched_by_words() -> None:
-    bare = IndexSchema(PLAN, None, None)
-    assert names(hybrid_body(Query("red", VECTOR, VECTOR), bare)) == ["words", None, None]
+    bare = IndexSchema(PLAN)
+    assert names(hybrid_body(Query("red", {"text": VECTOR, "image": VECTOR}), bare)) == ["lexical", None, None]
     with pytest.raises(QueryError, match="--image-encoder"):
-        hybrid_body(Query(None, None, VECTOR, picture=True), bare)
+        hybrid_body(Query(None, {"image": VECTOR}, has_image=True), bare)
 
 
 def test_vector_of_another_encoder_is_refused_with_both_shapes() -> None:
     with pytest.raises(QueryError, match=r"\(9,\).* 8 .*words-1"):
-        hybrid_body(Query("red", np.ones(9)), SCHEMA)
+        hybrid_body(Query("red", {"text": np.ones(9)}), SCHEMA)
 
 
 def test_encoder_for_any_language_serves_all() -> None:
-    schema = IndexSchema(PLAN, VectorField("m", "m", DIMENSION), None)
-    assert names(hybrid_body(Query("红色跑鞋", VECTOR), schema)) == ["words", "text", None]
+    schema = IndexSchema(PLAN, {"text": VectorField("m", "m", DIMENSION)})
+    assert names(hybrid_body(Query("红色跑鞋", {"text": VECTOR}), schema)) == ["lexical", "text", None]
 
 
 def test_depth_is_the_window_whatever_page_is_asked_for() -> None:
@@ -138,7 +138,7 @@ def test_vectors_are_never_in_the_answer_and_the_id_always() -> None:
 
 
 def test_fusion_by_score_and_by_rank_take_the_same_shares() -> None:
-    weights = LegWeights(2, 1, 1)
+    weights = {"lexical": 2, "text": 1, "image": 1}
     score = fusion_processor(weights)["normalization-processor"]
     assert score["combination"]["parameters"]["weights"] == [0.5, 0.25, 0.25]
     rank = fusion_processor(weights, "rank")["score-ranker-processor"]
@@ -152,11 +152,11 @@ def test_weights_that_weigh_nothing_are_refused(weights: tuple[float, float, flo
 
 
 def test_default_weights_follow_what_the_query_holds() -> None:
-    assert weights_for(Query("red", VECTOR, VECTOR), SCHEMA) == DEFAULT_WEIGHTS
-    assert weights_for(Query("red", None, VECTOR, picture=True), SCHEMA) == FOR_BOTH
-    assert weights_for(Query(" ", None, VECTOR, picture=True), SCHEMA) == FOR_PICTURE
+    assert query_weights(Query("red", {"text": VECTOR, "image": VECTOR}), SCHEMA) == default_weights()
+    assert query_weights(Query("red", {"image": VECTOR}, has_image=True), SCHEMA) == IMAGE_AND_WORDS_WEIGHTS
+    assert query_weights(Query(" ", {"image": VECTOR}, has_image=True), SCHEMA) == IMAGE_WEIGHTS
     learned = replace(SCHEMA, weights=(0.5, 0.3, 0.2))
-    assert weights_for(Query("red", VECTOR, VECTOR), learned) == LegWeights(0.5, 0.3, 0.2)
+    assert query_weights(Query("red", {"text": VECTOR, "image": VECTOR}), learned) == {"lexical": 0.5, "text": 0.3, "image": 0.2}
 
 
 def test_facets_count_the_whole_match() -> None:
@@ -167,7 +167,7 @@ def test_facets_count_the_whole_match() -> None:
 
 def test_sorted_search_asks_for_most_words_and_is_not_fused() -> None:
     sort = [{"numbers.price": "asc"}]
-    body = hybrid_body(Query("red shoes", VECTOR, VECTOR, [FILTER]), SCHEMA, sort=sort, start=300, size=20)
+    body = hybrid_body(Query("red shoes", {"text": VECTOR, "image": VECTOR}, [FILTER]), SCHEMA, sort=sort, start=300, size=20)
     assert "search_pipeline" not in body
     assert body["sort"] == sort
     assert (body["from"], body["size"]) == (300, 20)
@@ -177,7 +177,7 @@ def test_sorted_search_asks_for_most_words_and_is_not_fused() -> None:
 
 
 def test_sorted_search_by_picture_orders_the_nearest() -> None:
-    query = Query("red", None, VECTOR, picture=True)
+    query = Query("red", {"image": VECTOR}, has_image=True)
     body = hybrid_body(query, SCHEMA, sort=[{"numbers.price": "asc"}], window=30)
     assert body["query"]["nested"]["query"]["knn"]["images.vec"]["k"] == 30
 
@@ -191,6 +191,6 @@ def test_sorted_search_by_picture_orders_the_nearest() -> None:
 def test_every_query_gives_three_legs_as_json(
     words: str | None, vector: Any, picture: bool, chosen: set[Any]
 ) -> None:
-    body = hybrid_body(Query(words, vector, vector, picture=picture), SCHEMA, legs=chosen)
+    body = hybrid_body(Query(words, {"text": vector, "image": vector}, has_image=picture), SCHEMA, legs=chosen)
     assert len(legs(body)) == 3
     json.dumps(body, allow_nan=False).encode()

@@ -45,7 +45,11 @@ def fusion(store: Store) -> Trained:
 
 def request(ids: list[str], query: str = "kind 1", **given: object) -> RankRequest:
     vectors = small_shop.embed([query])[0]
-    values: dict[str, object] = {"text_vector": vectors.text, "image_vector": vectors.image, "as_of": AS_OF}
+    values: dict[str, object] = {
+        "text_vector": vectors["text"],
+        "image_vector": vectors["image"],
+        "as_of": AS_OF,
+    }
     return RankRequest(ids, query, **{**values, **given})  # type: ignore[arg-type]
 
 

@@ -60,27 +60,29 @@ def test_marks_of_an_engine_that_did_not_fuse_are_no_products() -> None:
 
 @pytest.mark.live
 def test_each_leg_finds_its_own(engine: OpenSearch, alias: str) -> None:
-    query = Query("blue shirt", TEXTS[7], PICTURES[11, 1])
-    alone = {leg: find(engine, alias, query, legs=(leg,)).candidates for leg in ("words", "text", "image")}
+    query = Query("blue shirt", {"text": TEXTS[7], "image": PICTURES[11, 1]})
+    alone = {leg: find(engine, alias, query, legs=(leg,)).candidates for leg in ("lexical", "text", "image")}
     assert {candidate.source["title"].split()[0] for candidate in alone["words"][:5]} == {"blue"}
     assert alone["text"][0].id == "p07"
     assert alone["image"][0].id == "p11"  # its second picture
-    assert alone["image"][0].legs == {"image": pytest.approx(1.0, abs=1e-5)}
+    assert alone["image"][0].sub_query_scores == {"image": pytest.approx(1.0, abs=1e-5)}
     together = find(engine, alias, query)
     assert set(ids(together)) == {candidate.id for found in alone.values() for candidate in found}
     assert len(ids(together)) == len(set(ids(together)))
     best = next(candidate for candidate in together.candidates if candidate.id == "p07")
-    assert best.legs["text"] == pytest.approx(1.0, abs=1e-5)
+    assert best.sub_query_scores["text"] == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.live
 def test_fused_score_is_the_weighted_mean_of_scaled_legs(engine: OpenSearch, alias: str) -> None:
     """The engine's min-max and arithmetic mean, recomputed from the raw scores of the legs."""
-    weights = LegWeights(0.5, 0.3, 0.2)
-    found = find(engine, alias, Query("red shoes", TEXTS[3], PICTURES[4, 0]), weights=weights).candidates
+    weights = {"lexical": 0.5, "text": 0.3, "image": 0.2}
+    found = find(
+        engine, alias, Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]}), weights=weights
+    ).candidates
     total = np.zeros(len(found))
-    for leg, weight in zip(("words", "text", "image"), weights.shares(), strict=True):
-        raw = np.array([candidate.legs.get(leg, np.nan) for candidate in found])
+    for leg, weight in zip(("lexical", "text", "image"), weights.shares(), strict=True):
+        raw = np.array([candidate.sub_query_scores.get(leg, np.nan) for candidate in found])
         scaled = (raw - np.nanmin(raw)) / (np.nanmax(raw) - np.nanmin(raw))
         total += weight * np.nan_to_num(np.maximum(scaled, 0.001))
     assert [candidate.score for candidate in found] == pytest.approx(total.tolist(), abs=1e-4)
@@ -91,15 +93,15 @@ def test_fused_score_is_the_weighted_mean_of_scaled_legs(engine: OpenSearch, ali
 @pytest.mark.parametrize("weights", [(1, 1, 1), (0.1, 0.2, 0.7), (1e-9, 3, 5), (7, 0, 0), (0.7, 0.2, 0.1)])
 @pytest.mark.parametrize("fusion", ["score", "rank"])
 def test_any_weights_are_taken(engine: OpenSearch, alias: str, weights: Any, fusion: Any) -> None:
-    query = Query("red shoes", TEXTS[3], PICTURES[4, 0])
+    query = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
     assert find(engine, alias, query, weights=LegWeights(*weights), fusion=fusion).candidates
 
 
 @pytest.mark.live
 def test_rank_fusion_adds_reciprocal_ranks(engine: OpenSearch, alias: str) -> None:
     """Cormack, Clarke and Büttcher 2009, with k = 60; ranks from one."""
-    query = Query(None, TEXTS[3], PICTURES[4, 0], language="en")
-    weights = LegWeights(0.2, 0.5, 0.3)
+    query = Query(None, {"text": TEXTS[3], "image": PICTURES[4, 0]}, language="en")
+    weights = {"lexical": 0.2, "text": 0.5, "image": 0.3}
     found = find(engine, alias, query, weights=weights, fusion="rank").candidates
     text = ids(find(engine, alias, query, legs=("text",)))
     image = ids(find(engine, alias, query, legs=("image",)))
@@ -124,17 +126,17 @@ def test_filters_hold_in_every_leg_and_the_legs_stay_full(engine: OpenSearch, al
     everything = find(engine, alias, Query("", filters=filters))
     assert set(ids(everything)) == wanted
     assert everything.total == len(wanted)
-    nearest = find(engine, alias, Query("", TEXTS[0], filters=filters), legs=("text",), window=5)
+    nearest = find(engine, alias, Query("", {"text": TEXTS[0]}, filters=filters), legs=("text",), window=5)
     assert len(nearest.candidates) == 5
     assert set(ids(nearest)) <= wanted
-    pictured = find(engine, alias, Query("x", None, PICTURES[0, 0], filters=filters), legs=("image",))
+    pictured = find(engine, alias, Query("x", {"image": PICTURES[0, 0]}, filters=filters), legs=("image",))
     assert set(ids(pictured)) == {key for key in wanted if int(key[1:]) % 3}
 
 
 @pytest.mark.live
 def test_candidates_given_by_id_are_all_ranked(engine: OpenSearch, alias: str) -> None:
     chosen = ["p05", "p17", "p33", "p58"]
-    found = find(engine, alias, Query("red shoes", TEXTS[17], filters=[ids_filter(chosen)]))
+    found = find(engine, alias, Query("red shoes", {"text": TEXTS[17]}, filters=[ids_filter(chosen)]))
     assert sorted(ids(found)) == chosen
 
 
@@ -160,7 +162,10 @@ def test_facets_count_the_whole_match_and_not_the_page(engine: OpenSearch, alias
 
 @pytest.mark.live
 def test_counting_alone_is_answered_again_and_again(engine: OpenSearch, alias: str) -> None:
-    counts = [find(engine, alias, Query("red", TEXTS[0]), facets=["colour"], size=0).facets for _ in range(3)]
+    counts = [
+        find(engine, alias, Query("red", {"text": TEXTS[0]}), facets=["colour"], size=0).facets
+        for _ in range(3)
+    ]
     assert counts[0] == counts[1] == counts[2]
 
 
@@ -168,7 +173,7 @@ def test_counting_alone_is_answered_again_and_again(engine: OpenSearch, alias: s
 @pytest.mark.parametrize("shards", [1, 3])
 def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shards: int) -> None:
     with shelf(engine, shards) as alias:
-        query = Query("red shoes", TEXTS[3], PICTURES[4, 0])
+        query = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
         whole = find(engine, alias, query, window=40)
         pages = [find(engine, alias, query, window=40, start=start, size=7) for start in range(0, 60, 7)]
     assert [candidate for page in pages for candidate in page.candidates] == whole.candidates
@@ -193,7 +198,7 @@ def test_sorted_pages_cover_the_match_in_order(engine: OpenSearch, alias: str) -
 
 @pytest.mark.live
 def test_chinese_words_are_found_without_spaces(engine: OpenSearch, alias: str) -> None:
-    found = find(engine, alias, Query("红色连衣裙", TEXTS[0], TEXTS[0]))
+    found = find(engine, alias, Query("红色连衣裙", {"text": TEXTS[0], "image": TEXTS[0]}))
     assert ids(found)[0] == "p58"
     assert found.candidates[0].source["title"] == CHINESE["p58"]
     assert set(ids(found)) <= set(CHINESE)  # encoders that know English alone add nothing
@@ -220,7 +225,7 @@ def test_chinese_words_are_found_without_spaces(engine: OpenSearch, alias: str) 
     ],
 )
 def test_whatever_is_typed_is_answered(engine: OpenSearch, alias: str, words: str) -> None:
-    found = find(engine, alias, Query(words, TEXTS[3]), facets=["colour"])
+    found = find(engine, alias, Query(words, {"text": TEXTS[3]}), facets=["colour"])
     assert found.candidates
     assert not found.partial
     assert find(engine, alias, Query(words), sort=parse_sort("price", PLAN)).took_ms >= 0
@@ -236,7 +241,7 @@ def test_vectors_do_not_come_back(engine: OpenSearch, alias: str) -> None:
 
 @pytest.mark.live
 def test_asyncio_gives_the_same(engine: OpenSearch, engine_url: str, alias: str) -> None:
-    body = hybrid_body(Query("red shoes", TEXTS[3]), SCHEMA)
+    body = hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA)
 
     async def search() -> Retrieved:
         client = connect_async(engine_url)

@@ -21,7 +21,7 @@ from vitrine.errors import EngineError
 TEXT = VectorField("minilm-aaaaaaaaaaaa", "minilm-aaaaaaaaaaaa", 384, ("en",))
 IMAGE = VectorField("tower-bbbbbbbbbbbb", "minilm-aaaaaaaaaaaa", 384, ("en",))
 PLAN = FieldPlan(title="name", numbers=("price", "rating"), keywords=("brand",), dates=("released",))
-SCHEMA = IndexSchema(PLAN, TEXT, IMAGE)
+SCHEMA = IndexSchema(PLAN, {"text": TEXT, "image": IMAGE})
 
 
 def _leaves(mapping: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
@@ -82,7 +82,7 @@ def test_every_vector_is_lucene_and_source_is_whole() -> None:
 
 
 def test_schema_without_vectors_has_no_vector_field() -> None:
-    fields = _leaves(mappings(IndexSchema(PLAN, None, None), "cjk"))
+    fields = _leaves(mappings(IndexSchema(PLAN), "cjk"))
     assert not [name for name, held in fields.items() if held.get("type") == "knn_vector"]
 
 
@@ -121,21 +121,21 @@ def test_another_form_of_meta_is_refused() -> None:
 @pytest.mark.parametrize("name", ["", " ", "a..b", ".a", "a."])
 def test_column_that_is_no_field_is_named(name: str) -> None:
     with pytest.raises(EngineError, match="cannot be a field"):
-        mappings(IndexSchema(FieldPlan(numbers=(name,)), None, None), "cjk")
+        mappings(IndexSchema(FieldPlan(numbers=(name,))), "cjk")
 
 
 def test_column_inside_another_names_both() -> None:
     with pytest.raises(EngineError, match=r"'size' and 'size\.eu'"):
-        mappings(IndexSchema(FieldPlan(keywords=("size", "size.eu")), None, None), "cjk")
+        mappings(IndexSchema(FieldPlan(keywords=("size", "size.eu"))), "cjk")
 
 
 def test_dimension_beyond_the_engine_names_the_encoder() -> None:
     with pytest.raises(EngineError, match=r"huge gives 20000 dimensions.*16000"):
-        mappings(IndexSchema(PLAN, VectorField("huge", "huge", 20_000), None), "cjk")
+        mappings(IndexSchema(PLAN, {"text": VectorField("huge", "huge", 20_000)}), "cjk")
 
 
 def test_differences_name_both_plans_and_both_encoders() -> None:
-    other = IndexSchema(FieldPlan(title="name", numbers=("price",)), None, IMAGE)
+    other = IndexSchema(FieldPlan(title="name", numbers=("price",)), {"image": IMAGE})
     told = "\n".join(differences(SCHEMA, other))
     assert "numbers is [price, rating] in the index and [price] in the plan" in told
     assert "the text encoder is minilm-aaaaaaaaaaaa (384, searched by minilm-aaaaaaaaaaaa)" in told

@@ -51,7 +51,7 @@ class Drawn:
 
 @given(st.lists(st.tuples(st.floats(-9, 9, width=32), st.booleans()), min_size=1, max_size=50))
 def test_a_ranked_window_is_a_permutation_of_it(window: list[tuple[float, bool]]) -> None:
-    encoders = QueryEncoders(IndexSchema(FieldPlan(), None, None), Store("/nowhere"))
+    encoders = QueryEncoders(IndexSchema(FieldPlan()), Store("/nowhere"))
     ids = [f"p{place}" for place in range(len(window))]
     gone = {product for product, (_, out) in zip(ids, window, strict=True) if out}
     ranker = Drawn([score for score, _ in window])
@@ -148,7 +148,7 @@ def test_words_and_picture_together(engine: OpenSearch, shop: ServingContext) ->
     first = answer.hits[0]
     assert "dress" in first.product["title"]
     assert COLOUR_OF[first.id] == "blue"
-    assert set(first.legs) == {"words", "text", "image"}
+    assert set(first.sub_query_scores) == {"lexical", "text", "image"}
 
 
 @pytest.mark.live
@@ -178,8 +178,8 @@ def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: Se
 @pytest.mark.live
 def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: ServingContext) -> None:
     vectors = shop.encoders.vectors("红色跑鞋")
-    assert vectors.text is None
-    assert vectors.image is None
+    assert vectors["text"] is None
+    assert vectors["image"] is None
     assert search(engine, shop, Search("红色跑鞋")).degraded is None
 
 

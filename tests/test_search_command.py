@@ -78,16 +78,16 @@ def test_json_holds_both_orders_of_one_window(run: Any) -> None:
 
 def test_explain_shows_raw_scores_of_the_legs(run: Any) -> None:
     told = json.loads(run("red shoes", "--explain", "--json").stdout)
-    first = told["hits"][0]["legs"]
+    first = told["hits"][0]["sub_query_scores"]
     assert 0 < first["text"] <= 1
     assert first["words"] > 1
     table = run("red shoes", "--explain").stdout
-    assert all(leg in table for leg in ("words", "text", "image"))
+    assert all(leg in table for leg in ("lexical", "text", "image"))
 
 
 def test_legs_filters_facets_and_sort(run: Any) -> None:
     words = json.loads(run("red shoes", "--legs", "words", "--order", "engine", "--json").stdout)
-    assert all(set(hit["legs"]) == {"words"} for hit in words["hits"])
+    assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in words["hits"])
     found = run("red", "--filter", "price<20", "--facet", "thing", "--sort", "price:desc", "--json")
     told = json.loads(found.stdout)
     prices = [hit["product"]["numbers"]["price"] for hit in told["hits"]]
@@ -108,8 +108,8 @@ def test_like_this_but_red(run: Any, tmp_path: Path) -> None:
     by_words = json.loads(run(*like, "--weights", "1,0,0").stdout)["hits"]
     by_picture = json.loads(run(*like, "--weights", "0,0,1").stdout)["hits"]
     assert by_words[0]["product"]["title"] == "red lamp"
-    assert all(set(hit["legs"]) == {"words"} for hit in by_words)
-    assert all(set(hit["legs"]) == {"image"} for hit in by_picture)
+    assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in by_words)
+    assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_picture)
 
 
 def test_without_a_model_it_says_what_to_do(run: Any, shops: dict[str, str]) -> None:

@@ -94,7 +94,7 @@ class FixedShops:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> ServingContext:
-    schema = IndexSchema(FieldPlan(), None, None)
+    schema = IndexSchema(FieldPlan())
     return ServingContext("shop", schema, QueryEncoders(schema, Store(str(tmp_path))), LastFirst())
 
 

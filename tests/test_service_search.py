@@ -18,7 +18,6 @@ from test_service import Clicks, FixedShops, LastFirst
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
-from opensearch.search.query import LegWeights
 from rerank.features.groups import VERSION
 from rerank.models.ranker import HasFeatures, RankRequest, load_ranker
 from rerank.search import Search, search
@@ -136,11 +135,13 @@ def test_weights_of_one_search(engine: OpenSearch, shop: ServingContext, http: T
     body: dict[str, Any] = {"query": "red lamp", "image": image, "order": "engine"}
     by_picture = told(http.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
     by_words = told(http.post("/v1/search/shop", json={**body, "weights": [1, 0, 0]}))["hits"]
-    assert all(set(hit["legs"]) == {"image"} for hit in by_picture)
-    assert all(set(hit["legs"]) == {"words"} for hit in by_words)
+    assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_picture)
+    assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in by_words)
     assert by_words[0]["product"]["title"] == "red lamp"
     one = search(
-        engine, shop, Search("red lamp", picture("green"), order="engine", weights=LegWeights(1, 0, 0))
+        engine,
+        shop,
+        Search("red lamp", picture("green"), order="engine", weights={"lexical": 1, "text": 0, "image": 0}),
     )
     assert [hit["id"] for hit in by_words] == [hit.id for hit in one.hits[:10]]
     text = http.post("/v1/search/shop", json={**body, "weights": "1,0,0"})

@@ -183,18 +183,18 @@ def test_a_shoppers_clicks_change_the_order(world: World, service: str, anna: st
 def test_vectors_of_the_callers_own_change_nothing(world: World, service: str) -> None:
     shop = open_context(world.engine, world.store, world.alias)
     vectors = shop.encoders.vectors("red shoes")
-    assert vectors.text is not None
-    assert vectors.image is not None
+    assert vectors["text"] is not None
+    assert vectors["image"] is not None
     ids = [f"p{place:02d}" for place in range(48)]
     body = {"ids": ids, "query": "red shoes"}
-    own = {"text": vectors.text.tolist(), "image": vectors.image.tolist()}
+    own = {"text": vectors["text"].tolist(), "image": vectors["image"].tolist()}
     _, embedded = call(f"{service}/v1/order/{world.alias}", body)
     _, given = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": own})
     assert embedded["order"] == given["order"]
     status, refused = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": {"text": [1.0]}})
     assert status == 400
-    assert shop.schema.text
-    assert shop.schema.text.query_encoder in refused["error"]
+    assert shop.schema.vectors["text"]
+    assert shop.schema.vectors["text"].query_encoder in refused["error"]
 
 
 def test_words_are_embedded_in_the_manner_of_openai(world: World, service: str) -> None:

@@ -50,7 +50,7 @@ def ranked(store: Store, trained: Trained, shopper: int, ids: list[str]) -> list
     vectors = small_shop.embed(["kind 2"])[0]
     history = tuple(trained.clicks[f"{shopper:032x}"])
     as_of = small_shop.START + 600.0 * 901
-    request = RankRequest(ids, "kind 2", vectors.text, vectors.image, history, as_of)
+    request = RankRequest(ids, "kind 2", vectors["text"], vectors["image"], history, as_of)
     return [ids[n] for n in order_of(load_ranker(store, trained.artifacts).scores(request))]
 
 
@@ -94,8 +94,8 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     request = RankRequest(
         shown,
         last.query,
-        vectors.text,
-        vectors.image,
+        vectors["text"],
+        vectors["image"],
         [Click(here.catalogue.ids[row], at) for row, at in clicks],
         last.at,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.tuning.known_items import known_items
-from opensearch.tuning.leg_weights import answer_of, choose, default_weights, min_max, reciprocal_ranks
+from opensearch.tuning.weights import answer_of, choose, default_weights, min_max, reciprocal_ranks
 from vitrine.errors import WeightsError
 
 TEXTS = {
@@ -92,6 +92,8 @@ def test_no_answer_at_all_is_told() -> None:
 
 def test_default_weights_are_shared_among_the_legs_of_the_index() -> None:
     plan, vectors = FieldPlan(), VectorField("words-1", "words-1", 4)
-    assert default_weights(IndexSchema(plan, vectors, vectors)) == pytest.approx((0.5, 0.2, 0.3))
-    assert default_weights(IndexSchema(plan, vectors, None)) == pytest.approx((5 / 7, 2 / 7, 0))
-    assert default_weights(IndexSchema(plan, None, None)) == (1.0, 0.0, 0.0)
+    assert default_weights(IndexSchema(plan, {"text": vectors, "image": vectors})) == pytest.approx(
+        (0.5, 0.2, 0.3)
+    )
+    assert default_weights(IndexSchema(plan, {"text": vectors})) == pytest.approx((5 / 7, 2 / 7, 0))
+    assert default_weights(IndexSchema(plan)) == (1.0, 0.0, 0.0)

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from colour_shop import delete_shop, index_shop, word_vector
 
 from opensearch.index.versions import create_version, drop, read_schema, schema_of
-from opensearch.search.query import DEFAULT_WEIGHTS
-from opensearch.tuning.leg_weights import learn_weights
+from opensearch.search.query import default_weights()
+from opensearch.tuning.weights import learn_weights
 from vitrine.cli import main
 from vitrine.errors import WeightsError
 from vitrine.store import Store
@@ -65,7 +65,7 @@ def test_learned_weights_are_in_force_until_they_are_reset(
     assert "learned" in _weights("show", *where)
     _weights("reset", *where)
     assert read_schema(engine, alias).weights is None
-    assert _pipeline(engine, alias) == pytest.approx(DEFAULT_WEIGHTS.shares())
+    assert _pipeline(engine, alias) == pytest.approx(shares(default_weights()))
 
 
 def test_an_engine_that_takes_its_time_is_not_waited_for(

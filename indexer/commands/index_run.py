@@ -27,7 +27,7 @@ from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.index.synonyms import read_rules, set_synonyms
-from opensearch.tuning.leg_weights import restore_weights
+from opensearch.tuning.weights import restore_weights
 from vitrine.errors import CatalogueError, EncoderError
 from vitrine.store import Store, open_store
 
@@ -161,16 +161,16 @@ def _inferred(chosen: IndexOptions, client: OpenSearch | None) -> FieldPlan:
 def _text_encoder(spec: str | None, recorded: IndexSchema | None, store: Store) -> TextEncoder | None:
     from encoders.text import open_text_encoder
 
-    if spec == "none" or (spec is None and recorded and recorded.text is None):
+    if spec == "none" or (spec is None and recorded and "text" not in recorded.vectors):
         return None
-    name = spec or (recorded.text.encoder if recorded and recorded.text else None)
+    name = spec or (recorded.vectors["text"].encoder if recorded and "text" in recorded.vectors else None)
     if name and not spec:
         _require(store, name)
     return open_text_encoder(name, store)
 
 
 def _image_encoder(spec: str | None, recorded: IndexSchema | None, store: Store) -> ImageEncoder | None:
-    name = spec or (recorded.image.encoder if recorded and recorded.image else None)
+    name = spec or (recorded.vectors["image"].encoder if recorded and "image" in recorded.vectors else None)
     if name in (None, "none"):
         return None
     from encoders.image import open_image_encoder

@@ -8,7 +8,7 @@ from encoders.protocol import FloatArray, ImageEncoder, TextEncoder
 from indexer.load.report import Report
 from indexer.load.target import Target
 from opensearch.index.versions import schema_of, set_weights
-from opensearch.tuning.leg_weights import learn_weights
+from opensearch.tuning.weights import learn_weights
 from vitrine.errors import VitrineError
 from vitrine.store import Store
 
@@ -41,18 +41,18 @@ def weights_learner(text: TextEncoder | None, image: ImageEncoder | None, store:
 
 def _embed(
     text: TextEncoder | None, image: ImageEncoder | None, store: Store
-) -> Callable[[Sequence[str]], list[tuple[FloatArray | None, FloatArray | None]]]:
+) -> Callable[[Sequence[str]], list[dict[str, FloatArray]]]:
+    """Return what turns texts into their vectors by space, for the spaces of these encoders."""
     from encoders.text import open_text_encoder
 
-    def embed(words: Sequence[str]) -> list[tuple[FloatArray | None, FloatArray | None]]:
-        nothing: list[FloatArray | None] = [None] * len(words)
-        found = list(text.encode(words)) if text else nothing
-        if image is None:
-            seen = nothing
-        elif text is not None and image.query_encoder == text.name:
-            seen = found  # one space of words serves both
-        else:
-            seen = list(open_text_encoder(image.query_encoder, store).encode(words))
-        return list(zip(found, seen, strict=True))
+    def embed(texts: Sequence[str]) -> list[dict[str, FloatArray]]:
+        vectors: dict[str, Sequence[FloatArray]] = {}
+        if text:
+            vectors["text"] = list(text.encode(texts))
+        if image and text and image.query_encoder == text.name:
+            vectors["image"] = vectors["text"]  # one encoder of words serves both spaces
+        elif image:
+            vectors["image"] = list(open_text_encoder(image.query_encoder, store).encode(texts))
+        return [{name: rows[row] for name, rows in vectors.items()} for row in range(len(texts))]
 
     return embed

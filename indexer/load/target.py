@@ -13,7 +13,7 @@ from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.scan import count, scan
 from opensearch.index.schema import differences
 from opensearch.index.synonyms import read_synonyms, set_synonyms
-from opensearch.tuning.leg_weights import restore_weights
+from opensearch.tuning.weights import restore_weights
 from vitrine.errors import SchemaMismatchError
 
 from .report import Report
@@ -42,13 +42,14 @@ def recorded_schema(client: OpenSearch, alias: str) -> IndexSchema | None:
 
 
 def schema_for(plan: FieldPlan, text: TextEncoder | None, image: ImageEncoder | None) -> IndexSchema:
-    return IndexSchema(
-        plan,
-        VectorField(text.name, text.name, text.dimension, tuple(text.languages)) if text else None,
-        VectorField(image.name, image.query_encoder, image.dimension, tuple(image.languages))
-        if image
-        else None,
-    )
+    vectors = {}
+    if text:
+        vectors["text"] = VectorField(text.name, text.name, text.dimension, tuple(text.languages))
+    if image:
+        vectors["image"] = VectorField(
+            image.name, image.query_encoder, image.dimension, tuple(image.languages)
+        )
+    return IndexSchema(plan, vectors)
 
 
 def choose_target(

@@ -12,13 +12,13 @@ from opensearch.client import explained
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.scan import count
 from opensearch.index.schema import META_KEY, Chinese, schema_from_mapping
+from opensearch.index.spaces import SPACES, has_vector
 from opensearch.index.versions import Version, synonyms_of, versions
 from vitrine.errors import VitrineError
 from vitrine.store import Store
 
 from .findings import Finding, fail, ok, warn
 
-_WHERE = {"text": "text_vec", "image": "images.vec"}
 _BLOCKS = ("write", "read_only", "read_only_allow_delete", "read", "metadata")
 _AGAIN = "index the catalogue into a new version (`vitrine index CATALOGUE --rebuild`)"
 
@@ -40,8 +40,8 @@ def mapping_of(held: Mapping[str, Any], schema: IndexSchema | None) -> Iterator[
     for path, field in fields.items():
         yield _vector(path, field)
     if schema:
-        for name, path in _WHERE.items():
-            yield from _as_encoded(path, fields.get(path), getattr(schema, name))
+        for name, space in SPACES.items():
+            yield from _as_encoded(space.path, fields.get(space.path), schema.vectors.get(name))
 
 
 def settings_of(index: str, flat: Mapping[str, Any], data_nodes: int) -> Iterator[Finding]:
@@ -132,11 +132,8 @@ def versions_of(found: Sequence[Version]) -> Iterator[Finding]:
 
 def encoders_of(schema: IndexSchema, store: Store) -> Iterator[Finding]:
     """Judge the artifacts that query vectors come from against the fields that they search."""
-    for name, path in _WHERE.items():
-        field: VectorField | None = getattr(schema, name)
-        if field is None:
-            continue
-        subject = f"encoder of {path}"
+    for name, field in schema.vectors.items():
+        subject = f"encoder of {SPACES[name].path}"
         if not store.has("encoders", field.query_encoder):
             yield fail(
                 subject,
@@ -191,13 +188,9 @@ def check_index(client: OpenSearch, alias: str, index: str, store: Store | None)
 
 
 def _counts(client: OpenSearch, index: str, schema: IndexSchema) -> tuple[int, dict[str, int]]:
-    having: dict[str, dict[str, Any]] = {}
-    if schema.text:
-        having["text_vec"] = {"exists": {"field": "text_vec"}}
-    if schema.image:
-        having["images.vec"] = {"nested": {"path": "images", "query": {"exists": {"field": "images.vec"}}}}
     total = count(client, index)
-    counts = {path: count(client, index, query) for path, query in having.items()}
+    spaces = [SPACES[name] for name in schema.vectors]
+    counts = {space.path: count(client, index, has_vector(space)) for space in spaces}
     return total, {path: total - count for path, count in counts.items()}
 
 

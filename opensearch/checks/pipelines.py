@@ -13,10 +13,10 @@ from opensearch.client import explained
 from opensearch.hook.connector import read_model
 from opensearch.hook.install import hook_status
 from opensearch.hook.pipelines import default_pipelines, fusion_name, rerank_name
+from opensearch.index.spaces import sub_queries
 
 from .findings import Finding, fail, ok, warn
 
-_LEGS = 3
 _TRUSTED = "plugins.ml_commons.trusted_connector_endpoints_regex"
 _PRIVATE = "plugins.ml_commons.connector.private_ip_enabled"
 _AGAIN = "run `vitrine hook install` again"
@@ -30,10 +30,15 @@ def fusion_of(name: str, body: Mapping[str, Any]) -> Finding:
         if held is None:
             continue
         weights = held.get("combination", {}).get("parameters", {}).get("weights")
-        if weights is None or len(weights) == _LEGS:
-            return ok(subject, f"fuses {_LEGS} legs" + (f", weights {weights}" if weights else ""))
+        if weights is None or len(weights) == len(sub_queries()):
+            return ok(
+                subject,
+                f"fuses {len(sub_queries())} sub-queries" + (f", weights {weights}" if weights else ""),
+            )
         return fail(
-            subject, f"has {len(weights)} weights for {_LEGS} legs: every hybrid search is refused", _AGAIN
+            subject,
+            f"has {len(weights)} weights for {len(sub_queries())} sub-queries: every hybrid search is refused",
+            _AGAIN,
         )
     return fail(subject, "does not fuse: hybrid searches show the engine's internal marks as hits", _AGAIN)
 

@@ -15,7 +15,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from opensearch.client import explained
 from opensearch.index.versions import read_schema
-from opensearch.search.query import LegWeights, weights_of
+from opensearch.search.fusion import Weights, schema_weights
 from vitrine.errors import EngineError
 
 from .connector import allow, call, clear, connect_service, read_model
@@ -64,7 +64,7 @@ def install_hook(
     key: str,
     *,
     default: bool = False,
-    weights: LegWeights | None = None,
+    weights: Weights | None = None,
 ) -> Installed:
     """Let searches of the alias through `<alias>-rerank` be reranked by the service at `endpoint`.
 
@@ -74,7 +74,7 @@ def install_hook(
     """
     endpoint = _checked(endpoint)
     default_pipelines(client, alias)  # a wrong index name is said before anything is made
-    weights = weights or weights_of(read_schema(client, alias))
+    weights = weights or schema_weights(read_schema(client, alias))
     told = allow(client, endpoint)
     model = connect_service(client, alias, endpoint, key)
     with explained(client):
@@ -102,7 +102,7 @@ def remove_hook(client: OpenSearch, alias: str) -> list[str]:
     if defaults:
         hooked = [index for index, pipeline in defaults.items() if pipeline == rerank_name(alias)]
         if hooked:
-            weights = weights_of(read_schema(client, alias))
+            weights = schema_weights(read_schema(client, alias))
             with explained(client):
                 client.search_pipeline.put(id=fusion_name(alias), body=fusion_pipeline(weights))
             set_default(client, hooked, fusion_name(alias))

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import orjson
 
 from opensearch.client import explained
-from opensearch.search.query import DEFAULT_WEIGHTS, LegWeights, fusion_processor
+from opensearch.search.fusion import Weights, fusion_processor
 from vitrine.errors import QueryError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def page_name(alias: str) -> str:
     return f"{alias}-rerank-page"
 
 
-def fusion_pipeline(weights: LegWeights = DEFAULT_WEIGHTS) -> dict[str, Any]:
+def fusion_pipeline(weights: Weights) -> dict[str, Any]:
     """Give the pipeline that makes one score of three legs."""
     return {
         "description": "Vitrine: one score of three legs",
@@ -46,7 +46,7 @@ def fusion_pipeline(weights: LegWeights = DEFAULT_WEIGHTS) -> dict[str, Any]:
     }
 
 
-def rerank_pipeline(model: str, weights: LegWeights = DEFAULT_WEIGHTS) -> dict[str, Any]:
+def rerank_pipeline(model: str, weights: Weights) -> dict[str, Any]:
     """Give the pipeline that fuses and then asks the rerank service behind the connected model."""
     rerank = {
         "tag": "rerank",
@@ -63,7 +63,7 @@ def rerank_pipeline(model: str, weights: LegWeights = DEFAULT_WEIGHTS) -> dict[s
     }
 
 
-def page_pipeline(model: str, weights: LegWeights = DEFAULT_WEIGHTS) -> dict[str, Any]:
+def page_pipeline(model: str, weights: Weights) -> dict[str, Any]:
     """Give the pipeline for callers that show page one alone: it reranks twenty times what they ask for.
 
     Ten hits then come from a window of 200. A search with `from` would skip before the rerank, and is for
@@ -77,7 +77,7 @@ def page_pipeline(model: str, weights: LegWeights = DEFAULT_WEIGHTS) -> dict[str
     }
 
 
-def put_fusion(client: OpenSearch, alias: str, weights: LegWeights = DEFAULT_WEIGHTS) -> str:
+def put_fusion(client: OpenSearch, alias: str, weights: Weights) -> str:
     """Write `<alias>-fusion`, make it the default of an index that has none, and give its name."""
     name = fusion_name(alias)
     with explained(client):
@@ -87,7 +87,7 @@ def put_fusion(client: OpenSearch, alias: str, weights: LegWeights = DEFAULT_WEI
     return name
 
 
-def put_weights(client: OpenSearch, alias: str, weights: LegWeights) -> None:
+def put_weights(client: OpenSearch, alias: str, weights: Weights) -> None:
     """Put leg weights into every pipeline of the alias: `put_fusion`, and the rerank pipelines where a hook made them."""
     put_fusion(client, alias, weights)
     hooked = (rerank_name(alias), page_name(alias))

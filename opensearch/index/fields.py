@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 
@@ -32,7 +32,7 @@ class FieldPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        known = {field.name for field in fields(cls)}
+        known = {entry.name for entry in fields(cls)}
         read: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
         }
@@ -51,37 +51,34 @@ class VectorField:
 
 @dataclass(frozen=True)
 class IndexSchema:
-    """One index: its plan and its vector fields (None: the index has no such field)."""
+    """What an index was made with: its field plan, its vector fields and what was learned on them.
+
+    `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product.
+    """
 
     plan: FieldPlan
-    text: VectorField | None
-    image: VectorField | None
-    weights: tuple[float, float, float] | None = (
-        None  # of words, text and image for queries of words, where learned
-    )
-    similarity_threshold: float | None = (
-        None  # the cosine from which two pictures are of one product, where calibrated
-    )
+    vectors: Mapping[str, VectorField] = field(default_factory=dict)
+    weights: Mapping[str, float] | None = None
+    similarity_threshold: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_dict(),
-            "text": asdict(self.text) if self.text else None,
-            "image": asdict(self.image) if self.image else None,
-            "weights": list(self.weights) if self.weights else None,
-            "floor": self.similarity_threshold,
+            "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
+            "weights": dict(self.weights) if self.weights else None,
+            "similarity_threshold": self.similarity_threshold,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        def vector(value: Mapping[str, Any] | None) -> VectorField | None:
-            return VectorField(**{**value, "languages": tuple(value["languages"])}) if value else None
-
-        weights = values.get("weights")
+        vectors = {
+            name: VectorField(**{**vector, "languages": tuple(vector["languages"])})
+            for name, vector in values["vectors"].items()
+        }
         return cls(
             FieldPlan.from_dict(values["plan"]),
-            vector(values["text"]),
-            vector(values["image"]),
-            (weights[0], weights[1], weights[2]) if weights else None,
-            values.get("floor"),
+            vectors,
+            values.get("weights"),
+            values.get("similarity_threshold"),
         )

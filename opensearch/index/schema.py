@@ -9,11 +9,12 @@ from typing import Any, Literal
 from vitrine.errors import EngineError
 
 from .fields import IndexSchema, VectorField
+from .spaces import SPACES, space_names
 
 Chinese = Literal["smartcn", "cjk"]
 
 META_KEY = "vitrine"
-META_VERSION = 1
+META_VERSION = 2
 SYNONYM_FILTER = "vitrine_synonyms"
 REFRESH_INTERVAL = "1s"
 # Half of Lucene's k1: a word that a product's text repeats says little more than the word once (title, description and
@@ -85,12 +86,15 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
         "created": {"type": "date"},
         "hashes": {"dynamic": "strict", "properties": {"text": kept, "row": kept}},
     }
-    if schema.text:
-        properties["text_vec"] = _vector(schema.text)
-    pictures: dict[str, Any] = {"hash": keyword, "ref": kept}
-    if schema.image:
-        pictures["vec"] = _vector(schema.image)
-    properties["images"] = {"type": "nested", "dynamic": "strict", "properties": pictures}
+    images: dict[str, Any] = {"hash": keyword, "ref": kept}
+    properties["images"] = {"type": "nested", "dynamic": "strict", "properties": images}
+    for name, field in schema.vectors.items():
+        space = SPACES[name]
+        place = properties
+        if space.nested:
+            nested = {"type": "nested", "dynamic": "strict", "properties": {}}
+            place = properties.setdefault(space.nested, nested)["properties"]
+        place[space.path.rpartition(".")[2]] = _vector(field)
     return {
         "dynamic": "strict",
         "date_detection": False,
@@ -151,9 +155,8 @@ def differences(found: IndexSchema, wanted: IndexSchema) -> list[str]:
         for key in old
         if old[key] != new[key]
     ]
-    for name in ("text", "image"):
-        before: VectorField | None = getattr(found, name)
-        after: VectorField | None = getattr(wanted, name)
+    for name in space_names([*found.vectors, *wanted.vectors]):
+        before, after = found.vectors.get(name), wanted.vectors.get(name)
         if before != after:
             told.append(f"the {name} encoder is {_encoder(before)} in the index and {_encoder(after)} now")
     return told

@@ -8,7 +8,7 @@ newer one is in service `prune` deletes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -148,12 +148,12 @@ def schema_of(client: OpenSearch, index: str) -> IndexSchema:
     return schema
 
 
-def set_weights(client: OpenSearch, index: str, weights: tuple[float, float, float] | None) -> None:
+def set_weights(client: OpenSearch, index: str, weights: Mapping[str, float] | None) -> None:
     """Keep the leg weights for queries of words with one index, by its own name; None goes back to the defaults."""
     _keep(client, index, weights=weights)
 
 
-def set_floor(client: OpenSearch, alias: str, similarity_threshold: float | None) -> None:
+def set_similarity_threshold(client: OpenSearch, alias: str, similarity_threshold: float | None) -> None:
     """Keep the cosine from which two pictures count as of one product with the index in service; None forgets it."""
     _keep(client, require_current(client, alias), similarity_threshold=similarity_threshold)
 
@@ -282,9 +282,9 @@ def synonyms_of(client: OpenSearch, index: str) -> list[str]:
 
 def _with_learned(schema: IndexSchema, old: IndexSchema) -> IndexSchema:
     """Take over what was learned on the version before, as far as it was on the same vectors."""
-    if schema.weights is None and (old.text, old.image) == (schema.text, schema.image):
+    if schema.weights is None and old.vectors == schema.vectors:
         schema = replace(schema, weights=old.weights)
-    if schema.similarity_threshold is None and old.image == schema.image:
+    if schema.similarity_threshold is None and old.vectors.get("image") == schema.vectors.get("image"):
         schema = replace(schema, similarity_threshold=old.similarity_threshold)
     return schema
 

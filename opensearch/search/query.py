@@ -1,132 +1,101 @@
-"""The body of a hybrid search: words, text and picture vector as three legs that the engine fuses. Pure.
+"""The body of a hybrid search: the lexical sub-query and one sub-query for each vector space. Pure.
 
-The number of legs, their order and the depth never change, so that scores and pages of one query agree
-whatever part of it is asked for: the engine normalises over what each leg kept (`pagination_depth`).
+The number of sub-queries, their order and the depth never change, so that scores and pages of one query agree
+for any page: the engine normalizes over the hits that each sub-query retained (`pagination_depth`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from opensearch.index.fields import IndexSchema, VectorField
+from opensearch.index.spaces import LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
 from .filters import facet_aggregations
+from .fusion import (
+    DEFAULT_FUSION,
+    IMAGE_AND_WORDS_WEIGHTS,
+    IMAGE_WEIGHTS,
+    Weights,
+    fusion_processor,
+    schema_weights,
+    shares,
+)
 from .query_text import clean_words, language_of
 
-Leg = Literal["words", "text", "image"]
-Fusion = Literal["score", "rank"]
 Clause = dict[str, Any]
 
-LEGS: tuple[Leg, ...] = ("words", "text", "image")
 WINDOW = 200
-DEEPEST = 10_000  # the engine's limit on a result window and on k
-RANK_CONSTANT = 60  # Cormack, Clarke and Büttcher 2009
-SHOWN = (  # what an answer holds of each product when nothing else is asked for
+MAX_WINDOW = 10_000  # the engine's limit on a result window and on k
+# The fields of each product in an answer when the caller names none.
+DEFAULT_SOURCE = (
     "id", "title", "numbers", "keywords", "dates", "language", "group", "available", "created",
     "images.hash", "images.ref",
 )  # fmt: skip
-VECTORS = ("text_vec", "images.vec")
 
 _LANGUAGES = ("en", "zh", "any")  # each product fills one of them
-_NOTHING: Clause = {"match_none": {}}
+_NO_MATCH: Clause = {"match_none": {}}
 # Sorted by price, a product that holds one of four words would come first for being cheap.
-_MOST_WORDS = "2<75%"
-
-
-@dataclass(frozen=True)
-class LegWeights:
-    """How much each leg counts; only their proportions matter."""
-
-    words: float
-    text: float
-    image: float
-
-    def shares(self) -> list[float]:
-        """Give the weights in the order of the legs, divided by their sum."""
-        weights = [float(self.words), float(self.text), float(self.image)]
-        total = sum(weights)
-        if not all(weight >= 0 for weight in weights) or not math.isfinite(total) or not total:
-            raise QueryError(
-                f"the weights of words, text and image are {weights}: give finite numbers that are not "
-                "negative, at least one of them above zero"
-            )
-        return [weight / total for weight in weights]
-
-
-def parse_weights(text: str) -> LegWeights:
-    """Give the weights that `0.3,0,0.7` names, in the order words, text, image. Raises QueryError."""
-    try:
-        words, meaning, image = (float(part) for part in text.split(","))
-    except ValueError:
-        raise QueryError(
-            f"weights {text!r} are not three numbers: write them as WORDS,TEXT,IMAGE, such as 0.5,0.1,0.4"
-        ) from None
-    weights = LegWeights(words, meaning, image)
-    weights.shares()
-    return weights
-
-
-# The words of a query get half the say, and of the vectors the picture more than the text: a text vector mostly repeats
-# what the words say, a picture shows what they leave out. A product without picture scores nothing in that leg and the
-# leg keeps its weight, so pictures never outweigh the words; `vitrine weights learn` fits them to one catalogue.
-DEFAULT_WEIGHTS = LegWeights(0.5, 0.2, 0.3)
-FOR_PICTURE = LegWeights(0.0, 0.0, 1.0)
-FOR_BOTH = LegWeights(0.3, 0.1, 0.6)
+_SORTED_MINIMUM_MATCH = "2<75%"
 
 
 @dataclass(frozen=True)
 class Query:
-    """One search: words, a picture or both, as text and as vectors; filters are engine clauses."""
+    """One search: words, an image or both. Filters are engine clauses.
+
+    `vectors` holds the query's vector (d,) in each vector space where it has one. `has_image` is true when the image
+    vector was made of an image, alone or with the words; else it was made of the words. `language` is that of the
+    words; None: their script decides.
+    """
 
     words: str | None = None
-    text_vector: ArrayLike | None = None  # the words in the space of the products' text vectors, (d,)
-    image_vector: ArrayLike | None = None  # words or picture in the space of the products' pictures, (d,)
+    vectors: Mapping[str, ArrayLike] = field(default_factory=dict)
     filters: Sequence[Mapping[str, Any]] = ()
-    language: str | None = None  # of the words; None: told by their script
-    picture: bool = False  # the image vector was made of a picture, alone or with the words
+    language: str | None = None
+    has_image: bool = False
 
 
-def weights_of(schema: IndexSchema) -> LegWeights:
-    """Give the weights for queries of words: what was learned on this index, else the defaults."""
-    return LegWeights(*schema.weights) if schema.weights else DEFAULT_WEIGHTS
+@dataclass(frozen=True)
+class Page:
+    """The part of the window that an answer returns. `size` None: the whole window. `source`: the fields of each hit."""
+
+    start: int = 0
+    size: int | None = None
+    source: Sequence[str] | None = None
+    facets: Sequence[str] = ()
+    sort: Sequence[Mapping[str, Any]] = ()
 
 
-def weights_for(query: Query, schema: IndexSchema) -> LegWeights:
-    """Give the weights for what the query holds: words, a picture, or both."""
-    if not query.picture:
-        return weights_of(schema)
-    return FOR_BOTH if clean_words(query.words) else FOR_PICTURE
+@dataclass(frozen=True)
+class Fusion:
+    """How the sub-queries are fused: method, weights (None: those for the query's content), and which are used."""
+
+    method: str = DEFAULT_FUSION
+    weights: Weights | None = None
+    sub_queries: Collection[str] | None = None
 
 
-def knows(field: VectorField | None, language: str) -> bool:
-    """Tell whether the field is there and its query encoder understands the language."""
+def query_weights(query: Query, schema: IndexSchema) -> Weights:
+    """Return the weights for what the query holds: words, an image, or both."""
+    if not query.has_image:
+        return schema_weights(schema)
+    return IMAGE_AND_WORDS_WEIGHTS if clean_words(query.words) else IMAGE_WEIGHTS
+
+
+def supports_language(field: VectorField | None, language: str) -> bool:
+    """Return whether the index has the field and the field's query encoder knows the language."""
     return field is not None and (not field.languages or language in field.languages)
 
 
 def query_language(query: Query, schema: IndexSchema) -> str:
-    """Give the language of the query's words: as stated, else as their script tells."""
+    """Return the language of the query's words: the stated one, else that of their script."""
     return query.language or language_of(clean_words(query.words), schema.plan.language)
-
-
-def fusion_processor(weights: LegWeights, fusion: Fusion = "score") -> dict[str, Any]:
-    """Give the engine's processor that makes one score of three legs: by score (min-max) or by rank (RRF)."""
-    parameters = {"weights": weights.shares()}
-    if fusion == "rank":
-        combination = {"technique": "rrf", "rank_constant": RANK_CONSTANT, "parameters": parameters}
-        return {"score-ranker-processor": {"combination": combination}}
-    return {
-        "normalization-processor": {
-            "normalization": {"technique": "min_max"},
-            "combination": {"technique": "arithmetic_mean", "parameters": parameters},
-        }
-    }
 
 
 def hybrid_body(
@@ -134,113 +103,105 @@ def hybrid_body(
     schema: IndexSchema,
     *,
     window: int = WINDOW,
-    size: int | None = None,
-    start: int = 0,
-    source: Sequence[str] | None = None,
-    facets: Sequence[str] = (),
-    sort: Sequence[Mapping[str, Any]] | None = None,
-    fusion: Fusion = "score",
-    weights: LegWeights | None = None,
-    legs: Collection[Leg] = LEGS,
+    page: Page = Page(),
+    fusion: Fusion = Fusion(),
 ) -> dict[str, Any]:
-    """Give the `_search` body of a query; `size` None asks for the whole window.
+    """Return the `_search` body of a query.
 
-    A page that begins or ends beyond the window is cut there, never refused. With `sort` (clauses as
-    `filters.parse_sort` gives them) products are those that match most of the words, or the window's nearest
-    to the picture, in that order and without fusion. Raises QueryError for weights, vectors or facets that
-    do not fit.
+    A page that begins or ends beyond the window is cut there, never refused. With `page.sort` (clauses of
+    `filters.parse_sort`) the hits are the products that match most of the words, or the nearest ones to the image, in
+    that order and without fusion. Raises QueryError for weights, vectors or facets that do not fit.
     """
-    if not 1 <= window <= DEEPEST:
-        raise QueryError(f"the window is {window}, and the engine looks at 1 to {DEEPEST} products")
-    deepest = DEEPEST if sort else window
-    start = min(max(start, 0), deepest)
+    if not 1 <= window <= MAX_WINDOW:
+        raise QueryError(f"the window is {window}, and the engine takes 1 to {MAX_WINDOW} products")
+    depth = MAX_WINDOW if page.sort else window
+    start = min(max(page.start, 0), depth)
     body: dict[str, Any] = {
-        "from": start if start < deepest else 0,
-        "size": max(min(window if size is None else size, deepest - start), 0),
-        "_source": {"includes": _with_id(source), "excludes": list(VECTORS)},
+        "from": start if start < depth else 0,
+        "size": max(min(window if page.size is None else page.size, depth - start), 0),
+        "_source": {"includes": _with_id(page.source), "excludes": list(vector_paths())},
     }
-    chosen = weights or weights_for(query, schema)
-    usable = _usable(query, schema, window, legs)
-    if facets:
-        body["aggs"] = facet_aggregations(facets, schema.plan)
+    weights = fusion.weights or query_weights(query, schema)
+    clauses = _clauses(query, schema, window)
+    if fusion.sub_queries is not None:
+        clauses = {name: clause for name, clause in clauses.items() if name in fusion.sub_queries}
+    if page.facets:
+        body["aggs"] = facet_aggregations(page.facets, schema.plan)
         body["track_total_hits"] = True
-    if sort:
-        body["query"] = _sorted_query(query, usable)
-        body["sort"] = [dict(clause) for clause in sort]
+    if page.sort:
+        body["query"] = _sorted_query(query, clauses)
+        body["sort"] = [dict(clause) for clause in page.sort]
         return body
-    share = dict(zip(LEGS, chosen.shares(), strict=True))
-    queries = [usable[leg] if share[leg] and leg in usable else _NOTHING for leg in LEGS]
-    if not any(share[leg] for leg in usable):  # better found by what is there than not at all
-        queries = [usable.get(leg, _NOTHING) for leg in LEGS]
+    share = dict(zip(sub_queries(), shares(weights), strict=True))
+    if any(share[name] for name in clauses):
+        clauses = {name: clause for name, clause in clauses.items() if share[name]}
+    # else every sub-query that has weight is missing, and the others find more than nothing
+    queries = [clauses.get(name, _NO_MATCH) for name in sub_queries()]
     body["query"] = {"hybrid": {"pagination_depth": window, "queries": queries}}
-    body["search_pipeline"] = {"phase_results_processors": [fusion_processor(chosen, fusion)]}
+    body["search_pipeline"] = {"phase_results_processors": [fusion_processor(weights, fusion.method)]}
     return body
 
 
-def _usable(query: Query, schema: IndexSchema, window: int, legs: Collection[Leg]) -> dict[Leg, Clause]:
-    """Give the clause of each leg that the query, the index and the language allow."""
-    if query.picture and schema.image is None:
+def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause]:
+    """Return the clause of each sub-query that the query, the index and the language allow."""
+    if query.has_image and "image" not in schema.vectors:
         raise QueryError(
-            "the index holds no picture vectors, so it cannot be searched by picture: index the catalogue "
+            "the index has no image vectors, so it cannot be searched by image: index the catalogue "
             "again with --image-encoder"
         )
     words, language = clean_words(query.words), query_language(query, schema)
     filters = [dict(clause) for clause in query.filters]
-    found: dict[Leg, Clause] = {}
-    text = _vector(query.text_vector, schema.text, "text")
-    image = _vector(query.image_vector, schema.image, "image")
+    clauses: dict[str, Clause] = {}
     if words:
-        found["words"] = _words_leg(words, filters)
-    if text and knows(schema.text, language):
-        found["text"] = {"knn": {"text_vec": {"_name": "text", **_nearest(text, window, filters)}}}
-    if image and (query.picture or knows(schema.image, language)):
-        nearest = {"knn": {"images.vec": _nearest(image, window, filters)}}
-        found["image"] = {
-            "nested": {"_name": "image", "path": "images", "score_mode": "max", "query": nearest}
-        }
-    if not words and not found:  # nothing to look for: a shopper who browses
-        found["words"] = {"bool": {"_name": "words", "must": [{"match_all": {}}], "filter": filters}}
-    return {leg: clause for leg, clause in found.items() if leg in legs}
+        clauses[LEXICAL] = _lexical_clause(words, filters)
+    for name, field_ in schema.vectors.items():
+        vector = _vector(query.vectors.get(name), field_, name)
+        from_image = name == "image" and query.has_image
+        if vector and (from_image or supports_language(field_, language)):
+            clauses[name] = _vector_clause(SPACES[name], vector, window, filters)
+    if not words and not clauses:  # a shopper who browses: every product that the filters allow
+        clauses[LEXICAL] = {"bool": {"_name": LEXICAL, "must": [{"match_all": {}}], "filter": filters}}
+    return clauses
 
 
-def _words_leg(words: str, filters: list[Clause], needed: str | None = None) -> Clause:
-    # A query of stop words or signs alone has no terms and means everything.
+def _lexical_clause(words: str, filters: list[Clause], minimum_match: str | None = None) -> Clause:
+    # A query of stop words or signs alone has no terms; it matches everything.
     match: Clause = {"query": words, "operator": "or", "zero_terms_query": "all"}
-    if needed:
-        match["minimum_should_match"] = needed
+    if minimum_match:
+        match["minimum_should_match"] = minimum_match
     all_text = {"dis_max": {"queries": [{"match": {f"search.{name}": match}} for name in _LANGUAGES]}}
-    return {"bool": {"_name": "words", "must": [all_text], "filter": filters}}
+    return {"bool": {"_name": LEXICAL, "must": [all_text], "filter": filters}}
 
 
-def _nearest(vector: list[float], window: int, filters: list[Clause]) -> Clause:
-    """Give the inside of a knn clause; its filter works before the search, so k products are always found."""
-    inside: Clause = {"vector": vector, "k": window}
+def _vector_clause(space: VectorSpace, vector: list[float], window: int, filters: list[Clause]) -> Clause:
+    """Return the k-NN clause of a space; its filter applies before the search, so it always finds k products."""
+    nearest: Clause = {"vector": vector, "k": window}
     if filters:
-        inside["filter"] = {"bool": {"filter": filters}}
-    return inside
+        nearest["filter"] = {"bool": {"filter": filters}}
+    if not space.nested:
+        return {"knn": {space.path: {"_name": space.name, **nearest}}}
+    clause = {"path": space.nested, "score_mode": "max", "query": {"knn": {space.path: nearest}}}
+    return {"nested": {"_name": space.name, **clause}}
 
 
-def _sorted_query(query: Query, usable: Mapping[Leg, Clause]) -> Clause:
-    """Give the query whose matches are sorted: what makes a match is the picture, else the words."""
+def _sorted_query(query: Query, clauses: Mapping[str, Clause]) -> Clause:
+    """Return the query whose matches are sorted: the image decides what matches, else the words."""
     words = clean_words(query.words)
-    if query.picture and "image" in usable:
-        return usable["image"]
-    if words and "words" in usable:
-        return _words_leg(words, [dict(clause) for clause in query.filters], _MOST_WORDS)
-    for leg in LEGS:
-        if leg in usable:
-            return usable[leg]
-    return _NOTHING
+    if query.has_image and "image" in clauses:
+        return clauses["image"]
+    if words and LEXICAL in clauses:
+        return _lexical_clause(words, [dict(clause) for clause in query.filters], _SORTED_MINIMUM_MATCH)
+    return next((clauses[name] for name in sub_queries() if name in clauses), _NO_MATCH)
 
 
-def _vector(given: ArrayLike | None, field: VectorField | None, name: str) -> list[float] | None:
-    """Give the vector as numbers; None when there is none, or it has no direction (zero, not finite)."""
-    if given is None or field is None:
+def _vector(values: ArrayLike | None, field: VectorField, name: str) -> list[float] | None:
+    """Return the vector as numbers; None when the query has none, or it has no direction (zero, not finite)."""
+    if values is None:
         return None
-    vector = np.asarray(given, dtype=np.float32)
+    vector = np.asarray(values, dtype=np.float32)
     if vector.shape != (field.dimension,):
         raise QueryError(
-            f"the query's {name} vector has shape {vector.shape} and the index holds {field.dimension} "
+            f"the query's {name} vector has shape {vector.shape} and the index has {field.dimension} "
             f"dimensions: make it with {field.query_encoder}, the query encoder of the index"
         )
     if not np.isfinite(vector).all() or not vector.any():
@@ -250,4 +211,4 @@ def _vector(given: ArrayLike | None, field: VectorField | None, name: str) -> li
 
 
 def _with_id(source: Sequence[str] | None) -> list[str]:
-    return list(dict.fromkeys(["id", *(SHOWN if source is None else source)]))
+    return list(dict.fromkeys(["id", *(DEFAULT_SOURCE if source is None else source)]))

@@ -23,7 +23,7 @@ class Candidate:
 
     id: str
     score: float  # fused; 0 in a sorted answer
-    legs: dict[str, float] = field(default_factory=dict)  # raw score of each leg that found it
+    sub_query_scores: dict[str, float] = field(default_factory=dict)  # raw, of each sub-query that found it
     source: dict[str, Any] = field(default_factory=dict)
 
 
@@ -75,7 +75,7 @@ def parse(answer: Mapping[str, Any]) -> Retrieved:
     found = [_candidate(hit) for hit in hits["hits"]]
     if any(candidate.score < _SENTINEL for candidate in found):
         raise EngineError(
-            "the engine answered a hybrid query without fusing its legs (scores below "
+            "the engine answered a hybrid query without fusing its sub-queries (scores below "
             f"{_SENTINEL:.0e}): name a search pipeline that normalises, such as ALIAS-fusion"
         )
     total = hits.get("total") or {"value": len(found), "relation": "gte"}
@@ -93,8 +93,8 @@ def parse(answer: Mapping[str, Any]) -> Retrieved:
 
 def _candidate(hit: Mapping[str, Any]) -> Candidate:
     named = hit.get("matched_queries") or {}
-    legs = {name: float(score) for name, score in named.items()} if isinstance(named, Mapping) else {}
-    return Candidate(str(hit["_id"]), float(hit.get("_score") or 0.0), legs, hit.get("_source") or {})
+    scores = {name: float(score) for name, score in named.items()} if isinstance(named, Mapping) else {}
+    return Candidate(str(hit["_id"]), float(hit.get("_score") or 0.0), scores, hit.get("_source") or {})
 
 
 def _request(

@@ -71,7 +71,8 @@ def read_texts(client: OpenSearch, index: str, schema: IndexSchema) -> dict[str,
 
     Products in a language that the text encoder does not know are left out: for them the words decide anyway.
     """
-    known = schema.text.languages if schema.text else ()
+    text = schema.vectors.get("text")
+    known = text.languages if text else ()
     query = {"terms": {"language": list(known)}} if known else None
     found = sample(client, index, SAMPLE, includes=["search"], query=query)
     return {id_: " ".join((source.get("search") or {}).values()) for id_, source in found}

@@ -41,7 +41,7 @@ def calibrate(alias: str, pictures: int, false_accept_rate: float, url: str, as_
     from rich.progress import Progress
 
     from opensearch.client import connect
-    from opensearch.index.versions import read_schema, set_floor
+    from opensearch.index.versions import read_schema, set_similarity_threshold
     from rerank.training.similarity_threshold import calibrate as learn_floor
 
     console = Console(stderr=True)
@@ -57,7 +57,7 @@ def calibrate(alias: str, pictures: int, false_accept_rate: float, url: str, as_
                 false_accept_rate=false_accept_rate / 100,
                 tell=lambda done, total: progress.update(task, completed=done, total=total),
             )
-        set_floor(client, alias, found.similarity_threshold)
+        set_similarity_threshold(client, alias, found.similarity_threshold)
     if as_json:
         click.echo(json.dumps(found.to_dict()))
         return

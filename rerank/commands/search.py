@@ -38,9 +38,16 @@ _PATH = click.Path(path_type=Path)
 @click.option("--facet", "facets", multiple=True, help="Count the values of a column over the whole match.")
 @click.option("--sort", "sorts", multiple=True, metavar="COL[:desc]", help="Instead of by relevance.")
 @click.option("--explain", is_flag=True, help="Show the raw score of each leg of the engine's query.")
-@click.option("--legs", help="Which legs search, of words,text,image.  [default: all that the query can use]")
 @click.option(
-    "--fusion", type=click.Choice(["score", "rank"]), default="score", show_default=True, help="Of the legs."
+    "--sub-queries",
+    help="Which sub-queries search, of lexical,text,image.  [default: all that the query can use]",
+)
+@click.option(
+    "--fusion",
+    type=click.Choice(["min_max", "rrf"]),
+    default="min_max",
+    show_default=True,
+    help="Of the sub-queries.",
 )
 @click.option(
     "--weights",
@@ -90,17 +97,21 @@ def search(query: str, alias: str, url: str, store: str | None, **given: Any) ->
 
 def _asked(query: str, shop: ServingContext, given: dict[str, Any]) -> Search:
     """The search that the options describe."""
+    from opensearch.index.spaces import sub_queries
     from opensearch.search.filters import columns, parse_filters, parse_sort
-    from opensearch.search.query import LEGS, parse_weights
+    from opensearch.search.fusion import parse_weights
+    from opensearch.search.query import Fusion
     from rerank.query_image import read_image
     from rerank.search import Search
     from rerank.shoppers import shopper_hash
     from vitrine.errors import QueryError
 
     plan = shop.schema.plan
-    legs = tuple(leg for leg in LEGS if given["legs"] is None or leg in _words(given["legs"]))
-    if (given["legs"] is not None and set(_words(given["legs"])) - set(LEGS)) or not legs:
-        raise QueryError(f"--legs {given['legs']} names no such leg; choose of {', '.join(LEGS)}")
+    chosen = sub_queries() if given["sub_queries"] is None else tuple(_words(given["sub_queries"]))
+    if not chosen or set(chosen) - set(sub_queries()):
+        raise QueryError(
+            f"--sub-queries {given['sub_queries']} is not a list of sub-queries; choose from {', '.join(sub_queries())}"
+        )
     return Search(
         words=query,
         picture=read_image(given["image"]) if given["image"] else None,
@@ -112,9 +123,11 @@ def _asked(query: str, shop: ServingContext, given: dict[str, Any]) -> Search:
         sort=parse_sort(",".join(_sort(text, columns(plan)) for text in given["sorts"]), plan)
         if given["sorts"]
         else (),
-        legs=legs,
-        fusion=given["fusion"],
-        weights=parse_weights(given["weights"]) if given["weights"] is not None else None,
+        fusion=Fusion(
+            method=given["fusion"],
+            weights=parse_weights(given["weights"]) if given["weights"] is not None else None,
+            sub_queries=chosen,
+        ),
         window=max(given["window"], given["page"] * given["size"]) if given["sorts"] else given["window"],
     )
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from opensearch.index.fields import IndexSchema
-from opensearch.search.query import LEGS
+from opensearch.index.spaces import sub_queries
 from rerank.cheapest import price_column
 from rerank.search import Answer, Hit
 
@@ -51,7 +51,7 @@ def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain:
     if price:
         table.add_column(price, justify="right")
     table.add_column("score", justify="right")
-    for leg in LEGS if explain else ():
+    for leg in sub_queries() if explain else ():
         table.add_column(leg, justify="right")
     ruled = any(hit.rule for hit in hits)
     if ruled:
@@ -60,7 +60,10 @@ def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain:
         cells = [str(hit.rank), *([movement(hit)] if answer.order == "reranked" else [])]
         cells += [escape(hit.id), escape(title_of(hit)), *([_number(hit, price)] if price else [])]
         cells.append(f"{hit.score:.4f}")
-        cells += [f"{hit.legs[leg]:.4f}" if leg in hit.legs else "-" for leg in (LEGS if explain else ())]
+        cells += [
+            f"{hit.sub_query_scores[name]:.4f}" if name in hit.sub_query_scores else "-"
+            for name in (sub_queries() if explain else ())
+        ]
         table.add_row(*cells, *([escape(hit.rule or "")] if ruled else []))
     return table
 

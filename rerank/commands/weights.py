@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from opensearch import options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from rerank.features.groups import QueryVectors
 
 
 @click.group()
@@ -33,7 +35,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     """
     from opensearch.client import connect
     from opensearch.index.versions import read_schema
-    from opensearch.tuning.leg_weights import learn_weights, use_weights
+    from opensearch.tuning.weights import learn_weights, use_weights
     from rerank.query_encoders import QueryEncoders
     from vitrine.store import open_store
 
@@ -43,8 +45,8 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, open_store(store))
 
-    def embed(texts: Sequence[str]) -> list[tuple[Any, Any]]:
-        return [(made.text, made.image) for made in encoders.batch(texts, [None] * len(texts))]
+    def embed(texts: Sequence[str]) -> list[QueryVectors]:
+        return encoders.batch(texts, [None] * len(texts))
 
     with progress() as tell:
         learned = learn_weights(
@@ -53,19 +55,16 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
             schema,
             embed,
             count=queries,
-            tell=lambda done, total: tell("asking", done, total),
+            on_progress=lambda done, total: tell("asking", done, total),
         )
     use_weights(client, alias, learned.weights)
     if as_json:
         click.echo(json.dumps(learned.to_dict()))
         return
-    words, text, image = learned.weights
+    click.echo(f"{alias}: {_weights_text(learned.weights)}, from {learned.queries} known-item queries")
     click.echo(
-        f"{alias}: words {words:g}, text {text:g}, image {image:g}, from {learned.queries} known items"
-    )
-    click.echo(
-        f"mean reciprocal rank {learned.reached:.3f}, with the default weights {learned.default:.3f}, "
-        f"by words alone {learned.words_alone:.3f}"
+        f"mean reciprocal rank {learned.mrr:.3f}, with the default weights {learned.default_mrr:.3f}, "
+        f"lexical alone {learned.lexical_mrr:.3f}"
     )
 
 
@@ -76,16 +75,16 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
 def show(alias: str, url: str, as_json: bool) -> None:
     """Show the weights in force."""
     from opensearch.client import connect
+    from opensearch.index.spaces import sub_queries
     from opensearch.index.versions import read_schema
-    from opensearch.search.query import LEGS, weights_of
+    from opensearch.search.fusion import schema_weights, shares
 
     schema = read_schema(connect(url), alias)
-    shares = dict(zip(LEGS, weights_of(schema).shares(), strict=True))
+    weights = dict(zip(sub_queries(), shares(schema_weights(schema)), strict=True))
     if as_json:
-        click.echo(json.dumps({"weights": shares, "learned": schema.weights is not None}))
+        click.echo(json.dumps({"weights": weights, "learned": schema.weights is not None}))
         return
-    told = ", ".join(f"{leg} {share:g}" for leg, share in shares.items())
-    click.echo(f"{alias}: {told} ({'learned' if schema.weights else 'the defaults'})")
+    click.echo(f"{alias}: {_weights_text(weights)} ({'learned' if schema.weights else 'the defaults'})")
 
 
 @weights.command()
@@ -94,7 +93,11 @@ def show(alias: str, url: str, as_json: bool) -> None:
 def reset(alias: str, url: str) -> None:
     """Go back to the default weights."""
     from opensearch.client import connect
-    from opensearch.tuning.leg_weights import use_weights
+    from opensearch.tuning.weights import use_weights
 
     use_weights(connect(url), alias, None)
     click.echo(f"{alias}: the default weights are in force")
+
+
+def _weights_text(weights: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())

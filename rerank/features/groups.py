@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +46,8 @@ class Facts:
     created: DoubleArray  # (n,) seconds since 1970, NaN where unknown
 
 
-@dataclass(frozen=True)
-class QueryVectors:
-    """The query in the products' two vector spaces; None where it has no vector there."""
-
-    text: FloatArray | None = None  # (text dimension,)
-    image: FloatArray | None = None  # (image dimension,)
+# The query's unit vector (d,) in each vector space where it has one.
+QueryVectors = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -128,8 +124,8 @@ def features(
     """
     count = len(window.hashes)
     zero = np.zeros(count, dtype=np.float32)
-    text, text_missing = _cosine(window.text, window.has_text, query.text)
-    image, image_missing = _cosine(window.image, window.has_image, query.image)
+    text, text_missing = _cosine(window.text, window.has_text, query.get("text"))
+    image, image_missing = _cosine(window.image, window.has_image, query.get("image"))
     rank = -np.log2(1.0 + ranks) / 8.0
     fixed = [rank, zero, text, text_missing, image, image_missing, *rates.T, *_newness(window.created, as_of)]
     known = np.isfinite(window.numbers)

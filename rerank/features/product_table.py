@@ -50,8 +50,8 @@ class Catalogue:
 def read_catalogue(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) -> Catalogue:
     """Read indexed documents (their `_source`, vectors included) into arrays."""
     plan = schema.plan
-    text_dimension = schema.text.dimension if schema.text else 0
-    image_dimension = schema.image.dimension if schema.image else 0
+    dimensions = {name: vector.dimension for name, vector in schema.vectors.items()}
+    text_dimension, image_dimension = dimensions.get("text", 0), dimensions.get("image", 0)
     ids: list[str] = []
     text: list[HalfArray] = []
     image: list[HalfArray] = []

@@ -53,8 +53,8 @@ def single_signals(window: Facts, rates: FloatArray, query: QueryVectors) -> Flo
     """Engine order, text cosine, picture cosine and popularity (n, 4), NaN where a candidate has none."""
     count = len(window.hashes)
     absent = np.full(count, np.nan, dtype=np.float32)
-    text = absent if query.text is None else np.where(window.has_text, window.text @ query.text, np.nan)
-    image = absent if query.image is None else np.where(window.has_image, window.image @ query.image, np.nan)
+    text = np.where(window.has_text, window.text @ query["text"], np.nan) if "text" in query else absent
+    image = np.where(window.has_image, window.image @ query["image"], np.nan) if "image" in query else absent
     popularity = rates[:, RATES.index("popularity")]
     popular = popularity if popularity.any() else absent
     return np.column_stack([-np.arange(count), text, image, popular]).astype(np.float32)

@@ -30,8 +30,7 @@ class RankRequest:
 
     ids: Sequence[str]
     query: str = ""
-    text_vector: FloatArray | None = None  # the words in the products' text space, (d,)
-    image_vector: FloatArray | None = None  # the query in the space of the products' pictures, (d,)
+    vectors: QueryVectors = field(default_factory=dict)
     history: Sequence[Click] = field(default=())  # oldest first, at most HISTORY are looked at
     as_of: float = 0.0  # seconds since 1970, rounded to the minute
 
@@ -146,10 +145,12 @@ class FeatureStore:
         at, known = self.items.find(hashes)
         rows = self.items.read(at)
         facts = self.behaviour.of(hashes, query, request.as_of)
-        vectors = QueryVectors(
-            _fitting("text", request.text_vector, layout.text),
-            _fitting("picture", request.image_vector, layout.image),
-        )
+        dimensions = {"text": layout.text, "image": layout.image}
+        vectors = {
+            name: vector
+            for name, dimension in dimensions.items()
+            if (vector := _fitting(name, request.vectors.get(name), dimension)) is not None
+        }
         click_rows, clicks, ages = self._clicks(request)
         return RankerInputs(
             known, rows, _facts(hashes, rows, facts), facts.rates, vectors, click_rows, clicks, ages
@@ -209,7 +210,7 @@ class FusionRanker:
             return np.zeros(0, dtype=np.float32)
         sight = self._tables.look(request)
         signals = single_signals(sight.window, sight.rates, sight.query)
-        if sight.query.image is not None:  # else the engine had no picture leg to lose by
+        if "image" in sight.query:  # else the engine had no picture leg to lose by
             ranks = np.arange(1, len(signals) + 1)
             signals[:, 0] = -np.where(
                 sight.window.has_image, ranks, ranks / self.fusion.missing_image_correction

@@ -80,7 +80,7 @@ class FusedModel:
         """What the query adds to h (hidden,) and to the gates (3,)."""
         w = self.weights
         hidden, gate = w["query.bias"].copy(), w["gate.bias"].copy()
-        for name, vector in (("text", query.text), ("image", query.image)):
+        for name, vector in ((name, query.get(name)) for name in ("text", "image")):
             hidden += w[f"query.no_{name}"] if vector is None else unit(vector) @ w[f"query.{name}"]
             gate += w[f"gate.no_{name}"] if vector is None else unit(vector) @ w[f"gate.{name}"]
         return hidden, gate

@@ -100,8 +100,10 @@ def vectors_of(given: Vectors | None, schema: IndexSchema) -> QueryVectors | Non
     """The caller's query vectors as arrays; None when none were given. Raises BadRequestError."""
     if given is None:
         return None
-    text = _vector("text", given.text, schema.text)
-    return QueryVectors(text, _vector("image", given.image, schema.image))
+    vectors = {
+        name: _vector(name, getattr(given, name), schema.vectors.get(name)) for name in ("text", "image")
+    }
+    return {name: vector for name, vector in vectors.items() if vector is not None}
 
 
 def _vector(name: str, values: list[float] | None, held: VectorField | None) -> FloatArray | None:

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opensearch.search.filters import parse_filters, parse_sort
-from opensearch.search.query import DEEPEST, WINDOW, LegWeights, parse_weights
+from opensearch.search.fusion import parse_weights
+from opensearch.search.query import MAX_WINDOW, WINDOW, Fusion
 from rerank.query_image import decode_image
 from rerank.search import Answer, Search, search
 from rerank.serving_context import ServingContext
@@ -37,7 +38,7 @@ _PICTURES_AT_ONCE = threading.BoundedSemaphore(2)  # a decoded picture can take 
 _LARGER = f"the picture is larger than {MOST_PICTURE_BYTES >> 20} MB; send a smaller one"
 _MOST_JSON = MOST_PICTURE_BYTES * 4 // 3 + (1 << 20)
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=DEEPEST)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)]
 Lines = list[Words] | Words
 
 
@@ -124,8 +125,8 @@ def _search(client: Any, shop: ServingContext, body: SearchBody, picture: bytes 
             cheapest=body.cheapest,
             facets=_lines(body.facets),
             sort=parse_sort(",".join(_lines(body.sort)), plan) if body.sort else (),
-            weights=_weights(body.weights),
-            window=max(body.window, min(body.page * body.size, DEEPEST)) if body.sort else body.window,
+            fusion=Fusion(weights=_weights(body.weights)),
+            window=max(body.window, min(body.page * body.size, MAX_WINDOW)) if body.sort else body.window,
         ),
     )
 
@@ -150,7 +151,7 @@ def _decoded_picture(text: str) -> bytes:
     return data
 
 
-def _weights(given: list[float] | str | None) -> LegWeights | None:
+def _weights(given: list[float] | str | None) -> dict[str, float] | None:
     if given is None:
         return None
     return parse_weights(given if isinstance(given, str) else ",".join(map(str, given)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opensearch.index.fields import IndexSchema
-from opensearch.search.query import Query, hybrid_body
+from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from opensearch.tuning.known_items import KnownItem, known_items, read_texts
 from rerank.arrays import BoolArray, DoubleArray
@@ -44,7 +44,7 @@ def learn_allowance(
     Raises WeightsError for a catalogue of which no queries can be made.
     """
     bare = {id_ for id_, there in zip(catalogue.ids, catalogue.has_image, strict=True) if not there}
-    if schema.image is None or not 0 < len(bare) < len(catalogue.ids):
+    if "image" not in schema.vectors or not 0 < len(bare) < len(catalogue.ids):
         return 1.0
     items = known_items(read_texts(client, index, schema), QUERIES)
     return missing_image_correction(list(_windows(client, index, schema, items, bare, embed, tell)))
@@ -85,7 +85,7 @@ def _windows(
 ) -> Iterator[Window]:
     vectors = embed([item.query for item in items])
     for number, (item, vector) in enumerate(zip(items, vectors, strict=True), start=1):
-        body = hybrid_body(Query(item.query, vector.text, vector.image), schema, source=())
+        body = hybrid_body(Query(item.query, vector), schema, page=Page(source=()))
         ids = [candidate.id for candidate in retrieve(client, index, body).candidates]
         tell("asking known items", number, len(items))
         if item.id in ids:

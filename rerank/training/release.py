@@ -59,7 +59,7 @@ def read_ground(client: OpenSearch, alias: str, until: float | None, tell: Tell)
     """
     index = require_current(client, alias)
     schema = schema_of(client, index)
-    if schema.text is None and schema.image is None:
+    if not schema.vectors:
         raise RerankError(
             f"index {index} has neither text nor picture vectors, and a ranker needs one of them; "
             "index the catalogue with --text-encoder or --image-encoder"

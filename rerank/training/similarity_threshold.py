@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opensearch.index.scan import sample
-from opensearch.search.query import Query, hybrid_body
+from opensearch.index.spaces import SPACES, has_vector
+from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from rerank.arrays import FloatArray, unit
 from rerank.cheapest import cosine_of
@@ -85,7 +86,7 @@ def calibrate(
 
     Raises RerankError for an index without image vectors.
     """
-    if schema.image is None:
+    if "image" not in schema.vectors:
         raise RerankError(
             f"index {alias} holds no picture vectors, so there is nothing to calibrate: index the catalogue "
             "again with --image-encoder"
@@ -133,10 +134,9 @@ def floor_of(nearest: Sequence[float], false_accept_rate: float) -> float:
 
 
 def _sampled(client: OpenSearch, alias: str, count: int) -> Iterator[Pictures]:
-    pictured = {"nested": {"path": "images", "query": {"exists": {"field": "images.vec"}}}}
     # `images` alone would give 1 in place of each vector (OpenSearch 3.6.0)
     includes = ["images.vec", "images.hash", "group"]
-    for id_, source in sample(client, alias, count, includes=includes, query=pictured):
+    for id_, source in sample(client, alias, count, includes=includes, query=has_vector(SPACES["image"])):
         held = {p["hash"]: p["vec"] for p in source.get("images") or () if p.get("vec")}
         if held:
             vectors = tuple(unit(np.asarray(vector, dtype=np.float32)) for vector in held.values())
@@ -150,8 +150,8 @@ def _nearest_other(
     same: list[dict[str, Any]] = [{"term": {"id": product.id}}]
     if product.group:
         same.append({"term": {"group": product.group}})
-    query = Query(image_vector=vector, filters=[{"bool": {"must_not": same}}], picture=True)
-    body = hybrid_body(query, schema, window=_LOOKED_AT, source=("images.hash",))
+    query = Query(vectors={"image": vector}, filters=[{"bool": {"must_not": same}}], has_image=True)
+    body = hybrid_body(query, schema, window=_LOOKED_AT, page=Page(source=("images.hash",)))
     own = set(product.hashes)
     for candidate in retrieve(client, alias, body).candidates:
         if not own & {picture["hash"] for picture in candidate.source.get("images") or ()}:

@@ -57,9 +57,8 @@ class Queries:
     has_image: BoolArray  # (Q,)
 
     def vectors(self, row: int) -> QueryVectors:
-        return QueryVectors(
-            self.text[row] if self.has_text[row] else None, self.image[row] if self.has_image[row] else None
-        )
+        spaces = {"text": (self.text, self.has_text), "image": (self.image, self.has_image)}
+        return {name: vectors[row] for name, (vectors, present) in spaces.items() if present[row]}
 
 
 def gains_of(log: Log) -> dict[str, dict[str, float]]:

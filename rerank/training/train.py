@@ -171,7 +171,7 @@ def _queries(ground: TrainingData, embed: Embed) -> Queries:
         empty = np.zeros(dimension, dtype=np.float32)
         return np.stack([empty if v is None or not dimension else v for v in found]).astype(np.float32)
 
-    text, image = [v.text for v in vectors], [v.image for v in vectors]
+    text, image = [v.get("text") for v in vectors], [v.get("image") for v in vectors]
     return Queries(
         texts=texts,
         text=stacked(text, c.text.shape[1]),
@@ -188,10 +188,7 @@ def _card(
     return ModelCard(
         kind=kind,
         index=ground.index,
-        encoders={
-            "text": schema.text.encoder if schema.text else None,
-            "image": schema.image.encoder if schema.image else None,
-        },
+        encoders={name: vector.encoder for name, vector in schema.vectors.items()},
         dimensions={"text": catalogue.text.shape[1], "image": catalogue.image.shape[1]},
         numbers=catalogue.number_names,
         keywords=catalogue.keyword_names,

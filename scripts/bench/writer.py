@@ -140,7 +140,7 @@ def _new_index(url: str) -> Iterator[str]:
     plan = FieldPlan(numbers=("price", "rating", "stock"), keywords=("brand", "colour"))
     text, image = (VectorField("bench", "bench", size, ("en",)) for size in (384, 512))
     with connect(url) as client:
-        index = create_version(client, "bench-writer", IndexSchema(plan, text, image))
+        index = create_version(client, "bench-writer", IndexSchema(plan, {"text": text, "image": image}))
         try:
             yield index
         finally:

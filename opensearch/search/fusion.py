@@ -1,0 +1,84 @@
+"""The fusion of a hybrid query's sub-queries: their weights, and the engine's processor that makes one score of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opensearch.index.fields import IndexSchema
+from opensearch.index.spaces import LEXICAL, SPACES, sub_queries
+from vitrine.errors import QueryError
+
+Weights = Mapping[str, float]  # by sub-query; a missing one weighs nothing, and only proportions matter
+
+RANK_CONSTANT = 60  # Cormack, Clarke and Büttcher 2009
+
+IMAGE_WEIGHTS: Weights = {"image": 1.0}
+IMAGE_AND_WORDS_WEIGHTS: Weights = {LEXICAL: 0.3, "text": 0.1, "image": 0.6}
+
+
+def default_weights() -> dict[str, float]:
+    """Return the weights of a query of words where none were learned: half lexical, the rest as `SPACES` has it."""
+    return {LEXICAL: 0.5, **{name: space.weight for name, space in SPACES.items()}}
+
+
+def schema_weights(schema: IndexSchema) -> Weights:
+    """Return the weights for queries of words: those learned on this index, else the defaults."""
+    return schema.weights or default_weights()
+
+
+def shares(weights: Weights) -> list[float]:
+    """Return the weights in the order of the sub-queries, divided by their sum. Raises QueryError."""
+    unknown = sorted(set(weights) - set(sub_queries()))
+    values = [float(weights.get(name, 0.0)) for name in sub_queries()]
+    total = sum(values)
+    if unknown or not all(value >= 0 for value in values) or not math.isfinite(total) or not total:
+        raise QueryError(
+            f"the weights are {dict(weights)}: give {', '.join(sub_queries())} finite numbers that are not negative, "
+            "at least one of them above zero"
+        )
+    return [value / total for value in values]
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Return the weights that `0.3,0,0.7` names, in the order of the sub-queries. Raises QueryError."""
+    names = sub_queries()
+    try:
+        weights = dict(zip(names, map(float, text.split(",")), strict=True))
+    except ValueError:
+        form = ",".join(name.upper() for name in names)
+        raise QueryError(
+            f"weights {text!r} are not {len(names)} numbers: write them as {form}, such as 0.5,0.1,0.4"
+        ) from None
+    shares(weights)
+    return weights
+
+
+def _min_max(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Each sub-query's scores scaled to [0, 1] by their minimum and maximum, then the weighted arithmetic mean."""
+    combination = {"technique": "arithmetic_mean", "parameters": parameters}
+    return {
+        "normalization-processor": {"normalization": {"technique": "min_max"}, "combination": combination}
+    }
+
+
+def _reciprocal_rank(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Weighted reciprocal rank fusion."""
+    combination = {"technique": "rrf", "rank_constant": RANK_CONSTANT, "parameters": parameters}
+    return {"score-ranker-processor": {"combination": combination}}
+
+
+# name of `--fusion` -> the engine's processor for {"weights": shares}
+FUSIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "min_max": _min_max,
+    "rrf": _reciprocal_rank,
+}
+DEFAULT_FUSION = "min_max"
+
+
+def fusion_processor(weights: Weights, fusion: str = DEFAULT_FUSION) -> dict[str, Any]:
+    """Return the engine's processor that makes one score of the sub-queries' scores. Raises QueryError."""
+    if fusion not in FUSIONS:
+        raise QueryError(f"there is no fusion {fusion!r}; choose {', '.join(FUSIONS)}")
+    return FUSIONS[fusion]({"weights": shares(weights)})
