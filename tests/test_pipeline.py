@@ -32,7 +32,7 @@ from opensearch.hook.pipelines import (
     unescaped,
 )
 from opensearch.index.versions import read_schema
-from opensearch.search.query import default_weights(), LegWeights, Query, hybrid_body, weights_of
+from opensearch.search.query import Query, hybrid_body, weights_of
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Retrieved, retrieve
 from opensearch.tuning.weights import use_weights

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from colour_shop import delete_shop, index_shop, word_vector
 
 from opensearch.index.versions import create_version, drop, read_schema, schema_of
-from opensearch.search.query import default_weights()
+from opensearch.search.fusion import default_weights, shares
 from opensearch.tuning.weights import learn_weights
 from vitrine.cli import main
 from vitrine.errors import WeightsError
