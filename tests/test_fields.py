@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.spaces import SPACES, sub_queries
 
 _column = st.text(min_size=1, max_size=12)
 _columns = st.lists(_column, max_size=3).map(tuple)
@@ -33,15 +34,14 @@ _vectors = st.builds(
     languages=st.lists(st.sampled_from(["en", "zh"]), max_size=2).map(tuple),
 )
 
-_weights = st.none() | st.tuples(*[st.floats(0, 1)] * 3)
+_weights = st.none() | st.fixed_dictionaries(dict.fromkeys(sub_queries(), st.floats(0, 1)))
 
 
 @given(
     st.builds(
         IndexSchema,
         plan=_plans,
-        text=st.none() | _vectors,
-        image=st.none() | _vectors,
+        vectors=st.dictionaries(st.sampled_from(list(SPACES)), _vectors),
         weights=_weights,
         similarity_threshold=st.none() | st.floats(-1, 1),
     )

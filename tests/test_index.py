@@ -34,6 +34,9 @@ SCHEMA = IndexSchema(
 )
 
 
+LEARNED = {"lexical": 0.2, "text": 0.2, "image": 0.6}
+
+
 @pytest.fixture
 def alias(engine: OpenSearch) -> Iterator[str]:
     name = f"t-index-{uuid.uuid4().hex[:8]}"
@@ -265,9 +268,9 @@ def test_a_killed_rebuild_is_gone_on_with_whatever_was_learned_meanwhile(
     engine: OpenSearch, alias: str
 ) -> None:
     live = _published(engine, alias)
-    versions.set_weights(engine, live, (0.2, 0.2, 0.6))
+    versions.set_weights(engine, live, LEARNED)
     begun = choose_target(engine, alias, SCHEMA, rebuild=True)
-    assert versions.schema_of(engine, begun.index).weights == (0.2, 0.2, 0.6)
+    assert versions.schema_of(engine, begun.index).weights == LEARNED
     again = choose_target(engine, alias, SCHEMA, rebuild=True)
     assert (again.index, again.empty) == (begun.index, False)
 

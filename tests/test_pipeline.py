@@ -32,7 +32,8 @@ from opensearch.hook.pipelines import (
     unescaped,
 )
 from opensearch.index.versions import read_schema
-from opensearch.search.query import Query, hybrid_body, weights_of
+from opensearch.search.fusion import default_weights, schema_weights, shares
+from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Retrieved, retrieve
 from opensearch.tuning.weights import use_weights
@@ -129,7 +130,7 @@ def products(engine: OpenSearch) -> Iterator[str]:
 
 
 def search(engine: OpenSearch, alias: str, context: dict[str, Any] | None = None) -> Retrieved:
-    body = hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA, size=20)
+    body = hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA, page=Page(size=20))
     if context is not None:
         body["ext"] = rerank_ext(context)
     return retrieve(engine, alias, body, pipeline=f"{alias}-rerank" if context is not None else None)
@@ -140,17 +141,17 @@ def ids(found: Retrieved) -> list[str]:
 
 
 def test_rerank_step_never_fails_a_search_and_sends_one_field() -> None:
-    (step,) = rerank_pipeline("m-1")["response_processors"]
+    (step,) = rerank_pipeline("m-1", default_weights())["response_processors"]
     assert step["rerank"]["ignore_failure"] is True
     assert step["rerank"]["context"] == {"document_fields": ["id"]}
     assert step["rerank"]["ml_opensearch"] == {"model_id": "m-1"}
 
 
 def test_both_pipelines_fuse_alike() -> None:
-    step = rerank_pipeline("m-1")["phase_results_processors"]
-    assert step == fusion_pipeline()["phase_results_processors"]
-    assert (
-        step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == shares(default_weights())
+    step = rerank_pipeline("m-1", default_weights())["phase_results_processors"]
+    assert step == fusion_pipeline(default_weights())["phase_results_processors"]
+    assert step[0]["normalization-processor"]["combination"]["parameters"]["weights"] == shares(
+        default_weights()
     )
 
 
@@ -190,7 +191,7 @@ def test_context_that_is_no_json_is_refused() -> None:
 @pytest.mark.live
 def test_fusion_becomes_the_default_of_an_index_without_one(engine: OpenSearch, products: str) -> None:
     assert set(default_pipelines(engine, products).values()) == {None}
-    assert put_fusion(engine, products) == f"{products}-fusion"
+    assert put_fusion(engine, products, default_weights()) == f"{products}-fusion"
     assert set(default_pipelines(engine, products).values()) == {f"{products}-fusion"}
     body = hybrid_body(Query("red shoes"), SCHEMA)
     inline = retrieve(engine, products, body)
@@ -200,7 +201,7 @@ def test_fusion_becomes_the_default_of_an_index_without_one(engine: OpenSearch, 
 
 @pytest.mark.live
 def test_search_without_fusion_is_an_error_and_no_answer(engine: OpenSearch, products: str) -> None:
-    body = hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA)
+    body = hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA)
     with pytest.raises(EngineError, match="without fusing"):
         retrieve(engine, products, body, pipeline="_none")
 
@@ -283,7 +284,7 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
 @pytest.mark.live
 def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch, products: str) -> None:
     def asked(size: int) -> dict[str, Any]:
-        return hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA, size=size) | {
+        return hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA, page=Page(size=size)) | {
             "ext": rerank_ext({})
         }
 
@@ -309,13 +310,13 @@ def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
 ) -> None:
     with service() as running:
         install_hook(engine, products, running.url, "", default=True)
-        use_weights(engine, products, (0.1, 0.6, 0.3))
+        use_weights(engine, products, {"lexical": 0.1, "text": 0.6, "image": 0.3})
         for name in ("fusion", "rerank", "rerank-page"):
             assert weights_in(engine, f"{products}-{name}") == pytest.approx([0.1, 0.6, 0.3]), name
         assert search(engine, products, {"q": "red"}).reranked  # the rest of the pipeline is as it was
         remove_hook(engine, products)
     assert weights_in(engine, f"{products}-fusion") == pytest.approx([0.1, 0.6, 0.3])
-    assert weights_of(read_schema(engine, products)) == {"lexical": 0.1, "text": 0.6, "image": 0.3}
+    assert schema_weights(read_schema(engine, products)) == {"lexical": 0.1, "text": 0.6, "image": 0.3}
 
 
 @pytest.mark.live
@@ -332,7 +333,7 @@ def test_hook_outlives_its_index_only_until_it_is_removed(engine: OpenSearch) ->
 @pytest.mark.live
 def test_another_default_pipeline_stays(engine: OpenSearch, products: str) -> None:
     other = f"{products}-other"
-    engine.search_pipeline.put(id=other, body=fusion_pipeline())
+    engine.search_pipeline.put(id=other, body=fusion_pipeline(default_weights()))
     set_default(engine, [f"{products}-v1"], other)
     try:
         with service() as running:

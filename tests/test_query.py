@@ -1,4 +1,4 @@
-"""The hybrid body: always three legs, one depth, filters inside, and nothing that a shopper sends breaks it."""
+"""The hybrid body: one clause for each sub-query, one depth, filters inside each, and valid JSON for any input."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from hypothesis import strategies as st
 from shelf import DIMENSION, PLAN, SCHEMA
 
 from opensearch.index.fields import IndexSchema, VectorField
-from opensearch.search.query import (
-    DEEPEST,
-    default_weights(),
+from opensearch.index.spaces import sub_queries
+from opensearch.search.fusion import (
     IMAGE_AND_WORDS_WEIGHTS,
     IMAGE_WEIGHTS,
-    LEGS,
-    LegWeights,
-    Query,
+    default_weights,
     fusion_processor,
-    hybrid_body,
-    weights_for,
+    shares,
 )
+from opensearch.search.query import MAX_WINDOW, Fusion, Page, Query, hybrid_body, query_weights
 from vitrine.errors import QueryError
 
 VECTOR = np.eye(DIMENSION, dtype=np.float32)[0]
 FILTER = {"term": {"keywords.gender": "Women"}}
 NONE = {"match_none": {}}
+BOTH = {"text": VECTOR, "image": VECTOR}
+WITHOUT_DIRECTION = {"text": np.zeros(DIMENSION), "image": np.full(DIMENSION, np.nan)}
 
 
-def legs(body: dict[str, Any]) -> list[dict[str, Any]]:
+def clauses(body: dict[str, Any]) -> list[dict[str, Any]]:
     return list(body["query"]["hybrid"]["queries"])
 
 
 def names(body: dict[str, Any]) -> list[str | None]:
-    """The `_name` of each leg, None where it is left out."""
-    found: list[str | None] = []
-    for leg in legs(body):
-        ((kind, inside),) = leg.items()
+    """The `_name` of each sub-query, None where it matches nothing."""
+    result: list[str | None] = []
+    for clause in clauses(body):
+        ((kind, inside),) = clause.items()
         inside = inside["text_vec"] if kind == "knn" else inside
-        found.append(inside.get("_name"))
-    return found
+        result.append(inside.get("_name"))
+    return result
 
 
-def test_three_legs_in_their_order_with_the_filter_inside_each() -> None:
-    words, text, image = legs(hybrid_body(Query("red shoes", {"text": VECTOR, "image": VECTOR}, [FILTER]), SCHEMA, window=50))
-    assert words["bool"]["filter"] == [FILTER]
-    fields = [next(iter(query["match"])) for query in words["bool"]["must"][0]["dis_max"]["queries"]]
+def test_sub_queries_stand_in_order_with_the_filter_inside_each() -> None:
+    query = Query("red shoes", BOTH, [FILTER])
+    lexical, text, image = clauses(hybrid_body(query, SCHEMA, window=50))
+    assert lexical["bool"]["filter"] == [FILTER]
+    fields = [next(iter(query["match"])) for query in lexical["bool"]["must"][0]["dis_max"]["queries"]]
     assert fields == ["search.en", "search.zh", "search.any"]
     knn = {"vector": VECTOR.tolist(), "k": 50, "filter": {"bool": {"filter": [FILTER]}}}
     assert text == {"knn": {"text_vec": {"_name": "text", **knn}}}
@@ -58,42 +58,44 @@ def test_three_legs_in_their_order_with_the_filter_inside_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "left"),
+    ("query", "used"),
     [
-        (Query("red shoes", {"text": VECTOR, "image": VECTOR}), ["lexical", "text", "image"]),
+        (Query("red shoes", BOTH), ["lexical", "text", "image"]),
         (Query("red shoes"), ["lexical", None, None]),
-        (Query("红色跑鞋", {"text": VECTOR, "image": VECTOR}), ["lexical", None, None]),  # the encoders know English
-        (Query("红色跑鞋", {"text": VECTOR, "image": VECTOR}, language="en"), ["lexical", "text", "image"]),
-        (Query("红色跑鞋", {"text": VECTOR, "image": VECTOR}, has_image=True), ["lexical", None, "image"]),
+        (Query("红色跑鞋", BOTH), ["lexical", None, None]),  # the query encoders know English only
+        (Query("红色跑鞋", BOTH, language="en"), ["lexical", "text", "image"]),
+        (Query("红色跑鞋", BOTH, has_image=True), ["lexical", None, "image"]),
         (Query(None, {"image": VECTOR}, has_image=True), [None, None, "image"]),
-        (Query("  \x00 "), ["lexical", None, None]),  # somebody who browses
+        (Query("  \x00 "), ["lexical", None, None]),  # a shopper who browses
         (Query(""), ["lexical", None, None]),
-        (Query("shoes", {"text": np.zeros(DIMENSION), "image": np.full(DIMENSION, np.nan)}), ["lexical", None, None]),
+        (Query("shoes", WITHOUT_DIRECTION), ["lexical", None, None]),
     ],
 )
-def test_a_leg_that_cannot_be_used_matches_nothing(query: Query, left: list[str | None]) -> None:
+def test_a_sub_query_that_cannot_be_used_matches_nothing(query: Query, used: list[str | None]) -> None:
     body = hybrid_body(query, SCHEMA)
-    assert names(body) == left
-    assert [leg == NONE for leg in legs(body)] == [name is None for name in left]
+    assert names(body) == used
+    assert [clause == NONE for clause in clauses(body)] == [name is None for name in used]
 
 
 def test_browsing_finds_everything_that_the_filters_leave() -> None:
-    words = legs(hybrid_body(Query("", filters=[FILTER]), SCHEMA))[0]
-    assert words["bool"]["must"] == [{"match_all": {}}]
-    assert words["bool"]["filter"] == [FILTER]
+    lexical = clauses(hybrid_body(Query("", filters=[FILTER]), SCHEMA))[0]
+    assert lexical["bool"]["must"] == [{"match_all": {}}]
+    assert lexical["bool"]["filter"] == [FILTER]
 
 
-def test_legs_can_be_chosen_and_weight_nothing_leaves_a_leg_out() -> None:
-    query = Query("red", {"text": VECTOR, "image": VECTOR})
-    assert names(hybrid_body(query, SCHEMA, legs=("text",))) == [None, "text", None]
-    assert names(hybrid_body(query, SCHEMA, weights={"lexical": 1, "text": 0, "image": 1})) == ["lexical", None, "image"]
-    # a weight for a leg that is not there must not leave nothing to find
-    assert names(hybrid_body(Query("red"), SCHEMA, weights={"lexical": 0, "text": 0, "image": 1})) == ["lexical", None, None]
+def test_sub_queries_can_be_chosen_and_a_weight_of_zero_leaves_one_out() -> None:
+    query = Query("red", BOTH)
+    assert names(hybrid_body(query, SCHEMA, fusion=Fusion(sub_queries=("text",)))) == [None, "text", None]
+    no_text = Fusion(weights={"lexical": 1, "image": 1})
+    assert names(hybrid_body(query, SCHEMA, fusion=no_text)) == ["lexical", None, "image"]
+    # when the only sub-query with weight is missing, the others still find products
+    image_only = Fusion(weights={"image": 1})
+    assert names(hybrid_body(Query("red"), SCHEMA, fusion=image_only)) == ["lexical", None, None]
 
 
 def test_index_without_vectors_is_searched_by_words() -> None:
     bare = IndexSchema(PLAN)
-    assert names(hybrid_body(Query("red", {"text": VECTOR, "image": VECTOR}), bare)) == ["lexical", None, None]
+    assert names(hybrid_body(Query("red", BOTH), bare)) == ["lexical", None, None]
     with pytest.raises(QueryError, match="--image-encoder"):
         hybrid_body(Query(None, {"image": VECTOR}, has_image=True), bare)
 
@@ -108,23 +110,23 @@ def test_encoder_for_any_language_serves_all() -> None:
     assert names(hybrid_body(Query("红色跑鞋", {"text": VECTOR}), schema)) == ["lexical", "text", None]
 
 
-def test_depth_is_the_window_whatever_page_is_asked_for() -> None:
+def test_the_depth_is_the_window_for_any_page() -> None:
     whole = hybrid_body(Query("red"), SCHEMA, window=100)
-    page = hybrid_body(Query("red"), SCHEMA, window=100, start=90, size=20)
+    page = hybrid_body(Query("red"), SCHEMA, window=100, page=Page(start=90, size=20))
     assert whole["query"] == page["query"]
     assert (whole["from"], whole["size"]) == (0, 100)
     assert (page["from"], page["size"]) == (90, 10)
 
 
-@given(st.integers(-(10**6), 10**6), st.none() | st.integers(-(10**6), 10**6), st.integers(1, DEEPEST))
+@given(st.integers(-(10**6), 10**6), st.none() | st.integers(-(10**6), 10**6), st.integers(1, MAX_WINDOW))
 def test_no_page_goes_beyond_the_window(start: int, size: int | None, window: int) -> None:
-    body = hybrid_body(Query("red"), SCHEMA, start=start, size=size, window=window)
+    body = hybrid_body(Query("red"), SCHEMA, window=window, page=Page(start, size))
     assert 0 <= body["from"] < window
     assert body["size"] >= 0
     assert body["from"] + body["size"] <= window
 
 
-@pytest.mark.parametrize("window", [0, -1, DEEPEST + 1])
+@pytest.mark.parametrize("window", [0, -1, MAX_WINDOW + 1])
 def test_impossible_window_is_refused(window: int) -> None:
     with pytest.raises(QueryError, match=str(window)):
         hybrid_body(Query("red"), SCHEMA, window=window)
@@ -132,42 +134,56 @@ def test_impossible_window_is_refused(window: int) -> None:
 
 def test_vectors_are_never_in_the_answer_and_the_id_always() -> None:
     for source in (None, (), ("title", "text_vec"), ("*",)):
-        asked = hybrid_body(Query("red"), SCHEMA, source=source)["_source"]
-        assert asked["excludes"] == ["text_vec", "images.vec"]
-        assert "id" in asked["includes"]
+        fields = hybrid_body(Query("red"), SCHEMA, page=Page(source=source))["_source"]
+        assert fields["excludes"] == ["text_vec", "images.vec"]
+        assert "id" in fields["includes"]
 
 
-def test_fusion_by_score_and_by_rank_take_the_same_shares() -> None:
+def test_both_fusions_take_the_same_shares() -> None:
     weights = {"lexical": 2, "text": 1, "image": 1}
     score = fusion_processor(weights)["normalization-processor"]
     assert score["combination"]["parameters"]["weights"] == [0.5, 0.25, 0.25]
-    rank = fusion_processor(weights, "rank")["score-ranker-processor"]
+    rank = fusion_processor(weights, "rrf")["score-ranker-processor"]
     assert rank["combination"]["parameters"]["weights"] == [0.5, 0.25, 0.25]
+    with pytest.raises(QueryError, match="no fusion 'sum'; choose min_max, rrf"):
+        fusion_processor(weights, "sum")
 
 
-@pytest.mark.parametrize("weights", [(0, 0, 0), (-1, 1, 1), (float("nan"), 1, 1), (float("inf"), 1, 1)])
-def test_weights_that_weigh_nothing_are_refused(weights: tuple[float, float, float]) -> None:
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {},
+        {"lexical": 0, "text": 0, "image": 0},
+        {"lexical": -1, "text": 1, "image": 1},
+        {"lexical": float("nan"), "text": 1},
+        {"lexical": float("inf"), "text": 1},
+        {"lexical": 1, "scent": 1},
+    ],
+)
+def test_unusable_weights_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(QueryError, match="weights"):
-        LegWeights(*weights).shares()
+        shares(weights)
 
 
-def test_default_weights_follow_what_the_query_holds() -> None:
-    assert query_weights(Query("red", {"text": VECTOR, "image": VECTOR}), SCHEMA) == default_weights()
-    assert query_weights(Query("red", {"image": VECTOR}, has_image=True), SCHEMA) == IMAGE_AND_WORDS_WEIGHTS
-    assert query_weights(Query(" ", {"image": VECTOR}, has_image=True), SCHEMA) == IMAGE_WEIGHTS
-    learned = replace(SCHEMA, weights=(0.5, 0.3, 0.2))
-    assert query_weights(Query("red", {"text": VECTOR, "image": VECTOR}), learned) == {"lexical": 0.5, "text": 0.3, "image": 0.2}
+def test_default_weights_depend_on_what_the_query_holds() -> None:
+    assert query_weights(Query("red", BOTH), SCHEMA) == default_weights()
+    image = {"image": VECTOR}
+    assert query_weights(Query("red", image, has_image=True), SCHEMA) == IMAGE_AND_WORDS_WEIGHTS
+    assert query_weights(Query(" ", image, has_image=True), SCHEMA) == IMAGE_WEIGHTS
+    learned = {"lexical": 0.5, "text": 0.3, "image": 0.2}
+    assert query_weights(Query("red", BOTH), replace(SCHEMA, weights=learned)) == learned
 
 
 def test_facets_count_the_whole_match() -> None:
-    body = hybrid_body(Query("red"), SCHEMA, facets=["gender"])
+    body = hybrid_body(Query("red"), SCHEMA, page=Page(facets=["gender"]))
     assert body["track_total_hits"] is True
     assert list(body["aggs"]) == ["facet0"]
 
 
-def test_sorted_search_asks_for_most_words_and_is_not_fused() -> None:
+def test_a_sorted_search_wants_most_of_the_words_and_is_not_fused() -> None:
     sort = [{"numbers.price": "asc"}]
-    body = hybrid_body(Query("red shoes", {"text": VECTOR, "image": VECTOR}, [FILTER]), SCHEMA, sort=sort, start=300, size=20)
+    page = Page(start=300, size=20, sort=sort)
+    body = hybrid_body(Query("red shoes", BOTH, [FILTER]), SCHEMA, page=page)
     assert "search_pipeline" not in body
     assert body["sort"] == sort
     assert (body["from"], body["size"]) == (300, 20)
@@ -176,21 +192,22 @@ def test_sorted_search_asks_for_most_words_and_is_not_fused() -> None:
     assert body["query"]["bool"]["filter"] == [FILTER]
 
 
-def test_sorted_search_by_picture_orders_the_nearest() -> None:
+def test_a_sorted_search_by_image_orders_the_nearest_products() -> None:
     query = Query("red", {"image": VECTOR}, has_image=True)
-    body = hybrid_body(query, SCHEMA, sort=[{"numbers.price": "asc"}], window=30)
+    body = hybrid_body(query, SCHEMA, page=Page(sort=[{"numbers.price": "asc"}]), window=30)
     assert body["query"]["nested"]["query"]["knn"]["images.vec"]["k"] == 30
 
 
 @given(
     st.none() | st.text(alphabet=st.characters(exclude_categories=()), max_size=300),
-    st.sampled_from([None, VECTOR, -VECTOR]),
+    st.sampled_from([{}, BOTH, {"text": -VECTOR}]),
     st.booleans(),
-    st.sets(st.sampled_from(LEGS)),
+    st.sets(st.sampled_from(sub_queries())),
 )
-def test_every_query_gives_three_legs_as_json(
-    words: str | None, vector: Any, picture: bool, chosen: set[Any]
+def test_any_query_gives_one_clause_for_each_sub_query_as_json(
+    words: str | None, vectors: dict[str, Any], has_image: bool, chosen: set[str]
 ) -> None:
-    body = hybrid_body(Query(words, {"text": vector, "image": vector}, has_image=picture), SCHEMA, legs=chosen)
-    assert len(legs(body)) == 3
+    query = Query(words, vectors, has_image=has_image)
+    body = hybrid_body(query, SCHEMA, fusion=Fusion(sub_queries=chosen))
+    assert len(clauses(body)) == 3
     json.dumps(body, allow_nan=False).encode()

@@ -1,18 +1,21 @@
-"""Searching the real node: what the legs find, filters, facets, sort, pages, and hostile words."""
+"""Searches on the live node: what each sub-query finds, filters, facets, sort, pages, and hostile words."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from shelf import CHINESE, COLOURS, PICTURES, PLAN, SCHEMA, TEXTS, products, shelf
 
 from opensearch.client import connect_async
+from opensearch.index.spaces import sub_queries
 from opensearch.search.filters import ids_filter, parse_filters, parse_sort
-from opensearch.search.query import LegWeights, Query, hybrid_body
+from opensearch.search.fusion import shares
+from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import Candidate, Retrieved, parse, retrieve, retrieve_async
 from vitrine.errors import EngineError, IndexMissingError
 
@@ -28,15 +31,28 @@ def alias(engine: OpenSearch) -> Iterator[str]:
         yield name
 
 
-def find(engine: OpenSearch, alias: str, query: Query, **asked: Any) -> Retrieved:
-    return retrieve(engine, alias, hybrid_body(query, SCHEMA, **asked))
+def find(
+    engine: OpenSearch,
+    alias: str,
+    query: Query,
+    *,
+    window: int = 200,
+    page: Page | None = None,
+    fusion: Fusion | None = None,
+) -> Retrieved:
+    body = hybrid_body(query, SCHEMA, window=window, page=page or Page(), fusion=fusion or Fusion())
+    return retrieve(engine, alias, body)
 
 
-def ids(found: Retrieved) -> list[str]:
-    return [candidate.id for candidate in found.candidates]
+def ids(retrieved: Retrieved) -> list[str]:
+    return [candidate.id for candidate in retrieved.candidates]
 
 
-def test_answer_is_read_once_and_whole() -> None:
+def only(*names: str) -> Fusion:
+    return Fusion(sub_queries=names)
+
+
+def test_an_answer_is_parsed_whole() -> None:
     answer = {
         "took": 7,
         "timed_out": False,
@@ -44,76 +60,102 @@ def test_answer_is_read_once_and_whole() -> None:
         "profile": {"shards": []},
         "hits": {
             "total": {"value": 10_000, "relation": "gte"},
-            "hits": [{"_id": "a", "_score": 0.5, "_source": {"id": "a"}, "matched_queries": {"words": 2}}],
+            "hits": [{"_id": "a", "_score": 0.5, "_source": {"id": "a"}, "matched_queries": {"lexical": 2}}],
         },
     }
     assert parse(answer) == Retrieved(
-        [Candidate("a", 0.5, {"words": 2.0}, {"id": "a"})], 10_000, {}, 7, False, True, True
+        [Candidate("a", 0.5, {"lexical": 2.0}, {"id": "a"})], 10_000, {}, 7, False, True, True
     )
 
 
-def test_marks_of_an_engine_that_did_not_fuse_are_no_products() -> None:
+def test_an_answer_that_was_not_fused_is_refused() -> None:
     hits = [{"_id": "a", "_score": -9.5e9}]
     with pytest.raises(EngineError, match="without fusing"):
         parse({"hits": {"hits": hits}})
 
 
 @pytest.mark.live
-def test_each_leg_finds_its_own(engine: OpenSearch, alias: str) -> None:
+def test_each_sub_query_finds_its_own_products(engine: OpenSearch, alias: str) -> None:
     query = Query("blue shirt", {"text": TEXTS[7], "image": PICTURES[11, 1]})
-    alone = {leg: find(engine, alias, query, legs=(leg,)).candidates for leg in ("lexical", "text", "image")}
-    assert {candidate.source["title"].split()[0] for candidate in alone["words"][:5]} == {"blue"}
+    alone = {name: find(engine, alias, query, fusion=only(name)).candidates for name in sub_queries()}
+    assert {candidate.source["title"].split()[0] for candidate in alone["lexical"][:5]} == {"blue"}
     assert alone["text"][0].id == "p07"
-    assert alone["image"][0].id == "p11"  # its second picture
+    assert alone["image"][0].id == "p11"  # by its second image
     assert alone["image"][0].sub_query_scores == {"image": pytest.approx(1.0, abs=1e-5)}
     together = find(engine, alias, query)
-    assert set(ids(together)) == {candidate.id for found in alone.values() for candidate in found}
+    assert set(ids(together)) == {candidate.id for hits in alone.values() for candidate in hits}
     assert len(ids(together)) == len(set(ids(together)))
     best = next(candidate for candidate in together.candidates if candidate.id == "p07")
     assert best.sub_query_scores["text"] == pytest.approx(1.0, abs=1e-5)
 
 
+WEIGHTS = [(1, 1, 1), (0.1, 0.2, 0.7), (1e-9, 3, 5), (7, 0, 0), (0.7, 0.2, 0.1)]
+RED_SHOES = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
+
+
 @pytest.mark.live
-def test_fused_score_is_the_weighted_mean_of_scaled_legs(engine: OpenSearch, alias: str) -> None:
-    """The engine's min-max and arithmetic mean, recomputed from the raw scores of the legs."""
-    weights = {"lexical": 0.5, "text": 0.3, "image": 0.2}
-    found = find(
-        engine, alias, Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]}), weights=weights
-    ).candidates
-    total = np.zeros(len(found))
-    for leg, weight in zip(("lexical", "text", "image"), weights.shares(), strict=True):
-        raw = np.array([candidate.sub_query_scores.get(leg, np.nan) for candidate in found])
-        scaled = (raw - np.nanmin(raw)) / (np.nanmax(raw) - np.nanmin(raw))
-        total += weight * np.nan_to_num(np.maximum(scaled, 0.001))
-    assert [candidate.score for candidate in found] == pytest.approx(total.tolist(), abs=1e-4)
+@pytest.mark.parametrize("values", WEIGHTS)
+def test_min_max_fusion_is_the_weighted_mean_of_scaled_scores(
+    engine: OpenSearch, alias: str, values: tuple[float, ...]
+) -> None:
+    """The engine's min-max normalization and arithmetic mean, recomputed from the sub-queries' raw scores."""
+    weights = dict(zip(sub_queries(), values, strict=True))
+    candidates = find(engine, alias, RED_SHOES, fusion=Fusion(weights=weights)).candidates
+    total = np.zeros(len(candidates))
+    for name, share in zip(sub_queries(), shares(weights), strict=True):
+        raw = np.array([candidate.sub_query_scores.get(name, np.nan) for candidate in candidates])
+        if share:
+            scaled = (raw - np.nanmin(raw)) / (np.nanmax(raw) - np.nanmin(raw))
+            total += share * np.nan_to_num(np.maximum(scaled, 0.001))
+    assert [candidate.score for candidate in candidates] == pytest.approx(total.tolist(), abs=1e-4)
     assert sorted(total, reverse=True) == pytest.approx(total.tolist(), abs=1e-4)
+    used = {name for candidate in candidates for name in candidate.sub_query_scores}
+    assert used == {name for name, weight in weights.items() if weight}
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("weights", [(1, 1, 1), (0.1, 0.2, 0.7), (1e-9, 3, 5), (7, 0, 0), (0.7, 0.2, 0.1)])
-@pytest.mark.parametrize("fusion", ["score", "rank"])
-def test_any_weights_are_taken(engine: OpenSearch, alias: str, weights: Any, fusion: Any) -> None:
-    query = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
-    assert find(engine, alias, query, weights=LegWeights(*weights), fusion=fusion).candidates
-
-
-@pytest.mark.live
-def test_rank_fusion_adds_reciprocal_ranks(engine: OpenSearch, alias: str) -> None:
+@pytest.mark.parametrize("values", WEIGHTS)
+def test_rank_fusion_adds_weighted_reciprocal_ranks(
+    engine: OpenSearch, alias: str, values: tuple[float, ...]
+) -> None:
     """Cormack, Clarke and Büttcher 2009, with k = 60; ranks from one."""
+    weights = dict(zip(sub_queries(), values, strict=True))
+    retrieved = find(engine, alias, RED_SHOES, fusion=Fusion("rrf", weights))
+    low, high = (
+        Counter[str](),
+        Counter[str](),
+    )  # equal scores share their ranks in an order of the engine's own
+    for name, share in zip(sub_queries(), shares(weights), strict=True):
+        if share:
+            alone = find(engine, alias, RED_SHOES, fusion=only(name)).candidates
+            scores = [candidate.sub_query_scores[name] for candidate in alone]
+            for candidate, score in zip(alone, scores, strict=True):
+                first = 1 + scores.index(score)
+                low[candidate.id] += share / (60 + first + scores.count(score) - 1)
+                high[candidate.id] += share / (60 + first)
+    assert set(low) == set(ids(retrieved))
+    for candidate in retrieved.candidates:
+        assert low[candidate.id] - 1e-6 <= candidate.score <= high[candidate.id] + 1e-6
+
+
+@pytest.mark.live
+def test_rank_fusion_by_hand(engine: OpenSearch, alias: str) -> None:
     query = Query(None, {"text": TEXTS[3], "image": PICTURES[4, 0]}, language="en")
     weights = {"lexical": 0.2, "text": 0.5, "image": 0.3}
-    found = find(engine, alias, query, weights=weights, fusion="rank").candidates
-    text = ids(find(engine, alias, query, legs=("text",)))
-    image = ids(find(engine, alias, query, legs=("image",)))
-    for candidate in found:
-        wanted = 0.5 / (61 + text.index(candidate.id))
+    candidates = find(engine, alias, query, fusion=Fusion("rrf", weights)).candidates
+    text = ids(find(engine, alias, query, fusion=only("text")))
+    image = ids(find(engine, alias, query, fusion=only("image")))
+    for candidate in candidates:
+        expected = 0.5 / (61 + text.index(candidate.id))
         if candidate.id in image:
-            wanted += 0.3 / (61 + image.index(candidate.id))
-        assert candidate.score == pytest.approx(wanted, abs=1e-6)
+            expected += 0.3 / (61 + image.index(candidate.id))
+        assert candidate.score == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.live
-def test_filters_hold_in_every_leg_and_the_legs_stay_full(engine: OpenSearch, alias: str) -> None:
+def test_filters_apply_in_each_sub_query_before_the_nearest_are_counted(
+    engine: OpenSearch, alias: str
+) -> None:
     filters = parse_filters(["price=10..40", "colour=red,blue", "available=true", "released>=2017"], PLAN)
     wanted = {
         product["id"]
@@ -126,11 +168,15 @@ def test_filters_hold_in_every_leg_and_the_legs_stay_full(engine: OpenSearch, al
     everything = find(engine, alias, Query("", filters=filters))
     assert set(ids(everything)) == wanted
     assert everything.total == len(wanted)
-    nearest = find(engine, alias, Query("", {"text": TEXTS[0]}, filters=filters), legs=("text",), window=5)
+    nearest = find(
+        engine, alias, Query("", {"text": TEXTS[0]}, filters=filters), fusion=only("text"), window=5
+    )
     assert len(nearest.candidates) == 5
     assert set(ids(nearest)) <= wanted
-    pictured = find(engine, alias, Query("x", {"image": PICTURES[0, 0]}, filters=filters), legs=("image",))
-    assert set(ids(pictured)) == {key for key in wanted if int(key[1:]) % 3}
+    with_image = find(
+        engine, alias, Query("x", {"image": PICTURES[0, 0]}, filters=filters), fusion=only("image")
+    )
+    assert set(ids(with_image)) == {key for key in wanted if int(key[1:]) % 3}
 
 
 @pytest.mark.live
@@ -142,8 +188,8 @@ def test_candidates_given_by_id_are_all_ranked(engine: OpenSearch, alias: str) -
 
 @pytest.mark.live
 def test_facets_count_the_whole_match_and_not_the_page(engine: OpenSearch, alias: str) -> None:
-    asked = ["colour", "price", "price:20,40", "released", "available"]
-    page = find(engine, alias, Query(""), facets=asked[:2], size=3)
+    facets = ["colour", "price", "price:20,40", "released", "available"]
+    page = find(engine, alias, Query(""), page=Page(facets=facets[:2], size=3))
     assert len(page.candidates) == 3
     assert page.total == 60
     assert page.total_is_exact
@@ -151,7 +197,7 @@ def test_facets_count_the_whole_match_and_not_the_page(engine: OpenSearch, alias
     assert counts == dict.fromkeys(COLOURS, 20)
     prices = [product["numbers"]["price"] for product in PRODUCTS if product["numbers"]]
     assert page.facets["price"] == {"count": 48, "min": 1, "max": 59, "mean": pytest.approx(np.mean(prices))}
-    found = find(engine, alias, Query(""), facets=asked[2:], size=0).facets
+    found = find(engine, alias, Query(""), page=Page(facets=facets[2:], size=0)).facets
     assert [part["count"] for part in found["price"]["ranges"]] == [16, 16, 16]
     assert found["released"]["min"].startswith("2015-06-15")
     assert {value["value"]: value["count"] for value in found["available"]["values"]} == {
@@ -163,7 +209,7 @@ def test_facets_count_the_whole_match_and_not_the_page(engine: OpenSearch, alias
 @pytest.mark.live
 def test_counting_alone_is_answered_again_and_again(engine: OpenSearch, alias: str) -> None:
     counts = [
-        find(engine, alias, Query("red", {"text": TEXTS[0]}), facets=["colour"], size=0).facets
+        find(engine, alias, Query("red", {"text": TEXTS[0]}), page=Page(facets=["colour"], size=0)).facets
         for _ in range(3)
     ]
     assert counts[0] == counts[1] == counts[2]
@@ -175,7 +221,7 @@ def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shards: int
     with shelf(engine, shards) as alias:
         query = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
         whole = find(engine, alias, query, window=40)
-        pages = [find(engine, alias, query, window=40, start=start, size=7) for start in range(0, 60, 7)]
+        pages = [find(engine, alias, query, window=40, page=Page(start, 7)) for start in range(0, 60, 7)]
     assert [candidate for page in pages for candidate in page.candidates] == whole.candidates
     assert len(whole.candidates) == 40
     assert pages[-1].candidates == []  # beyond the window: an empty page, no error
@@ -184,15 +230,15 @@ def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shards: int
 @pytest.mark.live
 def test_sorted_pages_cover_the_match_in_order(engine: OpenSearch, alias: str) -> None:
     sort = parse_sort("-price", PLAN)
-    found = find(engine, alias, Query("red shoes"), sort=sort)
+    found = find(engine, alias, Query("red shoes"), page=Page(sort=sort))
     prices = [candidate.source["numbers"].get("price") for candidate in found.candidates]
     known = [price for price in prices if price is not None]
     assert known == sorted(known, reverse=True)
     assert prices[: len(known)] == known  # unknown prices last
     assert {candidate.source["title"].split(" no ")[0] for candidate in found.candidates} == {"red shoes"}
-    pages = [ids(find(engine, alias, Query("red shoes"), sort=sort, start=start, size=4)) for start in (0, 4)]
+    pages = [ids(find(engine, alias, Query("red shoes"), page=Page(start, 4, sort=sort))) for start in (0, 4)]
     assert pages[0] + pages[1] == ids(found)[:8]
-    everything = find(engine, alias, Query(""), sort=parse_sort("id", PLAN))
+    everything = find(engine, alias, Query(""), page=Page(sort=parse_sort("id", PLAN)))
     assert ids(everything) == [product["id"] for product in PRODUCTS]
 
 
@@ -225,16 +271,16 @@ def test_chinese_words_are_found_without_spaces(engine: OpenSearch, alias: str) 
     ],
 )
 def test_whatever_is_typed_is_answered(engine: OpenSearch, alias: str, words: str) -> None:
-    found = find(engine, alias, Query(words, {"text": TEXTS[3]}), facets=["colour"])
+    found = find(engine, alias, Query(words, {"text": TEXTS[3]}), page=Page(facets=["colour"]))
     assert found.candidates
     assert not found.partial
-    assert find(engine, alias, Query(words), sort=parse_sort("price", PLAN)).took_ms >= 0
+    assert find(engine, alias, Query(words), page=Page(sort=parse_sort("price", PLAN))).took_ms >= 0
 
 
 @pytest.mark.live
 def test_vectors_do_not_come_back(engine: OpenSearch, alias: str) -> None:
     for source in (None, ("*",), ("text_vec", "images.vec")):
-        found = find(engine, alias, Query("red"), source=source).candidates[0].source
+        found = find(engine, alias, Query("red"), page=Page(source=source)).candidates[0].source
         assert "text_vec" not in found
         assert all("vec" not in picture for picture in found.get("images", []))
 

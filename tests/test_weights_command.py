@@ -51,16 +51,17 @@ def test_learned_weights_are_in_force_until_they_are_reset(
 ) -> None:
     alias, where, folder = shop
     assert _weights("show", *where, "--json")["learned"] is False
-    told = _weights("learn", *where, "--store", folder, "--json")
-    assert told["queries"] > 20
-    assert sum(told["weights"].values()) == pytest.approx(1, abs=0.01)
-    assert told["mrr"]["learned"] >= told["mrr"]["words alone"] - 0.05
-    kept = read_schema(engine, alias).weights
-    assert kept == tuple(told["weights"].values())
-    assert _pipeline(engine, alias) == pytest.approx([w / sum(kept) for w in kept])
-    # a new version with the same encoders keeps them
+    learned = _weights("learn", *where, "--store", folder, "--json")
+    assert learned["queries"] > 20
+    assert sum(learned["weights"].values()) == pytest.approx(1, abs=0.01)
+    assert learned["mrr"]["learned"] >= learned["mrr"]["lexical"] - 0.05
+    stored = read_schema(engine, alias).weights
+    assert stored == learned["weights"]
+    assert set(stored) == {"lexical", "text", "image"}
+    assert _pipeline(engine, alias) == pytest.approx(shares(stored))
+    # a new version with the same encoders takes them over
     version = create_version(engine, alias, read_schema(engine, alias))
-    assert schema_of(engine, version).weights == kept
+    assert schema_of(engine, version).weights == stored
     drop(engine, alias, version)
     assert "learned" in _weights("show", *where)
     _weights("reset", *where)
@@ -68,15 +69,15 @@ def test_learned_weights_are_in_force_until_they_are_reset(
     assert _pipeline(engine, alias) == pytest.approx(shares(default_weights()))
 
 
-def test_an_engine_that_takes_its_time_is_not_waited_for(
+def test_learning_within_a_time_limit_stops_at_it(
     engine: OpenSearch, shop: tuple[str, list[str], str]
 ) -> None:
     alias, _, _ = shop
     schema = read_schema(engine, alias)
 
-    def embed(texts: Sequence[str]) -> list[tuple[list[float], None]]:
-        return [(word_vector(text), None) for text in texts]
+    def embed(texts: Sequence[str]) -> list[dict[str, list[float]]]:
+        return [{"text": word_vector(text)} for text in texts]
 
-    with pytest.raises(WeightsError, match=r"answered \d+ known-item queries in 0 s .* takes its time"):
+    with pytest.raises(WeightsError, match=r"answered \d+ known-item queries in 0 s .* has no time limit"):
         learn_weights(engine, alias, schema, embed, seconds=0.0)
     assert learn_weights(engine, alias, schema, embed, seconds=600.0).queries > 20
