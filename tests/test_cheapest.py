@@ -22,13 +22,12 @@ from test_service import Clicks, FixedShops
 
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
+from opensearch.index.meta import schema_of, set_similarity_threshold
 from opensearch.index.versions import (
     create_version,
     drop,
     publish,
     read_schema,
-    schema_of,
-    set_similarity_threshold,
 )
 from opensearch.search.query import Leg
 from opensearch.search.retrieve import Candidate

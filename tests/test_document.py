@@ -1,4 +1,4 @@
-"""Documents: the contract of the index, the round trip, and hashes that change when they must and only then."""
+"""Documents: their fields, the round trip from a product and back, and hashes that change only when they must."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from indexer.catalogue.product import Product
 from indexer.load.document import (
-    IndexedPicture,
+    IndexedImage,
+    content,
+    content_hash,
     document,
     embedding_text,
     fields_of,
     product_of,
     search_text,
-    text_hash,
 )
 
 SHOE = Product(
@@ -34,25 +35,24 @@ SHOE = Product(
 )
 
 
-def test_what_is_embedded_says_nothing_twice() -> None:
+def test_the_embedded_text_repeats_nothing() -> None:
     assert embedding_text(SHOE) == "Nord shoe R7. For running. "
     assert embedding_text(Product("1", texts={"about": "For running"})) == "For running"
     assert embedding_text(Product("1")) == ""
     assert len(embedding_text(Product("1", title="x" * 1_000_000))) == 8000
 
 
-def test_what_is_searched_holds_title_texts_and_keywords() -> None:
+def test_the_searched_text_holds_title_texts_keywords_and_extra() -> None:
     assert search_text(SHOE) == "Nord shoe R7\nFor running. \nR7\nred\nnew\nsale\nrubber"
 
 
 def test_a_document_has_the_fields_of_the_contract() -> None:
     vector = np.array([0.6, 0.8], dtype=np.float32)
-    made = document(
-        fields_of(SHOE), vector, [IndexedPicture("a.jpg", "h", vector), IndexedPicture("b.jpg", "i")]
-    )
-    hashes = made.pop("hashes")
+    images = [IndexedImage("a.jpg", "h", vector), IndexedImage("b.jpg", "i")]
+    shoe = document(fields_of(SHOE), {"text": vector}, images)
+    hashes = shoe.pop("hashes")
     assert set(hashes) == {"text", "row"}
-    assert made == {
+    assert shoe == {
         "id": "1",
         "title": "Nord shoe R7",
         "texts": SHOE.texts,
@@ -67,7 +67,7 @@ def test_a_document_has_the_fields_of_the_contract() -> None:
         "group": "g",
         "available": False,
     }
-    assert "text_vec" not in document(fields_of(SHOE), None, [])
+    assert "text_vec" not in document(fields_of(SHOE), {}, [])
 
 
 @pytest.mark.parametrize(("language", "field"), [("en", "en"), ("zh", "zh"), ("de", "any")])
@@ -75,21 +75,32 @@ def test_a_row_fills_the_search_field_of_its_language(language: str, field: str)
     assert list(fields_of(replace(SHOE, language=language))["search"]) == [field]
 
 
-def test_the_hashes_tell_what_changed() -> None:
+def test_each_hash_changes_with_its_content_only() -> None:
     before = fields_of(SHOE)["hashes"]
     price = fields_of(replace(SHOE, numbers={"price": 13.0}))["hashes"]
     assert price["text"] == before["text"]
     assert price["row"] != before["row"]
     title = fields_of(replace(SHOE, title="Nord boot"))["hashes"]
     assert title["text"] != before["text"]
-    assert text_hash(replace(SHOE, language="de")) != before["text"]
+    assert content_hash(replace(SHOE, language="de"), "text") != before["text"]
     reordered = replace(SHOE, keywords=dict(reversed(SHOE.keywords.items())))
     assert fields_of(reordered)["hashes"]["text"] == before["text"]
     assert fields_of(replace(SHOE, images=()))["hashes"] == before
 
 
+def test_a_further_space_has_the_content_and_the_hash_of_its_columns() -> None:
+    song = replace(SHOE, contents={"sound": "la"})
+    assert content(song, "sound") == "la"
+    assert content(SHOE, "sound") == ""
+    assert set(fields_of(song, ["sound"])["hashes"]) == {"text", "sound", "row"}
+    assert set(fields_of(SHOE, ["sound"])["hashes"]) == {"text", "row"}
+    other = fields_of(replace(SHOE, contents={"sound": "lu"}), ["sound"])["hashes"]
+    changed = {key for key, value in fields_of(song, ["sound"])["hashes"].items() if other[key] != value}
+    assert changed == {"sound"}
+
+
 _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
-_MAYBE = st.none() | _WORDS
+_OPTIONAL = st.none() | _WORDS
 
 
 @given(
@@ -103,11 +114,11 @@ _MAYBE = st.none() | _WORDS
         keywords=st.dictionaries(_WORDS, _WORDS | st.lists(_WORDS, max_size=2), max_size=3),
         dates=st.dictionaries(_WORDS, st.dates().map(str), max_size=2),
         language=st.sampled_from(["en", "zh", "de"]),
-        group=_MAYBE,
+        group=_OPTIONAL,
         available=st.none() | st.booleans(),
-        created=_MAYBE,
+        created=_OPTIONAL,
     )
 )
 def test_a_product_comes_back_out_of_its_document(product: Product) -> None:
-    pictures = [IndexedPicture(str(source)) for source in product.images]
-    assert product_of(document(fields_of(product), None, pictures)) == product
+    images = [IndexedImage(str(source)) for source in product.images]
+    assert product_of(document(fields_of(product), {}, images)) == product

@@ -1,4 +1,4 @@
-"""The embedding stage: what is asked of the encoders, in which company, and what is not."""
+"""The embedding stage: which contents reach the encoders, in which batches, and which vectors are used."""
 
 from __future__ import annotations
 
@@ -19,65 +19,70 @@ from indexer.load.report import RejectedRows, Report
 from indexer.load.vector_cache import VectorCache
 
 
-def work(id: str, title: str, language: str = "en") -> PendingDocument:
+def pending(id: str, title: str, language: str = "en") -> PendingDocument:
     product = Product(id, title=title, language=language)
     return PendingDocument(1, {}, product, fields_of(product))
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[VectorCache]:
-    made = VectorCache(tmp_path / "vectors.sqlite")
-    yield made
-    made.close()
+    opened = VectorCache(tmp_path / "vectors.sqlite")
+    yield opened
+    opened.close()
 
 
 def run(
-    encoder: StubText, cache: VectorCache, works: list[PendingDocument], folder: Path
+    encoder: StubText, cache: VectorCache, documents: list[PendingDocument], folder: Path
 ) -> tuple[list[PendingDocument], Report]:
     report = Report()
-    embedder = Embedder(encoder, None, cache, report, RejectedRows(folder / "rejected"))
-    pages = [works[start : start + 128] for start in range(0, len(works), 128)]
+    embedder = Embedder({"text": encoder}, cache, report, RejectedRows(folder / "rejected"))
+    pages = [documents[start : start + 128] for start in range(0, len(documents), 128)]
     return list(embedder.embedded(pages)), report
 
 
 def test_texts_are_embedded_once_whatever_their_number(cache: VectorCache, tmp_path: Path) -> None:
     encoder = StubText()
-    works = [work(str(n), f"title {n % 10}") for n in range(50)]
-    found, report = run(encoder, cache, works, tmp_path)
+    documents = [pending(str(n), f"title {n % 10}") for n in range(50)]
+    embedded, report = run(encoder, cache, documents, tmp_path)
     assert sorted(encoder.texts) == [f"title {n}" for n in range(10)]
-    assert report.texts_embedded == 10
-    for each in found:
-        np.testing.assert_array_equal(each.text_vec, text_vector(each.product.title))
+    assert report.embedded["text"] == 10
+    for each in embedded:
+        np.testing.assert_array_equal(each.vectors["text"], text_vector(each.product.title))
     again = StubText()
-    found, report = run(again, cache, [work("x", "title 3"), work("y", "new")], tmp_path)
+    documents, report = run(again, cache, [pending("x", "title 3"), pending("y", "new")], tmp_path)
     assert again.texts == ["new"]
-    assert report.texts_cached == 1
-    np.testing.assert_array_equal(found[0].text_vec, text_vector("title 3"))
+    assert report.cached["text"] == 1
+    np.testing.assert_array_equal(documents[0].vectors["text"], text_vector("title 3"))
 
 
-def test_vectors_of_another_encoder_are_not_taken(cache: VectorCache, tmp_path: Path) -> None:
-    run(StubText(), cache, [work("1", "a")], tmp_path)
+def test_cached_vectors_of_another_encoder_are_not_used(cache: VectorCache, tmp_path: Path) -> None:
+    run(StubText(), cache, [pending("1", "a")], tmp_path)
     other = StubText(name="other")
-    run(other, cache, [work("1", "a")], tmp_path)
+    run(other, cache, [pending("1", "a")], tmp_path)
     assert other.texts == ["a"]
 
 
 def test_empty_texts_and_unknown_languages_have_no_vector(cache: VectorCache, tmp_path: Path) -> None:
     encoder = StubText(languages=("en",))
-    found, report = run(encoder, cache, [work("1", ""), work("2", "红色", "zh"), work("3", "red")], tmp_path)
+    documents, report = run(
+        encoder, cache, [pending("1", ""), pending("2", "红色", "zh"), pending("3", "red")], tmp_path
+    )
     assert encoder.texts == ["red"]
     assert report.texts_foreign == 1
-    assert {each.product.id: each.text_vec is None for each in found} == {"1": True, "2": True, "3": False}
+    assert {each.product.id: "text" not in each.vectors for each in documents} == {
+        "1": True,
+        "2": True,
+        "3": False,
+    }
 
 
 def test_at_most_a_tenth_of_the_tokens_is_padding(cache: VectorCache, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    lengths = np.clip(generator.lognormal(3.0, 0.8, 4096), 1, 256).astype(
-        int
-    )  # words, as descriptions have them
+    # in words, as descriptions have them
+    lengths = np.clip(generator.lognormal(3.0, 0.8, 4096), 1, 256).astype(int)
     encoder = StubText()
     titles = [" ".join(f"w{generator.integers(10, 99)}" for _ in range(length)) for length in lengths]
-    run(encoder, cache, [work(str(n), title) for n, title in enumerate(titles)], tmp_path)
+    run(encoder, cache, [pending(str(n), title) for n, title in enumerate(titles)], tmp_path)
     real = padded = 0
     for call in encoder.calls:
         tokens = [len(text.split()) for text in call]
@@ -88,7 +93,7 @@ def test_at_most_a_tenth_of_the_tokens_is_padding(cache: VectorCache, tmp_path: 
 
 
 class Broken(StubText):
-    """Gives NaN for one text and zeros for another, as a model out of its depth does."""
+    """Gives NaN for one text and zeros for another."""
 
     def encode(self, texts: list[str]) -> FloatArray:  # type: ignore[override]
         vectors = super().encode(texts)
@@ -97,16 +102,16 @@ class Broken(StubText):
         return vectors
 
 
-def test_vectors_that_the_engine_would_refuse_are_left_out(cache: VectorCache, tmp_path: Path) -> None:
-    found, _ = run(Broken(), cache, [work(t, t) for t in ("nan", "good", "zero")], tmp_path)
-    assert [each.product.id for each in found if each.text_vec is not None] == ["good"]
-    assert len(cache.get("stub-text-0", [each.fields["hashes"]["text"] for each in found])) == 1
+def test_vectors_that_the_engine_rejects_are_left_out(cache: VectorCache, tmp_path: Path) -> None:
+    documents, _ = run(Broken(), cache, [pending(t, t) for t in ("nan", "good", "zero")], tmp_path)
+    assert [each.product.id for each in documents if "text" in each.vectors] == ["good"]
+    assert len(cache.get("stub-text-0", [each.fields["hashes"]["text"] for each in documents])) == 1
 
 
-def test_a_cache_that_fails_costs_time_and_is_told(tmp_path: Path) -> None:
+def test_a_broken_cache_is_reported_and_vectors_are_computed(tmp_path: Path) -> None:
     path = tmp_path / "vectors.sqlite"
     path.write_bytes(b"this is no database" * 100)
     broken = VectorCache(path)
     assert "not kept" in str(broken.problem)
-    found, _ = run(StubText(), broken, [work("1", "a")], tmp_path)
-    assert found[0].text_vec is not None
+    documents, _ = run(StubText(), broken, [pending("1", "a")], tmp_path)
+    assert "text" in documents[0].vectors

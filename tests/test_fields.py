@@ -17,6 +17,7 @@ _plans = st.builds(
     title=_column,
     text=_columns,
     images=_columns,
+    vectors=st.dictionaries(_column, _columns, max_size=2),
     numbers=_columns,
     keywords=_columns,
     dates=_columns,

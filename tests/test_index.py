@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from indexer.commands.index import index as index_command
 from indexer.load.report import Report
 from indexer.load.seen_ids import SeenIds
-from indexer.load.target import choose_target, finish
-from opensearch.index import versions
+from indexer.load.target import choose_target, complete, publish
+from opensearch.index import meta, versions
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.synonyms import parse_rules, read_synonyms, set_synonyms
 from vitrine.errors import EngineError, IndexMissingError, SchemaMismatchError
@@ -227,13 +227,13 @@ def test_foreign_index_behind_an_alias_is_told(engine: OpenSearch, alias: str) -
 
 
 def test_other_plan_or_encoder_is_refused() -> None:
-    versions.require_same_schema("products", SCHEMA, SCHEMA)
+    meta.require_same_schema("products", SCHEMA, SCHEMA)
     other = IndexSchema(
         SCHEMA.plan,
         {"text": VectorField("text-cccccccccccc", "text-cccccccccccc", 8), "image": SCHEMA.vectors["image"]},
     )
     with pytest.raises(SchemaMismatchError, match=r"text-aaaaaaaaaaaa \(4.*text-cccccccccccc \(8"):
-        versions.require_same_schema("products", SCHEMA, other)
+        meta.require_same_schema("products", SCHEMA, other)
 
 
 def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) -> None:
@@ -268,9 +268,9 @@ def test_a_killed_rebuild_is_gone_on_with_whatever_was_learned_meanwhile(
     engine: OpenSearch, alias: str
 ) -> None:
     live = _published(engine, alias)
-    versions.set_weights(engine, live, LEARNED)
+    meta.set_weights(engine, live, LEARNED)
     begun = choose_target(engine, alias, SCHEMA, rebuild=True)
-    assert versions.schema_of(engine, begun.index).weights == LEARNED
+    assert meta.schema_of(engine, begun.index).weights == LEARNED
     again = choose_target(engine, alias, SCHEMA, rebuild=True)
     assert (again.index, again.empty) == (begun.index, False)
 
@@ -279,7 +279,9 @@ def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch
     _published(engine, alias, 1)
     target = choose_target(engine, alias, SCHEMA, rebuild=True)
     set_synonyms(engine, alias, ["sofa, couch"])
-    finish(target, Report(read=1, indexed=1), SeenIds(), sync=False)
+    report = Report(read=1, indexed=1)
+    assert complete(target, report, SeenIds(), sync=False)
+    publish(target, report)
     try:
         assert read_synonyms(engine, alias) == ["sofa, couch"]
         assert engine.count(index=alias)["count"] == 0  # what was loaded: nothing here

@@ -162,7 +162,7 @@ def test_a_catalogue_without_shared_words_keeps_the_default_weights(vitrine: Com
 def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Command) -> None:
     tiny = tiny_text_encoder(vitrine.folder)
     path = vitrine.catalogue(ROWS)
-    assert vitrine.report(path, encoder=str(tiny))["texts_embedded"] == 40
+    assert vitrine.report(path, encoder=str(tiny))["embedded"]["text"] == 40
     schema = read_schema(vitrine.engine, vitrine.alias)
     assert schema.vectors["text"] is not None
     assert schema.vectors["text"].dimension == 32
@@ -170,7 +170,7 @@ def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Comm
     assert len(vitrine.sources()["p1"]["text_vec"]) == 32
     changed = [{**ROWS[0], "title": "blue shoe"}, *ROWS[1:]]
     report = vitrine.report(vitrine.catalogue(changed), encoder=None)
-    assert (report["updated"], report["texts_embedded"]) == (1, 1)
+    assert (report["updated"], report["embedded"]["text"]) == (1, 1)
     told = vitrine("index", path, "--store", vitrine.folder / "other", encoder=None, code=1).stderr
     assert schema.vectors["text"].encoder in told
     assert "--store" in told

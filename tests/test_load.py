@@ -1,4 +1,4 @@
-"""Loads into a real node: what is written, what is left alone, and what a fault or a kill costs."""
+"""Loads into the live node: what is written, what stays, and what an error or a kill costs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,10 @@ import pytest
 from stub_encoders import StubImage, StubText, colour_picture, text_vector
 
 from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows, Report
-from indexer.load.target import choose_target, finish, schema_for
+from indexer.load.target import choose_target, complete, publish
 from indexer.load.vector_cache import VectorCache
 from opensearch.index.fields import FieldPlan
 from opensearch.index.versions import current, unfinished
@@ -49,22 +51,30 @@ class Shop:
     plan: FieldPlan = PLAN
     entries: list[dict[str, Any]] = field(default_factory=list)
 
-    def load(self, rows: Iterable[dict[str, Any] | BadRow], **how: Any) -> Report:
-        """Load rows and finish, with fresh counts in the encoders; `cache`, `rebuild`, `sync` as options."""
+    def load(
+        self,
+        rows: Iterable[dict[str, Any] | BadRow],
+        *,
+        cache: str = "vectors.sqlite",
+        rebuild: bool = False,
+        sync: bool = False,
+    ) -> Report:
+        """Load rows and publish, with fresh counts in the encoders."""
         self.text.calls.clear()
         if self.image:
             self.image.seen.clear()
-        schema = schema_for(self.plan, self.text, self.image)
-        target = choose_target(self.engine, self.alias, schema, rebuild=how.get("rebuild", False))
-        job = Job(target, self.plan, self.text, self.image, self.folder, lambda url: b"")
+        encoders = {"text": self.text, **({"image": self.image} if self.image else {})}
+        schema = schema_for(self.plan, encoders)
+        target = choose_target(self.engine, self.alias, schema, rebuild=rebuild)
+        job = Job(target, self.plan, encoders, self.folder, lambda url: b"")
         stream = (
             row if isinstance(row, BadRow) else CatalogueRow(n, row) for n, row in enumerate(rows, start=1)
         )
-        cache = VectorCache(self.folder / how.get("cache", "vectors.sqlite"))
         rejects = RejectedRows(self.folder / "rejected.jsonl")
-        report, seen = load(stream, job, cache, rejects, lambda n: None)
-        cache.close()
-        finish(target, report, seen, sync=how.get("sync", False))
+        with closing(VectorCache(self.folder / cache)) as vectors:
+            report, seen = load(stream, job, vectors, rejects, lambda n: None)
+        if complete(target, report, seen, sync=sync):
+            publish(target, report)
         file = self.folder / "rejected.jsonl"
         self.entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         return report
@@ -80,9 +90,9 @@ class Shop:
 
 @pytest.fixture
 def shop(engine: OpenSearch, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(engine, tmp_path, f"load-{uuid.uuid4().hex[:10]}")
-    yield made
-    engine.indices.delete(index=f"{made.alias}*", ignore_unavailable=True)
+    created = Shop(engine, tmp_path, f"load-{uuid.uuid4().hex[:10]}")
+    yield created
+    engine.indices.delete(index=f"{created.alias}*", ignore_unavailable=True)
 
 
 def rows(count: int) -> list[dict[str, Any]]:
@@ -99,7 +109,7 @@ def rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_first_load_writes_every_product_with_what_it_has(shop: Shop) -> None:
+def test_a_first_load_writes_every_product(shop: Shop) -> None:
     colour_picture(shop.folder / "a.png", RED)
     colour_picture(shop.folder / "b.png", GREEN)
     report = shop.load(
@@ -155,8 +165,8 @@ def test_a_price_writes_one_document_and_no_vector(shop: Shop) -> None:
     after = shop.documents()
     assert after["p3"]["numbers"] == {"stock": 9}  # the price is gone, not kept
     assert "group" not in after["p3"]
-    for kept in ("text_vec", "images"):
-        assert after["p3"][kept] == before["p3"][kept]
+    for name in ("text_vec", "images"):
+        assert after["p3"][name] == before["p3"][name]
     del before["p3"], after["p3"]
     assert after == before
     query = {"knn": {"text_vec": {"vector": text_vector("shoe 3. about 3").tolist(), "k": 1}}}
@@ -165,7 +175,7 @@ def test_a_price_writes_one_document_and_no_vector(shop: Shop) -> None:
     assert hit["_score"] == pytest.approx(1)
 
 
-def test_a_title_embeds_itself_and_a_picture_itself(shop: Shop) -> None:
+def test_a_changed_title_and_a_changed_image_each_embed_only_themselves(shop: Shop) -> None:
     for name, colour in (("a", RED), ("b", GREEN), ("c", BLUE)):
         colour_picture(shop.folder / f"{name}.png", colour)
     row = {"id": "1", "title": "old", "images": ["a.png", "b.png"]}
@@ -186,7 +196,7 @@ def test_a_title_embeds_itself_and_a_picture_itself(shop: Shop) -> None:
     assert "text_vec" not in shop.documents()["1"]
 
 
-def test_every_failed_row_is_told_and_the_others_go_on(shop: Shop) -> None:
+def test_every_failed_row_is_reported_and_the_others_are_indexed(shop: Shop) -> None:
     (shop.folder / "page.png").write_bytes(b"<html>")
     catalogue: list[dict[str, Any] | BadRow] = [
         {"id": "1", "title": "a", "images": ["page.png", "none.png", "../x.png"]},
@@ -201,11 +211,11 @@ def test_every_failed_row_is_told_and_the_others_go_on(shop: Shop) -> None:
     assert report.exit_code == 1
     assert report.published
     assert report.cells_dropped == {"price": 1}
-    told = {(entry["line"], entry["id"]): entry for entry in shop.entries if "row" in entry}
-    assert told[(2, None)]["row"] == "{broken"
-    assert "no id" in told[(3, None)]["reason"]
-    assert told[(4, "1")]["reason"] == "the id stands in line 1 already; the first row is kept"
-    assert told[(4, "1")]["row"] == {"id": "1", "title": "again"}
+    entries = {(entry["line"], entry["id"]): entry for entry in shop.entries if "row" in entry}
+    assert entries[(2, None)]["row"] == "{broken"
+    assert "no id" in entries[(3, None)]["reason"]
+    assert entries[(4, "1")]["reason"] == "the id stands in line 1 already; the first row is kept"
+    assert entries[(4, "1")]["row"] == {"id": "1", "title": "again"}
     refused = {entry["picture"]: entry["reason"] for entry in shop.entries if "picture" in entry}
     assert "HTML" in refused["page.png"]
     assert "no such file" in refused["none.png"]
@@ -232,7 +242,7 @@ def test_a_read_only_index_stops_the_load_and_loses_nothing(shop: Shop) -> None:
     assert shop.load([{"id": "1", "title": "changed"}]).updated == 1
 
 
-def test_products_that_vanish_are_kept_unless_synced(shop: Shop) -> None:
+def test_orphaned_products_stay_unless_synced(shop: Shop) -> None:
     shop.load(rows(10))
     report = shop.load(rows(7))
     assert (report.unchanged, report.orphaned, report.deleted) == (7, 3, 0)
@@ -244,7 +254,7 @@ def test_products_that_vanish_are_kept_unless_synced(shop: Shop) -> None:
     assert set(shop.documents()) == {f"p{n}" for n in range(7)}
 
 
-def test_another_tower_is_loaded_beside_and_embeds_pictures_only(shop: Shop) -> None:
+def test_another_image_encoder_needs_a_rebuild_that_embeds_images_only(shop: Shop) -> None:
     from vitrine.errors import SchemaMismatchError
 
     colour_picture(shop.folder / "a.png", RED)
@@ -255,7 +265,7 @@ def test_another_tower_is_loaded_beside_and_embeds_pictures_only(shop: Shop) -> 
     with pytest.raises(SchemaMismatchError, match=r"stub-image-0.*stub-image-1.*--rebuild"):
         shop.load(catalogue)
     report = shop.load(catalogue, rebuild=True)
-    assert (report.indexed, report.texts_embedded, report.texts_cached) == (20, 0, 20)
+    assert (report.indexed, report.embedded["text"], report.cached["text"]) == (20, 0, 20)
     assert shop.image.seen == [RED]
     second = current(shop.engine, shop.alias)
     assert second is not None
@@ -278,31 +288,33 @@ def test_a_rebuild_of_nothing_is_not_put_in_service(shop: Shop) -> None:
     assert len(shop.documents()) == 4
 
 
-KILLED = """
+LOAD = """
 import sys
 from pathlib import Path
 from stub_encoders import StubText
-from indexer.cache import VectorCache
-from indexer.catalogue import Row
-from indexer.load import Job, load
-from indexer.report import Rejects
-from indexer.target import choose_target, finish, schema_for
-from indexer import embed
+from indexer.catalogue.reader import CatalogueRow
+from indexer.load.embed import BatchSizes
+from indexer.load.encoders import schema_for
+from indexer.load.pipeline import Job, load
+from indexer.load.report import RejectedRows
+from indexer.load.target import choose_target, complete, publish
+from indexer.load.vector_cache import VectorCache
 from opensearch.client import connect
-from opensearch.fields import FieldPlan
-import opensearch.bulk
-embed.TEXT_WINDOW, embed.TEXT_SLICE = 64, 16
-opensearch.bulk.Pace.__init__.__defaults__ = (20_000, 50, 2, 30.0)
+from opensearch.index.bulk import Pace
+from opensearch.index.fields import FieldPlan
 url, alias, folder, count, pause = sys.argv[1:]
 folder = Path(folder)
 client = connect(url)
-text = StubText(log=folder / "embedded.log", pause=float(pause))
+encoders = {"text": StubText(log=folder / "embedded.log", pause=float(pause))}
 plan = FieldPlan(numbers=("price",))
-target = choose_target(client, alias, schema_for(plan, text, None), rebuild=False)
-job = Job(target, plan, text, None, folder, lambda url: b"")
-rows = (Row(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for n in range(int(count)))
-report, seen = load(rows, job, VectorCache(folder / "v.sqlite"), Rejects(folder / "r.jsonl"), lambda n: None)
-finish(target, report, seen, sync=False)
+target = choose_target(client, alias, schema_for(plan, encoders), rebuild=False)
+job = Job(target, plan, encoders, folder, lambda url: b"",
+          pace=Pace(20_000, 50, 2, 30.0), batches=BatchSizes(window=64, contents=16))
+rows = (CatalogueRow(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for n in range(int(count)))
+rejects = RejectedRows(folder / "r.jsonl")
+report, seen = load(rows, job, VectorCache(folder / "v.sqlite"), rejects, lambda n: None)
+if complete(target, report, seen, sync=False):
+    publish(target, report)
 print(report.indexed, report.unchanged, report.updated)
 """
 
@@ -311,7 +323,7 @@ def start(shop: Shop, count: int, pause: float) -> subprocess.Popen[str]:
     url = shop.engine.transport.hosts[0]
     arguments = [f"http://{url['host']}:{url['port']}", shop.alias, str(shop.folder), str(count), str(pause)]
     return subprocess.Popen(
-        [sys.executable, "-c", KILLED, *arguments],
+        [sys.executable, "-c", LOAD, *arguments],
         cwd=Path(__file__).parent,
         stdout=subprocess.PIPE,
         text=True,
@@ -323,17 +335,17 @@ def embedded(shop: Shop) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def test_a_killed_load_goes_on_where_it_was(shop: Shop) -> None:
-    for least in (100, 350):  # kill it twice, each time with something written and something not
+def test_a_killed_load_is_resumed(shop: Shop) -> None:
+    for minimum in (100, 350):  # kill it twice, each time with something written and something not
         process = start(shop, 800, 0.05)
         late = time.monotonic() + 60
-        while len(embedded(shop)) < least and time.monotonic() < late:
+        while len(embedded(shop)) < minimum and time.monotonic() < late:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert current(shop.engine, shop.alias) is None  # half a catalogue is never searched
     left = unfinished(shop.engine, shop.alias)
-    assert least <= len(embedded(shop)) < 800
+    assert minimum <= len(embedded(shop)) < 800
     output, _ = start(shop, 800, 0).communicate(timeout=60)
     indexed, unchanged, updated = map(int, output.split())
     assert indexed + unchanged == 800

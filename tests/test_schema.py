@@ -114,7 +114,7 @@ def test_meta_gives_the_schema_back() -> None:
 
 def test_another_form_of_meta_is_refused() -> None:
     mapping = {"_meta": {META_KEY: {**SCHEMA.to_dict(), "version": 7}}}
-    with pytest.raises(EngineError, match=r"form 7 .* reads form 2"):
+    with pytest.raises(EngineError, match=r"version 7 .* reads version 2"):
         schema_from_mapping(mapping)
 
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from colour_shop import delete_shop, index_shop, word_vector
 
-from opensearch.index.versions import create_version, drop, read_schema, schema_of
+from opensearch.index.meta import schema_of
+from opensearch.index.versions import create_version, drop, read_schema
 from opensearch.search.fusion import default_weights, shares
 from opensearch.tuning.weights import learn_weights
 from vitrine.cli import main

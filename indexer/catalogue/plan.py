@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from opensearch.index.fields import FieldPlan
+from opensearch.index.spaces import IMAGE, SPACES, TEXT
 from vitrine.errors import CatalogueError
 
 from .infer import infer_plan
@@ -50,7 +51,11 @@ def _plan_of(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
     problems = [_unknown(key, _KEYS, "entry") for key in table if key not in _KEYS]
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key in _LISTS:
+        if key == "vectors":
+            spaces, problem = _vector_columns(value)
+            values[key] = spaces
+            problems += problem
+        elif key in _LISTS:
             listed = [value] if isinstance(value, str) else value
             if isinstance(listed, list) and all(isinstance(name, str) and name for name in listed):
                 values[key] = tuple(dict.fromkeys(listed))
@@ -63,6 +68,24 @@ def _plan_of(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
                 expected = "a language code" if key == "language" else "one column name"
                 problems.append(f"{key} is {value!r}; expected {expected}")
     return replace(FieldPlan(), **values), problems
+
+
+def _vector_columns(value: Any) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the columns of each vector space in the table [fields.vectors], and the problems."""
+    if not isinstance(value, dict):
+        return {}, [f"vectors is {value!r}; expected a table of columns by vector space"]
+    spaces: dict[str, tuple[str, ...]] = {}
+    problems = []
+    names = [name for name in SPACES if name not in (TEXT, IMAGE)]  # those two have keys of their own
+    for space, columns in value.items():
+        listed = [columns] if isinstance(columns, str) else columns
+        if space not in names:
+            problems.append(_unknown(space, names, "further vector space"))
+        elif isinstance(listed, list) and listed and all(isinstance(name, str) and name for name in listed):
+            spaces[space] = tuple(dict.fromkeys(listed))
+        else:
+            problems.append(f"vectors.{space} is {columns!r}; expected a column name or a list of them")
+    return spaces, problems
 
 
 def _unknown(name: str, known: Iterable[str], what: str) -> str:
@@ -89,6 +112,9 @@ def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
         for column in getattr(plan, key):
             if not (key == "search" and "*" in column):  # a pattern names whatever columns there are
                 parts.setdefault(column, []).append(key)
+    for space, columns in plan.vectors.items():
+        for column in columns:
+            parts.setdefault(column, []).append(f"vectors.{space}")
     return parts
 
 
@@ -134,5 +160,5 @@ def plan_from_rows(rows: Iterable[CatalogueRow | BadRow], name: str, id: str | N
 
 def plan_toml(plan: FieldPlan) -> str:
     """The plan as the TOML that `--fields` reads."""
-    values = {key: value for key, value in plan.to_dict().items() if value not in (None, [])}
+    values = {key: value for key, value in plan.to_dict().items() if value not in (None, [], {})}
     return tomli_w.dumps({"fields": values}, multiline_strings=False)

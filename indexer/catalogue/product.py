@@ -57,6 +57,9 @@ class Product:
     texts: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)  # searched by their words, not embedded
     images: tuple[ImageSource, ...] = ()
+    contents: dict[str, str] = field(
+        default_factory=dict
+    )  # by further vector space; embedded, not in the document
     numbers: dict[str, float] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
@@ -86,6 +89,9 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
 
     title = cell(plan.title, read_text) or ""
     texts = cells(plan.text, read_text)
+    contents = {
+        space: "\n".join(cells(columns, read_text).values()) for space, columns in plan.vectors.items()
+    }
     extra = cells(tuple(column for column in values if is_extra(column, plan)), read_text)
     product = Product(
         id=read_id(values.get(plan.id), plan.id),
@@ -93,6 +99,7 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         texts=texts,
         extra=extra,
         images=tuple(p for pictures in cells(plan.images, read_pictures).values() for p in pictures),
+        contents={space: content for space, content in contents.items() if content},
         numbers=cells(plan.numbers, read_number),
         keywords=cells(plan.keywords, read_keywords),
         dates=cells(plan.dates, read_date),

@@ -37,6 +37,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="open_clip name, directory of a trained tower, or an artifact (default: the index's own, else none).",
 )
 @click.option(
+    "--encoder",
+    multiple=True,
+    metavar="SPACE=NAME",
+    help="Encoder of a further vector space, whose columns [fields.vectors] names; can be given several times.",
+)
+@click.option(
     "--from",
     "source",
     metavar="INDEX",

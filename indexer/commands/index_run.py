@@ -14,25 +14,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.from_index import ID, foreign_rows
 from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
 from indexer.catalogue.reader import BadRow, CatalogueRow, catalogue_format, parquet_rows, read_rows
 from indexer.images.fetch import Fetcher
+from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows, Report, Tick
-from indexer.load.target import choose_target, finish, recorded_schema, schema_for
+from indexer.load.target import choose_target, complete, publish, recorded_schema
 from indexer.load.vector_cache import VectorCache
 from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan, IndexSchema
+from opensearch.index.spaces import IMAGE, TEXT
 from opensearch.index.synonyms import read_rules, set_synonyms
 from opensearch.tuning.weights import restore_weights
-from vitrine.errors import CatalogueError, EncoderError
-from vitrine.store import Store, open_store
+from vitrine.errors import CatalogueError
+from vitrine.store import open_store
 
 from .index_tables import report_table
-from .learn_leg_weights import weights_learner
+from .learn_weights import learn_version_weights
+from .open_encoders import open_encoders, parse_encoders
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -49,6 +51,7 @@ class IndexOptions:
     store: str | None
     text_encoder: str | None
     image_encoder: str | None
+    encoder: tuple[str, ...]
     source: str | None
     rebuild: bool
     rollback: bool
@@ -105,20 +108,22 @@ def _put_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
 
 def _index(chosen: IndexOptions, client: OpenSearch, plan: FieldPlan, recorded: IndexSchema | None) -> Report:
     store = open_store(chosen.store)
-    text = _text_encoder(chosen.text_encoder, recorded, store)
-    image = _image_encoder(chosen.image_encoder, recorded, store)
-    if plan.images and image is None:
+    names = {TEXT: chosen.text_encoder, IMAGE: chosen.image_encoder, **parse_encoders(chosen.encoder)}
+    encoders = open_encoders(names, recorded, store)
+    if plan.images and IMAGE not in encoders:
         click.echo("pictures are not embedded: no --image-encoder is named and the index has none", err=True)
-    schema = schema_for(plan, text, image)
+    schema = schema_for(plan, encoders)
     layout = (chosen.shards, chosen.replicas)
     target = choose_target(client, chosen.alias, schema, rebuild=chosen.rebuild, layout=layout)
     folder = chosen.catalogue.parent if chosen.catalogue else None
     fetch = Fetcher(allow_private=chosen.allow_private_urls)
-    job = Job(target, plan, text, image, folder, fetch, chosen.refetch)
+    job = Job(target, plan, encoders, folder, fetch, chosen.refetch)
     with closing(VectorCache()) as cache, _progress(chosen) as tick:
         report, seen = load(_rows(chosen, client), job, cache, RejectedRows(_rejected_path(chosen)), tick)
-    weigh = weights_learner(text, image, store) if chosen.learn_weights else None
-    finish(target, report, seen, sync=chosen.sync, before=weigh)
+    if complete(target, report, seen, sync=chosen.sync):
+        if chosen.learn_weights and not target.in_service:
+            learn_version_weights(target, encoders, store, report)
+        publish(target, report)
     return report
 
 
@@ -156,36 +161,6 @@ def _inferred(chosen: IndexOptions, client: OpenSearch | None) -> FieldPlan:
     rows = _rows(chosen, client)
     with closing(rows):  # type: ignore[type-var]
         return plan_from_rows(rows, str(chosen.catalogue or chosen.source), ID if chosen.source else None)
-
-
-def _text_encoder(spec: str | None, recorded: IndexSchema | None, store: Store) -> TextEncoder | None:
-    from encoders.text import open_text_encoder
-
-    if spec == "none" or (spec is None and recorded and "text" not in recorded.vectors):
-        return None
-    name = spec or (recorded.vectors["text"].encoder if recorded and "text" in recorded.vectors else None)
-    if name and not spec:
-        _require(store, name)
-    return open_text_encoder(name, store)
-
-
-def _image_encoder(spec: str | None, recorded: IndexSchema | None, store: Store) -> ImageEncoder | None:
-    name = spec or (recorded.vectors["image"].encoder if recorded and "image" in recorded.vectors else None)
-    if name in (None, "none"):
-        return None
-    from encoders.image import open_image_encoder
-
-    if name and not spec:
-        _require(store, name)
-    return open_image_encoder(str(name), store)
-
-
-def _require(store: Store, name: str) -> None:
-    if not store.has("encoders", name):
-        raise EncoderError(
-            f"the index was made with encoder {name}, which is not in the store {store.url}; name the store that"
-            " holds it with --store, or name an encoder and --rebuild"
-        )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from indexer.load.report import Report
+from opensearch.index.spaces import IMAGE, SPACES, TEXT
 
 _SHOWN = 8  # columns with dropped cells that are listed
 
@@ -52,10 +53,8 @@ def _lines(report: Report) -> list[tuple[int, str, bool]]:
         (report.failed, "refused by the engine", False),
         (report.deleted, "deleted, no longer in the catalogue", False),
         (report.orphaned, "no longer in the catalogue, kept (--sync deletes them)", False),
-        (report.texts_embedded, "texts embedded", True),
-        (report.texts_cached, "text vectors taken from the cache", False),
+        *((report.embedded[space], f"{space} vectors computed", space in (TEXT, IMAGE)) for space in SPACES),
+        *((report.cached[space], f"{space} vectors from the cache", False) for space in SPACES),
         (report.texts_foreign, "texts in a language that the text encoder does not know: words only", False),
-        (report.pictures_embedded, "pictures embedded", True),
-        (report.pictures_cached, "picture vectors taken from the cache", False),
         (report.pictures_failed, "pictures that could not be had or read; their products are indexed", False),
     ]

@@ -1,4 +1,4 @@
-"""Rows to pages of work: which products are new, changed or as they were. The first stage of a load."""
+"""The first stage of a load: rows to pages of pending documents, each compared with what the index holds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product, RowError, read_product
 from indexer.catalogue.reader import BadRow, CatalogueRow
-from opensearch.index.fields import FieldPlan
+from opensearch.index.fields import HASHES, ROW_HASH, FieldPlan
 from opensearch.index.indexed_state import IndexedState
 
-from .document import IndexedPicture, fields_of
+from .document import IndexedImage, fields_of
 from .image_loader import ImageLoader, LoadedImage
 from .report import RejectedRows, Report
 from .seen_ids import SeenIds
 
-PAGE = 128  # rows; one look-up in the engine and one wave of pictures
-PAGE_PICTURES = 256
+PAGE = 128  # rows; one look-up in the engine and one round of image loading
+PAGE_IMAGES = 256
 
 Lookup = Callable[[Sequence[str]], Mapping[str, IndexedState]]
 
@@ -31,54 +31,56 @@ class PendingDocument:
     line: int
     values: Mapping[str, Any]
     product: Product
-    fields: dict[str, Any]  # of the document, all but vectors and pictures
+    fields: dict[str, Any]  # of the document, without vectors and images
     stored: IndexedState | None = None
-    looks: list[Future[LoadedImage]] = field(default_factory=list)
-    pictures: list[IndexedPicture] = field(default_factory=list)
-    text_vec: FloatArray | None = None
+    loading: list[Future[LoadedImage]] = field(default_factory=list)
+    images: list[IndexedImage] = field(default_factory=list)
+    vectors: dict[str, FloatArray] = field(default_factory=dict)  # (d,) by space, without images
+    missing: set[str] = field(default_factory=set)  # spaces whose vector is still to be computed
 
-    @property
-    def text_changed(self) -> bool:
-        return self.stored is None or self.stored.text != self.fields["hashes"]["text"]
+    def content_changed(self, space: str) -> bool:
+        """Return whether the product's content in the space differs from what the index holds."""
+        return self.stored is None or self.stored.hashes.get(space) != self.fields[HASHES].get(space)
 
     @property
     def row_changed(self) -> bool:
-        return self.stored is None or self.stored.row != self.fields["hashes"]["row"]
+        return self.content_changed(ROW_HASH)
 
     @property
-    def pictures_changed(self) -> bool:
-        now = tuple((picture.hash, picture.ref) for picture in self.pictures)
-        return self.stored is None or self.stored.pictures != now
+    def images_changed(self) -> bool:
+        images = tuple((image.hash, image.ref) for image in self.images)
+        return self.stored is None or self.stored.pictures != images
 
 
 @dataclass
 class ChangeDetector:
-    """What the first stage needs and what it leaves behind."""
+    """Reads rows as products and looks up what the index holds of them; afterwards `seen` has their ids."""
 
     plan: FieldPlan
-    lookup: Lookup  # what the index has of some ids
-    image_loader: ImageLoader | None  # None: no encoder looks at pictures
+    spaces: Sequence[str]  # with an encoder and one content per product
+    lookup: Lookup  # ids -> what the index holds of them
+    image_loader: ImageLoader | None  # None: without an image encoder
     report: Report
     rejects: RejectedRows
     seen: SeenIds = field(default_factory=SeenIds)
 
     def pages(self, rows: Iterable[CatalogueRow | BadRow]) -> Iterator[list[PendingDocument]]:
-        """Work in the order of the rows; rejected rows are counted and filed."""
+        """Yield the documents in the order of the rows; rejected rows are counted and written to the file."""
         page: list[PendingDocument] = []
-        pictures = 0
+        images = 0
         for row in rows:
             self.report.read += 1
-            work = self._accept(row)
-            if work is None:
+            pending = self._accept(row)
+            if pending is None:
                 self.report.rejected += 1
                 continue
-            page.append(work)
-            pictures += len(work.product.images)
-            if len(page) >= PAGE or pictures >= PAGE_PICTURES:
-                yield self._looked_up(page)
-                page, pictures = [], 0
+            page.append(pending)
+            images += len(pending.product.images)
+            if len(page) >= PAGE or images >= PAGE_IMAGES:
+                yield self._look_up(page)
+                page, images = [], 0
         if page:
-            yield self._looked_up(page)
+            yield self._look_up(page)
 
     def _accept(self, row: CatalogueRow | BadRow) -> PendingDocument | None:
         if isinstance(row, BadRow):
@@ -98,19 +100,20 @@ class ChangeDetector:
             return None
         for cell in dropped:
             self.report.drop(row.line, cell)
-        return PendingDocument(row.line, row.values, product, fields_of(product))
+        return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces))
 
-    def _looked_up(self, page: list[PendingDocument]) -> list[PendingDocument]:
-        stored = self.lookup([work.product.id for work in page])
-        for work in page:
-            work.stored = stored.get(work.product.id)
+    def _look_up(self, page: list[PendingDocument]) -> list[PendingDocument]:
+        stored = self.lookup([pending.product.id for pending in page])
+        for pending in page:
+            pending.stored = stored.get(pending.product.id)
+            sources = pending.product.images
             if self.image_loader:
-                work.looks = [self.image_loader.submit(source, work.stored) for source in work.product.images]
+                pending.loading = [self.image_loader.submit(source, pending.stored) for source in sources]
             else:
-                work.pictures = [IndexedPicture(ref) for ref in map(_shown_ref, work.product.images) if ref]
+                pending.images = [IndexedImage(ref) for ref in map(_display_ref, sources) if ref]
         return page
 
 
-def _shown_ref(source: str | bytes) -> str | None:
-    """A picture that nobody looks at is kept for display, when it can be: not a picture given as its own bytes."""
+def _display_ref(source: str | bytes) -> str | None:
+    """Return how an image without vector is stored for display; None for an image given as its own bytes."""
     return source if isinstance(source, str) and not source.lower().startswith("data:") else None

@@ -1,9 +1,9 @@
-"""From a product and its vectors to the document of the index, and back; the hashes that tell a change."""
+"""From a product and its vectors to the document of the index, and back; hashes for change detection."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import orjson
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product
+from opensearch.index.fields import HASHES, IMAGES, ROW_HASH
+from opensearch.index.spaces import SPACES, TEXT
 
 FORM = 2  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
 EMBEDDED_CHARACTERS = 8_000  # encoders read about a fifth of that
@@ -18,8 +20,8 @@ OPTIONAL = ("group", "available", "created")  # left out of the document where t
 
 
 @dataclass(frozen=True)
-class IndexedPicture:
-    """One picture in the index; no vector: it keeps the one it has, or no encoder looks at pictures."""
+class IndexedImage:
+    """One image of a document. Without `vec` the index keeps the vector of that hash, or there is no image encoder."""
 
     ref: str
     hash: str | None = None
@@ -31,7 +33,7 @@ class IndexedPicture:
 
 
 def embedding_text(product: Product) -> str:
-    """What the text encoder reads: the title, then each text that does not repeat what stands before it."""
+    """Return the content of the text space: the title, then each text that the content does not contain yet."""
     text = product.title[:EMBEDDED_CHARACTERS]
     for part in product.texts.values():
         if part.lower() not in text.lower():
@@ -39,36 +41,48 @@ def embedding_text(product: Product) -> str:
     return text[:EMBEDDED_CHARACTERS]
 
 
+# How the content of a space is read from a product; a space that is not here has the columns that the plan names.
+CONTENTS: dict[str, Callable[[Product], str]] = {TEXT: embedding_text}
+
+
+def content(product: Product, space: str) -> str:
+    """Return what the encoder of a space reads of a product; empty: the product has no vector there."""
+    read = CONTENTS.get(space)
+    return read(product) if read else product.contents.get(space, "")
+
+
 def search_text(product: Product) -> str:
-    """What the words of a query are matched against: title, texts, extra and keywords, a line each."""
-    words = (word for value in product.keywords.values() for word in _listed(value))
-    spoken = (word for word in words if word not in ("true", "false"))
-    return "\n".join(
-        dict.fromkeys(
-            part
-            for part in (product.title, *product.texts.values(), *spoken, *product.extra.values())
-            if part
-        )
-    )
+    """Return what the lexical sub-query matches: title, texts, extra and keywords, one per line."""
+    words = (word for value in product.keywords.values() for word in _as_list(value))
+    keywords = (word for word in words if word not in ("true", "false"))
+    parts = (product.title, *product.texts.values(), *keywords, *product.extra.values())
+    return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
 def search_field(language: str) -> str:
-    """The part of `search` whose analyzer reads the language."""
+    """Return the field under `search` whose analyzer is for the language."""
     return language if language in ("en", "zh") else "any"
 
 
-def content_hash(value: bytes | str) -> str:
-    """32 hex digits of the SHA-256."""
+def digest(value: bytes | str) -> str:
+    """Return the first 32 hex digits of the SHA-256."""
     return hashlib.sha256(value.encode() if isinstance(value, str) else value).hexdigest()[:32]
 
 
-def text_hash(product: Product) -> str:
-    """Changes when the text vector has to; the language counts, for an encoder may not know it."""
-    return content_hash(f"{product.language}\n{embedding_text(product)}")
+def content_hash(product: Product, space: str) -> str:
+    """Return a hash that changes when the product's vector in the space has to.
+
+    That of the text space includes the language, because an encoder may not support it.
+    """
+    text = content(product, space)
+    return digest(f"{product.language}\n{text}" if space == TEXT else text)
 
 
-def fields_of(product: Product) -> dict[str, Any]:
-    """All of the document but vectors and pictures; the hash of just this is in it as `hashes.row`."""
+def fields_of(product: Product, spaces: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the document without vectors and images. Its `hashes` hold `row`, of these fields, and one per space.
+
+    `spaces` are the spaces with an encoder; the text hash is always present.
+    """
     fields: dict[str, Any] = {
         "id": product.id,
         "title": product.title,
@@ -81,24 +95,29 @@ def fields_of(product: Product) -> dict[str, Any]:
         "language": product.language,
     }
     fields |= {name: getattr(product, name) for name in OPTIONAL if getattr(product, name) is not None}
-    row = content_hash(orjson.dumps([FORM, fields], option=orjson.OPT_SORT_KEYS))
-    return {**fields, "hashes": {"text": text_hash(product), "row": row}}
+    hashes = {TEXT: content_hash(product, TEXT)}
+    hashes |= {space: content_hash(product, space) for space in spaces if content(product, space)}
+    hashes[ROW_HASH] = digest(orjson.dumps([FORM, fields], option=orjson.OPT_SORT_KEYS))
+    return {**fields, HASHES: hashes}
 
 
 def document(
-    fields: Mapping[str, Any], text_vec: FloatArray | None, pictures: Sequence[IndexedPicture]
+    fields: Mapping[str, Any], vectors: Mapping[str, FloatArray], images: Sequence[IndexedImage]
 ) -> dict[str, Any]:
-    """The document of `fields_of` a product; `text_vec` (d,) or None where there is no text to find it by."""
-    whole = {**fields, "images": [picture.to_dict() for picture in pictures]}
-    return whole if text_vec is None else {**whole, "text_vec": text_vec}
+    """Return the document of `fields_of` a product; `vectors` (d,) by space, without those of images."""
+    paths = {SPACES[space].path: vector for space, vector in vectors.items()}
+    return {**fields, IMAGES: [image.to_dict() for image in images], **paths}
 
 
 def product_of(document: Mapping[str, Any]) -> Product:
-    """The product that a document was made of; its pictures as the index names them."""
+    """Return the product that a document was made of, with its images as the index names them.
+
+    Contents of further spaces are not in the document.
+    """
     names = ("id", "title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
     values = {name: document[name] for name in names if name in document}
-    return Product(**values, images=tuple(image["ref"] for image in document.get("images", ())))
+    return Product(**values, images=tuple(image["ref"] for image in document.get(IMAGES, ())))
 
 
-def _listed(value: str | list[str]) -> list[str]:
+def _as_list(value: str | list[str]) -> list[str]:
     return value if isinstance(value, list) else [value]

@@ -1,122 +1,117 @@
-"""Vectors for a stream of work: cached ones first, texts of like length together. The second stage of a load."""
+"""The second stage of a load: the vectors of pending documents, space by space.
+
+Cached vectors come first; contents of similar length are embedded together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from encoders.protocol import FloatArray, ImageEncoder, TextEncoder
+from encoders.protocol import FloatArray, TextEncoder
+from opensearch.index.fields import HASHES
+from opensearch.index.spaces import TEXT
 
 from .changes import PendingDocument
-from .document import IndexedPicture, embedding_text
-from .image_loader import LoadedImage
+from .document import content
+from .embed_images import ImageVectors
+from .encoders import Encoders, content_encoders, image_encoder
 from .report import RejectedRows, Report
 from .vector_cache import VectorCache
 
-TEXT_WINDOW = 2048  # texts that are sorted by length together: of so many, little is padded
-TEXT_SLICE = 512  # texts that are computed, and then safe in the cache, at once; fewer are padded more
-PICTURE_SLICE = 64
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """The number of contents that are sorted by length together, and of contents and images that are embedded at once.
+
+    Sorting many contents keeps the padding small. The vectors of a batch are in the cache once it is done, so a load
+    that is killed repeats at most one batch per space; a smaller batch is padded more.
+    """
+
+    window: int = 2048
+    contents: int = 512
+    images: int = 64
 
 
 @dataclass
 class Embedder:
-    """The encoders of a run (None: no such vectors) and where their vectors are kept."""
+    """Computes the vectors of a load with one encoder per space."""
 
-    text: TextEncoder | None
-    image: ImageEncoder | None
+    encoders: Encoders
     cache: VectorCache
     report: Report
     rejects: RejectedRows
+    batches: BatchSizes = BatchSizes()
 
     def embedded(self, pages: Iterable[list[PendingDocument]]) -> Iterator[PendingDocument]:
-        """All the work with its vectors; what needs no new text vector goes first."""
+        """Yield all documents with their vectors; first those of a page that need no vector but those of images."""
+        encoders = content_encoders(self.encoders)
+        images = self._image_vectors()
         waiting: list[PendingDocument] = []
         for page in pages:
-            self._settle_pictures(page)
-            for work in page:
-                if self._wants_text(work):
-                    waiting.append(work)
+            if images:
+                images.embed(page)
+            for pending in page:
+                pending.missing = {space for space in encoders if self._needs_vector(pending, space)}
+                if pending.missing:
+                    waiting.append(pending)
                 else:
-                    yield work
-            if len(waiting) >= TEXT_WINDOW:
-                yield from self._settle_texts(waiting)
+                    yield pending
+            if len(waiting) >= self.batches.window:
+                yield from self._embed_window(waiting, encoders)
                 waiting = []
-        yield from self._settle_texts(waiting)
+        yield from self._embed_window(waiting, encoders)
 
-    def _wants_text(self, work: PendingDocument) -> bool:
-        if self.text is None or not embedding_text(work.product):
+    def _image_vectors(self) -> ImageVectors | None:
+        encoder = image_encoder(self.encoders)
+        if encoder is None:
+            return None
+        return ImageVectors(encoder, self.cache, self.report, self.rejects, self.batches.images)
+
+    def _needs_vector(self, pending: PendingDocument, space: str) -> bool:
+        if not content(pending.product, space):
             return False
-        if self.text.languages and work.product.language not in self.text.languages:
+        languages = self.encoders[space].languages
+        # only texts have a language; elsewhere it is that of the queries
+        if space == TEXT and languages and pending.product.language not in languages:
             self.report.texts_foreign += 1
             return False
-        return work.text_changed
+        return pending.content_changed(space)
 
-    def _settle_texts(self, waiting: list[PendingDocument]) -> Iterator[PendingDocument]:
-        if self.text is None or not waiting:
-            return
-        holders: dict[str, list[PendingDocument]] = {}
-        for work in waiting:
-            holders.setdefault(work.fields["hashes"]["text"], []).append(work)
-        texts = {key: embedding_text(works[0].product) for key, works in holders.items()}
-        cached = self.cache.get(self.text.name, list(texts))
-        self.report.texts_cached += len(cached)
+    def _embed_window(
+        self, waiting: list[PendingDocument], encoders: dict[str, TextEncoder]
+    ) -> Iterator[PendingDocument]:
+        for space, encoder in encoders.items():
+            yield from self._embed_space(space, encoder, [each for each in waiting if space in each.missing])
+
+    def _embed_space(
+        self, space: str, encoder: TextEncoder, waiting: list[PendingDocument]
+    ) -> Iterator[PendingDocument]:
+        """Yield the documents of which this was the last missing vector. Equal contents are embedded once."""
+        by_hash: dict[str, list[PendingDocument]] = {}
+        for pending in waiting:
+            by_hash.setdefault(pending.fields[HASHES][space], []).append(pending)
+        contents = {key: content(same[0].product, space) for key, same in by_hash.items()}
+        cached = self.cache.get(encoder.name, list(contents))
+        self.report.cached[space] += len(cached)
         for key, vector in cached.items():
-            yield from _with_vector(holders[key], vector)
-        missing = sorted((key for key in texts if key not in cached), key=lambda key: len(texts[key]))
-        for start in range(0, len(missing), TEXT_SLICE):
-            keys = missing[start : start + TEXT_SLICE]
-            made = self._kept(self.text.name, keys, self.text.encode([texts[key] for key in keys]))
-            self.report.texts_embedded += len(keys)
-            for key in keys:  # written while the next slice is computed
-                yield from _with_vector(holders[key], made.get(key))
-
-    def _settle_pictures(self, page: list[PendingDocument]) -> None:
-        looked = {work.product.id: [look.result() for look in work.looks] for work in page if work.looks}
-        vectors = self._picture_vectors([look for looks in looked.values() for look in looks])
-        for work in page:
-            for look in looked.get(work.product.id, ()):
-                self._settle_picture(work, look, vectors)
-            work.looks = []
-
-    def _picture_vectors(self, looks: Sequence[LoadedImage]) -> dict[str, FloatArray]:
-        if self.image is None:
-            return {}
-        found = {look.hash: look.vec for look in looks if look.hash and look.vec is not None}
-        self.report.pictures_cached += len(found)
-        missing = {look.hash: look.pixels for look in looks if look.hash and look.pixels is not None}
-        keys = [key for key in missing if key not in found]
-        for start in range(0, len(keys), PICTURE_SLICE):
-            some = keys[start : start + PICTURE_SLICE]
-            made = self.image.encode(np.stack([missing[key] for key in some]))
-            found.update(self._kept(self.image.name, some, made))
-            self.report.pictures_embedded += len(some)
-        return found
-
-    def _settle_picture(
-        self, work: PendingDocument, look: LoadedImage, vectors: dict[str, FloatArray]
-    ) -> None:
-        fresh = look.pixels is not None or look.vec is not None
-        if look.problem is None and fresh and look.hash not in vectors:
-            look.problem = "the encoder gives no usable vector for the picture"
-        if look.problem is not None:
-            self.report.pictures_failed += 1
-            self.rejects.picture(work.line, work.product.id, look.problem, look.ref[:2000])
-            return
-        work.pictures.append(
-            IndexedPicture(look.ref, look.hash, vectors.get(look.hash or "") if fresh else None)
-        )
-
-    def _kept(self, encoder: str, keys: Sequence[str], made: FloatArray) -> dict[str, FloatArray]:
-        """The vectors that the engine can take, by content hash, put into the cache."""
-        usable = np.isfinite(made).all(axis=1) & (np.abs(made).max(axis=1, initial=0) > 0)
-        vectors = {key: vector for key, vector, good in zip(keys, made, usable, strict=True) if good}
-        self.cache.put(encoder, vectors)
-        return vectors
+            yield from _with_vector(by_hash[key], space, vector)
+        new = sorted((key for key in contents if key not in cached), key=lambda key: len(contents[key]))
+        for start in range(0, len(new), self.batches.contents):
+            keys = new[start : start + self.batches.contents]
+            vectors = self.cache.add(encoder.name, keys, encoder.encode([contents[key] for key in keys]))
+            self.report.embedded[space] += len(keys)
+            for key in keys:  # written while the next batch is computed
+                yield from _with_vector(by_hash[key], space, vectors.get(key))
 
 
-def _with_vector(works: Iterable[PendingDocument], vector: FloatArray | None) -> Iterator[PendingDocument]:
-    for work in works:
-        work.text_vec = vector
-        yield work
+def _with_vector(
+    documents: Iterable[PendingDocument], space: str, vector: FloatArray | None
+) -> Iterator[PendingDocument]:
+    """Set the vector in the space, and yield the documents that miss no other."""
+    for pending in documents:
+        if vector is not None:
+            pending.vectors[space] = vector
+        pending.missing.discard(space)
+        if not pending.missing:
+            yield pending

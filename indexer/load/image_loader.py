@@ -1,4 +1,4 @@
-"""Pictures fetched, decoded and made ready for the encoder in threads, off the way of the rows."""
+"""Images fetched, decoded and prepared for the encoder in background threads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from opensearch.index.indexed_state import IndexedState
 
 from .vector_cache import VectorCache
 
-_THREADS = 8  # most wait for a disk or a host; decoding itself leaves the interpreter's lock
+_THREADS = 8  # most wait for a disk or a host; decoding releases the interpreter lock
 
 
 @dataclass
 class LoadedImage:
-    """One picture: its vector, or the pixels to make it of, or neither where the index has it; or the problem."""
+    """One image: its cached vector, or its pixels to embed, or neither when the index has it; or the problem."""
 
     ref: str
     hash: str | None = None
@@ -27,9 +27,14 @@ class LoadedImage:
     vec: FloatArray | None = None  # (d,)
     problem: str | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the index lacks the image."""
+        return self.pixels is not None or self.vec is not None
+
 
 class ImageLoader:
-    """Looks at pictures for one encoder. `folder`: where paths lie (None: nowhere)."""
+    """Loads images for one encoder. `folder`: where paths lie (None: nowhere)."""
 
     def __init__(
         self,
@@ -44,23 +49,23 @@ class ImageLoader:
         self._folder = folder
         self._fetch = fetch
         self._refetch = refetch
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="picture")
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="image")
 
     def submit(self, source: ImageSource, stored: IndexedState | None) -> Future[LoadedImage]:
-        return self._pool.submit(self.look, source, stored)
+        return self._pool.submit(self.load, source, stored)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def look(self, source: ImageSource, stored: IndexedState | None) -> LoadedImage:
-        """A URL that the index knows is not fetched again, bytes that it knows are not decoded again."""
+    def load(self, source: ImageSource, stored: IndexedState | None) -> LoadedImage:
+        """Return the image; an indexed URL is not fetched again, and indexed bytes are not decoded again."""
         ref = picture_ref(source)
-        known = {known_ref: known_hash for known_hash, known_ref in (stored.pictures if stored else ())}
-        if is_url(source) and known.get(ref) and not self._refetch:
-            return LoadedImage(ref, known[ref])
+        indexed = {old_ref: old_hash for old_hash, old_ref in (stored.pictures if stored else ())}
+        if is_url(source) and indexed.get(ref) and not self._refetch:
+            return LoadedImage(ref, indexed[ref])
         try:
             file = read_image(source, self._folder, self._fetch)
-            if file.hash in known.values():
+            if file.hash in indexed.values():
                 return LoadedImage(ref, file.hash)
             cached = self._cache.get(self.encoder.name, [file.hash])
             if cached:

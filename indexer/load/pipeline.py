@@ -1,25 +1,26 @@
-"""The load itself: rows, products, vectors, documents, OpenSearch, each stage ahead of the next."""
+"""The load: rows, products, vectors, documents, OpenSearch; each stage runs ahead of the next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.images.source import Fetch
-from opensearch.index.bulk import Action, Outcome, write
+from opensearch.index.bulk import Action, Outcome, Pace, write
 from opensearch.index.fields import FieldPlan
 from opensearch.index.indexed_state import read_indexed_state
 from opensearch.index.patch import patch
+from opensearch.index.spaces import SPACES
 from opensearch.index.versions import refresh
 from vitrine.errors import EngineError
 
 from .changes import ChangeDetector, Lookup, PendingDocument
 from .document import OPTIONAL, document
-from .embed import Embedder
+from .embed import BatchSizes, Embedder
+from .encoders import Encoders, content_encoders, image_encoder
 from .image_loader import ImageLoader
 from .prefetch import prefetch
 from .report import RejectedRows, Report, Stopwatch, Tick
@@ -28,85 +29,96 @@ from .target import Target
 from .vector_cache import VectorCache
 
 _PAGES_AHEAD = 4
-_WORK_AHEAD = 512
+_DOCUMENTS_AHEAD = 512
+_PROGRESS_STEP = 16  # rows between two calls of `tick`
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is loaded, with what, into which index."""
+    """The target of a load, its field plan and its encoders, and how they are used."""
 
     target: Target
     plan: FieldPlan
-    text: TextEncoder | None
-    image: ImageEncoder | None
-    folder: Path | None  # where picture paths lie; None: there is no such folder
+    encoders: Encoders  # by space; a space without encoder gets no vectors
+    folder: Path | None  # where image paths lie; None: there is no such folder
     fetch: Fetch
-    refetch: bool = False  # picture URLs that the index knows are fetched again
+    refetch: bool = False  # fetch image URLs again that are in the index
+    pace: Pace = field(default_factory=Pace)
+    batches: BatchSizes = field(default_factory=BatchSizes)
 
 
 def load(
     rows: Iterable[CatalogueRow | BadRow], job: Job, cache: VectorCache, rejects: RejectedRows, tick: Tick
 ) -> tuple[Report, SeenIds]:
-    """Bring the index to what the rows say, and tell what became of each; the ids seen come with the report.
+    """Write what differs from the index, and return the counts and the ids of all rows.
 
-    When the engine gives up, the report says why in `stopped`; what was written stays and is not done again.
+    When the engine stops accepting writes, `stopped` of the report is the reason; written documents stay, and the next
+    load does not repeat them.
     """
     report, clock = Report(index=job.target.index), Stopwatch()
-    image_loader = ImageLoader(job.image, cache, job.folder, job.fetch, job.refetch) if job.image else None
-    intake = ChangeDetector(job.plan, _lookup(job.target), image_loader, report, rejects)
-    embedder = Embedder(job.text, job.image, cache, report, rejects)
-    pages = prefetch(intake.pages(rows), _PAGES_AHEAD)
+    loader = _image_loader(job, cache)
+    spaces = list(content_encoders(job.encoders))
+    detector = ChangeDetector(job.plan, spaces, _lookup(job.target), loader, report, rejects)
+    embedder = Embedder(job.encoders, cache, report, rejects, job.batches)
+    pages = prefetch(detector.pages(rows), _PAGES_AHEAD)
     try:
-        with closing(prefetch(embedder.embedded(pages), _WORK_AHEAD)) as works:
-            _write(works, job.target, report, rejects, tick)
+        with closing(prefetch(embedder.embedded(pages), _DOCUMENTS_AHEAD)) as documents:
+            _write(documents, job, report, rejects, tick)
     except EngineError as error:
         report.stopped = str(error)
     finally:
         pages.close()
-        if image_loader:
-            image_loader.close()
+        if loader:
+            loader.close()
     report.seconds = clock.seconds()
     report.rejected_file = str(rejects.path) if rejects.count else None
     if cache.problem:
         report.notes.append(cache.problem)
-    return report, intake.seen
+    return report, detector.seen
+
+
+def _image_loader(job: Job, cache: VectorCache) -> ImageLoader | None:
+    encoder = image_encoder(job.encoders)
+    return ImageLoader(encoder, cache, job.folder, job.fetch, job.refetch) if encoder else None
 
 
 def _lookup(target: Target) -> Lookup:
     if target.empty:
         return lambda ids: {}
-    refresh(target.client, target.index)  # once: an id comes once in a run, so nothing newer is looked up
+    refresh(
+        target.client, target.index
+    )  # once: an id occurs once in a load, so later writes are not looked up
     return lambda ids: read_indexed_state(target.client, target.index, ids)
 
 
 def _write(
-    works: Iterable[PendingDocument], target: Target, report: Report, rejects: RejectedRows, tick: Tick
+    documents: Iterable[PendingDocument], job: Job, report: Report, rejects: RejectedRows, tick: Tick
 ) -> None:
-    flying: dict[str, PendingDocument] = {}
-    told = 0
+    in_flight: dict[str, PendingDocument] = {}
+    ticked = 0
 
     def actions() -> Iterator[Action]:
-        nonlocal told
-        for work in works:
-            action = action_of(work)
+        nonlocal ticked
+        for pending in documents:
+            action = action_of(pending, job.encoders)
             if action is None:
                 report.unchanged += 1
             else:
-                flying[action.id] = work
+                in_flight[action.id] = pending
                 yield action
-            if report.settled - told >= 16:
-                tick(report.settled - told)
-                told = report.settled
+            if report.settled - ticked >= _PROGRESS_STEP:
+                tick(report.settled - ticked)
+                ticked = report.settled
 
-    for outcome in write(target.client, target.index, actions()):
-        _settle(outcome, flying.pop(outcome.id), report, rejects)
-    tick(report.settled - told)
+    for outcome in write(job.target.client, job.target.index, actions(), job.pace):
+        _count(outcome, in_flight.pop(outcome.id), report, rejects)
+    tick(report.settled - ticked)
 
 
-def _settle(outcome: Outcome, work: PendingDocument, report: Report, rejects: RejectedRows) -> None:
+def _count(outcome: Outcome, pending: PendingDocument, report: Report, rejects: RejectedRows) -> None:
     if outcome.status == "failed":
         report.failed += 1
-        rejects.row(work.line, outcome.id, outcome.reason or "the engine refused it", work.values)
+        rejects.row(pending.line, outcome.id, outcome.reason or "the engine refused it", pending.values)
     elif outcome.status == "created":
         report.indexed += 1
     elif outcome.status == "updated":
@@ -115,17 +127,19 @@ def _settle(outcome: Outcome, work: PendingDocument, report: Report, rejects: Re
         report.unchanged += 1
 
 
-def action_of(work: PendingDocument) -> Action | None:
-    """What brings the index up to date with a product: nothing, a patch without the vectors that stay, or all."""
-    if work.stored is None:
-        return Action("index", work.product.id, document(work.fields, work.text_vec, work.pictures))
-    if not (work.row_changed or work.pictures_changed):
+def action_of(pending: PendingDocument, encoders: Encoders) -> Action | None:
+    """Return the write that brings the index up to date: none, a patch without unchanged vectors, or all."""
+    if pending.stored is None:
+        return Action("index", pending.product.id, document(pending.fields, pending.vectors, pending.images))
+    changed = [space for space in content_encoders(encoders) if pending.content_changed(space)]
+    if not (changed or pending.row_changed or pending.images_changed):
         return None
-    remove = [name for name in OPTIONAL if name not in work.fields]
-    replace = dict(work.fields)
-    if work.text_changed and work.text_vec is not None:
-        replace["text_vec"] = work.text_vec
-    elif work.text_changed:
-        remove.append("text_vec")
-    pictures = [picture.to_dict() for picture in work.pictures] if work.pictures_changed else None
-    return patch(work.product.id, replace, remove=remove, pictures=pictures)
+    remove = [name for name in OPTIONAL if name not in pending.fields]
+    replace = dict(pending.fields)
+    for space in changed:
+        if space in pending.vectors:
+            replace[SPACES[space].path] = pending.vectors[space]
+        else:
+            remove.append(SPACES[space].path)
+    images = [image.to_dict() for image in pending.images] if pending.images_changed else None
+    return patch(pending.product.id, replace, remove=remove, pictures=images)

@@ -31,11 +31,9 @@ class Report:
     failed: int = 0  # the engine refused it
     deleted: int = 0
     orphaned: int = 0  # in the index, no longer in the catalogue, kept
-    texts_embedded: int = 0
-    texts_cached: int = 0
+    embedded: Counter[str] = field(default_factory=Counter)  # vectors computed, by space
+    cached: Counter[str] = field(default_factory=Counter)  # vectors from the cache, by space
     texts_foreign: int = 0  # in a language that the text encoder does not know
-    pictures_embedded: int = 0
-    pictures_cached: int = 0
     pictures_failed: int = 0
     unreadable: int = 0  # of the rejected, those whose id is not known
     cells_dropped: Counter[str] = field(default_factory=Counter)

@@ -1,15 +1,14 @@
-"""Which index a load writes to: the one in service, one that a killed run left, or a new version beside it."""
+"""The index that a load writes to: the one in service, an unfinished version, or a new version beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from encoders.protocol import ImageEncoder, TextEncoder
 from opensearch.index import versions
 from opensearch.index.bulk import Action, write
-from opensearch.index.fields import IndexSchema, VectorField
+from opensearch.index.fields import IndexSchema
+from opensearch.index.meta import require_same_schema, schema_of
 from opensearch.index.scan import count, scan
 from opensearch.index.schema import differences
 from opensearch.index.synonyms import read_synonyms, set_synonyms
@@ -21,7 +20,6 @@ from .seen_ids import SeenIds
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
-    from opensearch.index.fields import FieldPlan
 
 
 @dataclass(frozen=True)
@@ -31,111 +29,92 @@ class Target:
     client: OpenSearch
     alias: str
     index: str
-    in_service: bool  # the alias names it already; otherwise it is published when the load is whole
-    empty: bool  # it was made just now, so that nothing needs to be looked up in it
+    in_service: bool  # the alias names it; otherwise it is published after the load
+    empty: bool  # it was just created, so there is nothing to look up
 
 
 def recorded_schema(client: OpenSearch, alias: str) -> IndexSchema | None:
-    """What the index behind the alias was made with, else what an unfinished first load was made with."""
+    """Return the schema of the index in service, else of an unfinished first load, else None."""
     index = versions.current(client, alias) or versions.unfinished(client, alias)
-    return versions.schema_of(client, index) if index else None
-
-
-def schema_for(plan: FieldPlan, text: TextEncoder | None, image: ImageEncoder | None) -> IndexSchema:
-    vectors = {}
-    if text:
-        vectors["text"] = VectorField(text.name, text.name, text.dimension, tuple(text.languages))
-    if image:
-        vectors["image"] = VectorField(
-            image.name, image.query_encoder, image.dimension, tuple(image.languages)
-        )
-    return IndexSchema(plan, vectors)
+    return schema_of(client, index) if index else None
 
 
 def choose_target(
     client: OpenSearch, alias: str, schema: IndexSchema, *, rebuild: bool, layout: tuple[int, int] = (1, 0)
 ) -> Target:
-    """The index in service when it fits; with `rebuild`, or when there is none, a version beside it.
+    """Return the index in service if it has this schema; with `rebuild`, or without an index, a version beside it.
 
-    `layout`: shards and replicas of a version that is made.
-
-    A version that a killed run left is gone on with when its plan and encoders are the same.
-    SchemaMismatchError when the index in service was made otherwise.
+    An interrupted load of the same schema is resumed. `layout`: shards and replicas of a new version. Raises
+    SchemaMismatchError when the index in service has another schema.
     """
     live = versions.current(client, alias)
     if live and not rebuild:
         try:
-            versions.require_same_schema(alias, versions.schema_of(client, live), schema)
+            require_same_schema(alias, schema_of(client, live), schema)
         except SchemaMismatchError as error:
             raise SchemaMismatchError(f"{error} (--rebuild does it, with no failed search)") from error
         return Target(client, alias, live, in_service=True, empty=False)
-    left = versions.unfinished(client, alias)
-    if left and not differences(versions.schema_of(client, left), schema):
-        return Target(client, alias, left, in_service=False, empty=False)
-    made = versions.create_version(client, alias, schema, shards=layout[0], replicas=layout[1])
-    return Target(client, alias, made, in_service=False, empty=True)
+    unfinished = versions.unfinished(client, alias)
+    if unfinished and not differences(schema_of(client, unfinished), schema):
+        return Target(client, alias, unfinished, in_service=False, empty=False)
+    index = versions.create_version(client, alias, schema, shards=layout[0], replicas=layout[1])
+    return Target(client, alias, index, in_service=False, empty=True)
 
 
-def finish(
-    target: Target,
-    report: Report,
-    seen: SeenIds,
-    *,
-    sync: bool,
-    before: Callable[[Target, Report], None] | None = None,
-) -> None:
-    """Make what was written searchable; what is no longer in the catalogue is counted, or deleted with `sync`.
+def complete(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> bool:
+    """Make the written documents searchable, and return whether the index can be published.
 
-    A version that is not in service yet is published, and always without what the catalogue no longer has; `before`
-    that it is handed over whole and searchable.
+    Products that the catalogue no longer has are counted in the index in service, or deleted with `sync`; a version that
+    is not in service never holds them. A load that stopped, or with too few products, is noted in the report.
     """
     if report.stopped:
-        report.notes.append(_resumed(target))
-        return
-    if not target.in_service and (reason := _unfit(report)):
+        report.notes.append(_resume_note(target))
+        return False
+    if not target.in_service and (reason := _reason_against_publishing(report)):
         report.notes.append(f"{target.index} is not put in service: {reason}")
-        return
+        return False
     versions.refresh(target.client, target.index)
     if not target.empty:
         if sync or not target.in_service:
-            _delete_vanished(target, report, seen)
+            _delete_orphaned(target, report, seen)
         else:
             report.orphaned = max(0, count(target.client, target.index) - len(seen))
-    if target.in_service:
-        report.published = True
-        return
-    if before:
-        before(target, report)
-    rules = read_synonyms(target.client, target.alias)
-    versions.publish(target.client, target.alias, target.index)
-    set_synonyms(target.client, target.alias, rules)  # when they were changed while this was loading
-    restore_weights(target.client, target.alias)  # and a hybrid query that names no pipeline is fused
+    return True
+
+
+def publish(target: Target, report: Report) -> None:
+    """Put a complete version in service; nothing is left to do for an index that is."""
+    if not target.in_service:
+        rules = read_synonyms(target.client, target.alias)
+        versions.publish(target.client, target.alias, target.index)
+        set_synonyms(target.client, target.alias, rules)  # in case they changed during the load
+        restore_weights(target.client, target.alias)  # and hybrid queries that name no pipeline are fused
+        versions.prune(target.client, target.alias)
     report.published = True
-    versions.prune(target.client, target.alias)
 
 
-def _unfit(report: Report) -> str | None:
+def _reason_against_publishing(report: Report) -> str | None:
     if report.settled == report.rejected + report.failed:
         return "no row of the catalogue became a product"
     if report.rejected + report.failed > report.read / 2:
-        return f"{report.rejected + report.failed} of {report.read} rows failed; mend them and run again"
+        return f"{report.rejected + report.failed} of {report.read} rows failed; correct them and run again"
     return None
 
 
-def _resumed(target: Target) -> str:
+def _resume_note(target: Target) -> str:
     if target.in_service:
-        return "what was written stays; the same command goes on from there"
-    return f"{target.alias} is as it was; the same command goes on with {target.index}"
+        return "written documents stay; the same command resumes the load"
+    return f"{target.alias} is unchanged; the same command resumes the load of {target.index}"
 
 
-def _delete_vanished(target: Target, report: Report, seen: SeenIds) -> None:
+def _delete_orphaned(target: Target, report: Report, seen: SeenIds) -> None:
     if report.unreadable:
         report.notes.append(
-            f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be theirs"
+            f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be one of them"
         )
         return
-    found = scan(target.client, target.index, includes=[], page=5000)
-    gone = (Action("delete", id) for id, _ in found if id not in seen)
-    for outcome in write(target.client, target.index, gone):
+    documents = scan(target.client, target.index, includes=[], page=5000)
+    orphaned = (Action("delete", id) for id, _ in documents if id not in seen)
+    for outcome in write(target.client, target.index, orphaned):
         report.deleted += outcome.status == "deleted"
     versions.refresh(target.client, target.index)

@@ -1,4 +1,4 @@
-"""What an index holds: the catalogue's field plan and the encoders of its vectors, kept in the mapping's `_meta`."""
+"""The field plan and the schema of an index, which are stored in the mapping's `_meta`."""
 
 from __future__ import annotations
 
@@ -6,52 +6,68 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from .spaces import space_names, sub_queries
+
+# Fields of a document that several modules name; the vector fields are the paths in `spaces.SPACES`.
+SEARCH = "search"  # the words of the product, by language
+IMAGES = "images"
+HASHES = "hashes"  # of the content by space, and of the row
+ROW_HASH = "row"
+
 
 @dataclass(frozen=True)
 class FieldPlan:
-    """Which catalogue column plays which part; column names as the catalogue spells them."""
+    """The catalogue columns by their use; column names as the catalogue spells them."""
 
     id: str = "id"
     title: str = "title"
-    text: tuple[str, ...] = ()  # searched and embedded after the title
-    search: tuple[str, ...] = ()  # searched by their words, not embedded; `attr_*` means all such columns
+    text: tuple[str, ...] = ()  # in the lexical sub-query and embedded, after the title
+    search: tuple[str, ...] = ()  # in the lexical sub-query only; `attr_*` means all such columns
     images: tuple[str, ...] = ()
+    # the columns that the vector spaces besides text and image embed, by space
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()  # filters and facets, searched too
+    keywords: tuple[str, ...] = ()  # filters and facets, in the lexical sub-query too
     dates: tuple[str, ...] = ()
-    language: str = "en"  # of every row that names none itself
+    language: str = "en"  # of rows that state none
     language_field: str | None = None
     group: str | None = None
     available: str | None = None
     created: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        """Return the plan as JSON values."""
+        values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
+        return {**values, "vectors": {space: list(columns) for space, columns in self.vectors.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        known = {entry.name for entry in fields(cls)}
-        read: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
+        """Return the plan of `to_dict`; entries of a later version are ignored."""
+        names = {entry.name for entry in fields(cls)}
+        plan: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in values.items()
+            if key in names
         }
-        return cls(**read)
+        vectors = values.get("vectors") or {}
+        return cls(**{**plan, "vectors": {space: tuple(columns) for space, columns in vectors.items()}})
 
 
 @dataclass(frozen=True)
 class VectorField:
-    """Who made a vector field and who makes the query vectors that search it."""
+    """The encoders of a vector field: of the products, and of the queries that search it."""
 
-    encoder: str  # an artifact name made of the encoder's content
-    query_encoder: str  # the text encoder whose vectors of words search this field
+    encoder: str  # name of the artifact
+    query_encoder: str  # name of the text encoder of the queries
     dimension: int
     languages: tuple[str, ...] = ()  # of the query encoder; empty: any
 
 
 @dataclass(frozen=True)
 class IndexSchema:
-    """What an index was made with: its field plan, its vector fields and what was learned on them.
+    """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
     queries of words, `similarity_threshold` the calibrated cosine from which two images show one product.
@@ -72,13 +88,16 @@ class IndexSchema:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        # the engine returns the keys of an object in an order of its own
         vectors = {
             name: VectorField(**{**vector, "languages": tuple(vector["languages"])})
-            for name, vector in values["vectors"].items()
+            for name in space_names(values["vectors"])
+            for vector in [values["vectors"][name]]
         }
+        weights = values.get("weights")
         return cls(
             FieldPlan.from_dict(values["plan"]),
             vectors,
-            values.get("weights"),
+            {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
         )

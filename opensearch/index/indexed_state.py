@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ _FIELDS = ["hashes", "images.hash", "images.ref"]
 class IndexedState:
     """One indexed product as far as change detection needs it."""
 
-    text: str | None  # hash of the text that was embedded
-    row: str | None  # hash of everything but pictures
+    hashes: Mapping[str, str]  # of the embedded content by space, and `row` of all other columns
     pictures: tuple[tuple[str | None, str], ...]  # (hash, ref) in order
 
 
@@ -55,4 +54,4 @@ def _stored(source: dict[str, Any]) -> IndexedState:
     hashes = source.get("hashes") or {}
     images = source.get("images") or []
     pictures = tuple((image.get("hash"), image.get("ref", "")) for image in images)
-    return IndexedState(hashes.get("text"), hashes.get("row"), pictures)
+    return IndexedState(hashes, pictures)

@@ -1,4 +1,4 @@
-"""From the field plan to the body that makes an index: settings, analyzers and a strict mapping. Pure."""
+"""The body that creates an index from its schema: settings, analyzers and a strict mapping. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from vitrine.errors import EngineError
 
-from .fields import IndexSchema, VectorField
-from .spaces import SPACES, space_names
+from .fields import HASHES, IMAGES, ROW_HASH, SEARCH, IndexSchema, VectorField
+from .spaces import IMAGE, SPACES, TEXT, space_names
 
 Chinese = Literal["smartcn", "cjk"]
 
@@ -20,9 +20,9 @@ REFRESH_INTERVAL = "1s"
 # Half of Lucene's k1: a word that a product's text repeats says little more than the word once (title, description and
 # attributes repeat each other). Chosen by known items, scripts/bench/bm25.py.
 BM25 = {"k1": 0.6, "b": 0.75}
-MOST_DIMENSIONS = 16_000  # of a lucene vector field
+MAX_DIMENSIONS = 16_000  # of a lucene vector field
 # a Lucene term holds 32,766 bytes and a character at most four: longer values stay readable but are no filter
-_LONGEST_KEYWORD = 8_191
+_MAX_KEYWORD = 8_191
 # what the engine's own list `_english_` holds, as a pattern
 _STOP_WORDS = (
     "a|an|and|are|as|at|be|but|by|for|if|in|into|is|it|no|not|of|on|or|such|that|the|their|then|there|these|"
@@ -32,7 +32,7 @@ _STOP_WORDS = (
 
 @dataclass(frozen=True)
 class Sharding:
-    """How an index is spread over the cluster."""
+    """The number of shards of an index, and of replicas of each."""
 
     shards: int = 1
     replicas: int = 0
@@ -41,9 +41,9 @@ class Sharding:
 def index_body(
     schema: IndexSchema, *, layout: Sharding, chinese: Chinese, synonyms: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Give settings and mappings of a new index; raises EngineError for a plan that the engine cannot hold.
+    """Return settings and mappings of a new index. Raises EngineError for a schema that the engine cannot hold.
 
-    Refreshing is off until the index is published, and the vectors' engine is always lucene.
+    Refreshing is off until the index is published, and the k-NN engine is always lucene.
     """
     return {
         "settings": {
@@ -64,16 +64,17 @@ def index_body(
 
 
 def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
-    """Give the mapping of the document contract: strict at the top, open inside the attribute objects."""
+    """Return the mapping of a document: strict at the top, dynamic inside `numbers`, `keywords` and `dates`."""
     plan = schema.plan
-    keyword = {"type": "keyword", "ignore_above": _LONGEST_KEYWORD}
-    kept = {**keyword, "index": False, "doc_values": False}
+    keyword = {"type": "keyword", "ignore_above": _MAX_KEYWORD}
+    stored = {**keyword, "index": False, "doc_values": False}
+    hashed = dict.fromkeys([TEXT, *(name for name in schema.vectors if name != IMAGE)])
     properties: dict[str, Any] = {
         "id": keyword,
         "title": _text("vitrine_any"),
         "texts": {"type": "object", "enabled": False},
         "extra": {"type": "object", "enabled": False},
-        "search": {
+        SEARCH: {
             "dynamic": "strict",
             "properties": {language: _text(f"vitrine_{language}") for language in ("en", "zh", "any")},
         },
@@ -84,17 +85,17 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
         "group": keyword,
         "available": {"type": "boolean"},
         "created": {"type": "date"},
-        "hashes": {"dynamic": "strict", "properties": {"text": kept, "row": kept}},
+        HASHES: {"dynamic": "strict", "properties": dict.fromkeys((*hashed, ROW_HASH), stored)},
+        IMAGES: {
+            "type": "nested",
+            "dynamic": "strict",
+            "properties": {"hash": keyword, "ref": stored},
+        },
     }
-    images: dict[str, Any] = {"hash": keyword, "ref": kept}
-    properties["images"] = {"type": "nested", "dynamic": "strict", "properties": images}
     for name, field in schema.vectors.items():
         space = SPACES[name]
-        place = properties
-        if space.nested:
-            nested = {"type": "nested", "dynamic": "strict", "properties": {}}
-            place = properties.setdefault(space.nested, nested)["properties"]
-        place[space.path.rpartition(".")[2]] = _vector(field)
+        parent = properties[space.nested]["properties"] if space.nested else properties
+        parent[space.path.rpartition(".")[2]] = _vector(field)
     return {
         "dynamic": "strict",
         "date_detection": False,
@@ -109,7 +110,7 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
 
 
 def analysis(chinese: Chinese, synonyms: Sequence[str] = ()) -> dict[str, Any]:
-    """Give the analyzers of each language: one to write, one to search that knows the synonyms (Solr)."""
+    """Return two analyzers per language, for indexing and for searching; the latter applies the synonyms (Solr rules)."""
     analyzers = {
         f"vitrine_{language}": {"type": "custom", **chain} for language, chain in _chains(chinese).items()
     }
@@ -121,7 +122,7 @@ def synonym_filter(synonyms: Sequence[str]) -> dict[str, Any]:
 
 
 def synonym_trials(chinese: Chinese, synonyms: Sequence[str]) -> list[dict[str, Any]]:
-    """Give an `_analyze` body for each search analyzer, rules included, to try them without an index."""
+    """Return an `_analyze` body for each search analyzer with the rules, which tests them without an index."""
     named = {**_filters(), SYNONYM_FILTER: synonym_filter(synonyms)}
     return [
         {
@@ -135,31 +136,42 @@ def synonym_trials(chinese: Chinese, synonyms: Sequence[str]) -> list[dict[str, 
 
 
 def schema_from_mapping(mapping: Mapping[str, Any]) -> IndexSchema | None:
-    """Give the schema that `_meta` holds; None for an index that Vitrine did not make."""
-    held = (mapping.get("_meta") or {}).get(META_KEY)
-    if not held:
+    """Return the schema in `_meta`, None for an index that Vitrine did not create.
+
+    Raises EngineError for a schema that this Vitrine cannot read.
+    """
+    meta = (mapping.get("_meta") or {}).get(META_KEY)
+    if not meta:
         return None
-    if held.get("version") != META_VERSION:
+    if meta.get("version") != META_VERSION:
         raise EngineError(
-            f"the index was written in form {held.get('version')!r} and this Vitrine reads form "
-            f"{META_VERSION}: index the catalogue again with this version, or use the Vitrine that wrote it"
+            f"the index has a schema of version {meta.get('version')!r} and this Vitrine reads version "
+            f"{META_VERSION}: index the catalogue again with this Vitrine, or use the one that created the index"
         )
-    return IndexSchema.from_dict(held)
+    unknown = sorted(set(meta["vectors"]) - set(SPACES))
+    if unknown:
+        raise EngineError(
+            f"the index has the vector space {', '.join(unknown)}, and this Vitrine has {', '.join(SPACES)}: add it to "
+            "the table in opensearch/index/spaces.py, or index the catalogue again without it"
+        )
+    return IndexSchema.from_dict(meta)
 
 
-def differences(found: IndexSchema, wanted: IndexSchema) -> list[str]:
-    """Name every difference of two schemas, both values each; empty when one can stand for the other."""
-    old, new = found.plan.to_dict(), wanted.plan.to_dict()
-    told = [
-        f"{key} is {_said(old[key])} in the index and {_said(new[key])} in the plan"
+def differences(indexed: IndexSchema, schema: IndexSchema) -> list[str]:
+    """Return every difference of two schemas with both values; empty when they are interchangeable."""
+    old, new = indexed.plan.to_dict(), schema.plan.to_dict()
+    problems = [
+        f"{key} is {_shown(old[key])} in the index and {_shown(new[key])} in the plan"
         for key in old
         if old[key] != new[key]
     ]
-    for name in space_names([*found.vectors, *wanted.vectors]):
-        before, after = found.vectors.get(name), wanted.vectors.get(name)
+    for name in space_names([*indexed.vectors, *schema.vectors]):
+        before, after = indexed.vectors.get(name), schema.vectors.get(name)
         if before != after:
-            told.append(f"the {name} encoder is {_encoder(before)} in the index and {_encoder(after)} now")
-    return told
+            problems.append(
+                f"the {name} encoder is {_encoder(before)} in the index and {_encoder(after)} now"
+            )
+    return problems
 
 
 def _text(analyzer: str) -> dict[str, Any]:
@@ -167,10 +179,10 @@ def _text(analyzer: str) -> dict[str, Any]:
 
 
 def _vector(field: VectorField) -> dict[str, Any]:
-    if not 1 <= field.dimension <= MOST_DIMENSIONS:
+    if not 1 <= field.dimension <= MAX_DIMENSIONS:
         raise EngineError(
             f"encoder {field.encoder} gives {field.dimension} dimensions, and the engine holds 1 to "
-            f"{MOST_DIMENSIONS}: choose another encoder"
+            f"{MAX_DIMENSIONS}: choose another encoder"
         )
     method = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
     return {"type": "knn_vector", "dimension": field.dimension, "method": method}
@@ -230,7 +242,7 @@ def _chains(chinese: Chinese) -> dict[str, dict[str, Any]]:
     }
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(str, value)) + "]"
     return "none" if value is None else repr(value)

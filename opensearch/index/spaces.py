@@ -1,7 +1,8 @@
 """Vector spaces: each entry of `SPACES` is one k-NN field of the index, with its own encoder and sub-query.
 
 The index schema, the hybrid query, the sub-query weights, the item table, the features, the model inputs and the
-doctor iterate over this table, so a new modality is one entry here and one encoder.
+doctor iterate over this table, so a new modality is one entry here and one encoder. The indexer embeds the columns
+that the field plan names for the space (`[fields.vectors]`, `FieldPlan.vectors`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LEXICAL = "lexical"  # the BM25 sub-query, which needs no vector
+TEXT = "text"
+IMAGE = "image"
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,7 @@ class VectorSpace:
 # An image shows what words leave out, while a text vector mostly repeats them, so the image sub-query weighs more. A
 # product without image scores nothing there and the sub-query keeps its weight, so images never outweigh the words.
 SPACES: dict[str, VectorSpace] = {
-    space.name: space
-    for space in (VectorSpace("text", "text_vec", 0.2), VectorSpace("image", "images.vec", 0.3))
+    space.name: space for space in (VectorSpace(TEXT, "text_vec", 0.2), VectorSpace(IMAGE, "images.vec", 0.3))
 }
 
 

@@ -16,8 +16,9 @@ from opensearchpy.exceptions import RequestError
 from opensearch.client import explained
 from vitrine.errors import EngineError
 
+from .meta import chinese_of
 from .schema import Chinese, analysis, synonym_trials
-from .versions import chinese_of, current, prune, publish, require_current, synonyms_of, version_name
+from .versions import current, prune, publish, require_current, synonyms_of, version_name
 
 _KEPT = 3  # versions: changing a rule twice must not delete the catalogue before
 _MOST_RULES = 10_000  # rules live in the cluster state, which every node holds

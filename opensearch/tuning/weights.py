@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from opensearch.hook.pipelines import put_weights
 from opensearch.index.fields import IndexSchema
+from opensearch.index.meta import set_weights
 from opensearch.index.spaces import LEXICAL, sub_queries
-from opensearch.index.versions import read_schema, require_current, set_weights
+from opensearch.index.versions import read_schema, require_current
 from opensearch.search.fusion import Weights, default_weights, schema_weights
 from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve

@@ -41,7 +41,8 @@ def calibrate(alias: str, pictures: int, false_accept_rate: float, url: str, as_
     from rich.progress import Progress
 
     from opensearch.client import connect
-    from opensearch.index.versions import read_schema, set_similarity_threshold
+    from opensearch.index.meta import set_similarity_threshold
+    from opensearch.index.versions import read_schema
     from rerank.training.similarity_threshold import calibrate as learn_floor
 
     console = Console(stderr=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opensearch.index.versions import published, schema_of
+from opensearch.index.meta import schema_of
+from opensearch.index.versions import published
 from opensearch.logs.pointer import read_pointer
 from opensearch.logs.profiles import Click
 from rerank.serving_context import ServingContext, open_context

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opensearch.index.meta import schema_of
 from opensearch.index.scan import scan
-from opensearch.index.versions import require_current, schema_of
+from opensearch.index.versions import require_current
 from opensearch.logs.pointer import pointer_history, swap_pointer
 from opensearch.logs.profiles import Click
 from opensearch.logs.ubi import read_events, read_profiles, read_queries, read_slates, write_profiles

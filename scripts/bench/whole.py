@@ -39,9 +39,10 @@ from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
 from indexer.load.document import document, embedding_text, fields_of
 from indexer.load.embed import TEXT_SLICE, TEXT_WINDOW
+from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows
-from indexer.load.target import Target, schema_for
+from indexer.load.target import Target
 from indexer.load.vector_cache import VectorCache
 from opensearch.client import OpenSearch, connect
 from opensearch.index.bulk import Action, write
@@ -189,7 +190,7 @@ def parts(encoder: TextEncoder, path: Path) -> tuple[list[str], list[Action]]:
     texts = [embedding_text(product) for product in products]
     vectors = Drawn().encode(texts)
     actions = [
-        Action("index", product.id, document(fields_of(product), vector, []))
+        Action("index", product.id, document(fields_of(product), {"text": vector}, []))
         for product, vector in zip(products, vectors, strict=True)
     ]
     return texts, actions
@@ -220,7 +221,7 @@ def written(client: OpenSearch, encoder: TextEncoder, actions: Sequence[Action])
 
 def loaded(client: OpenSearch, encoder: TextEncoder, path: Path) -> int:
     with version(client, encoder) as target, tempfile.TemporaryDirectory() as folder:
-        job = Job(target, PLAN, encoder, None, None, Fetcher())
+        job = Job(target, PLAN, {"text": encoder}, None, Fetcher())
         cache, rejects = VectorCache(Path(folder) / "cache.sqlite"), RejectedRows(Path(folder) / "rejected")
         report, _ = load(read_rows(path), job, cache, rejects, lambda rows: None)
         cache.close()
@@ -231,7 +232,7 @@ def loaded(client: OpenSearch, encoder: TextEncoder, path: Path) -> int:
 def version(client: OpenSearch, encoder: TextEncoder) -> Iterator[Target]:
     """An empty index as a first load has it, deleted afterwards."""
     alias = f"bench-indexer-{uuid.uuid4().hex[:8]}"
-    index = create_version(client, alias, schema_for(PLAN, encoder, None))
+    index = create_version(client, alias, schema_for(PLAN, {"text": encoder}))
     try:
         yield Target(client, alias, index, in_service=False, empty=True)
     finally:

@@ -1,0 +1,61 @@
+"""Learning the sub-query weights of a new version from its own products, before it goes into service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from encoders.protocol import FloatArray, TextEncoder
+from indexer.load.encoders import Encoders, content_encoders, query_encoder
+from indexer.load.report import Report
+from indexer.load.target import Target
+from opensearch.index.meta import schema_of, set_weights
+from opensearch.tuning.weights import learn_weights
+from vitrine.errors import VitrineError
+from vitrine.store import Store
+
+TIME_LIMIT_S = 60.0  # the version waits so long to go into service
+
+
+def learn_version_weights(target: Target, encoders: Encoders, store: Store, report: Report) -> None:
+    """Learn the weights of a complete version, and store them with it and in the report.
+
+    An error is a note in the report: an index with the default weights is better than none.
+    """
+    if not encoders:
+        return
+    try:
+        schema = schema_of(target.client, target.index)
+        embed = query_embedder(encoders, store)
+        learned = learn_weights(target.client, target.index, schema, embed, seconds=TIME_LIMIT_S)
+        set_weights(target.client, target.index, learned.weights)
+    except VitrineError as error:
+        report.notes.append(f"the weights of the sub-queries were not learned: {error}")
+    else:
+        report.weights = learned.to_dict()
+
+
+def query_embedder(
+    encoders: Encoders, store: Store
+) -> Callable[[Sequence[str]], list[dict[str, FloatArray]]]:
+    """Return the function from queries to their vectors (d,) by space; spaces share the vectors of one query encoder."""
+
+    def embed(texts: Sequence[str]) -> list[dict[str, FloatArray]]:
+        by_encoder: dict[str, FloatArray] = {}
+        vectors: dict[str, FloatArray] = {}
+        for space, encoder in encoders.items():
+            name = query_encoder(encoder)
+            if name not in by_encoder:
+                by_encoder[name] = _open_query_encoder(name, encoders, store).encode(texts)
+            vectors[space] = by_encoder[name]
+        return [{space: rows[row] for space, rows in vectors.items()} for row in range(len(texts))]
+
+    return embed
+
+
+def _open_query_encoder(name: str, encoders: Encoders, store: Store) -> TextEncoder:
+    for encoder in content_encoders(encoders).values():
+        if encoder.name == name:
+            return encoder
+    from encoders.text import open_text_encoder
+
+    return open_text_encoder(name, store)
