@@ -220,9 +220,9 @@ def test_missing_alias_names_what_exists(engine: OpenSearch, alias: str) -> None
         versions.rollback(engine, alias)
 
 
-def test_foreign_index_behind_an_alias_is_told(engine: OpenSearch, alias: str) -> None:
+def test_foreign_index_behind_an_alias_is_refused(engine: OpenSearch, alias: str) -> None:
     engine.indices.create(index=f"{alias}-foreign", body={"aliases": {alias: {}}})
-    with pytest.raises(EngineError, match="was not made by Vitrine"):
+    with pytest.raises(EngineError, match="was not created by Vitrine"):
         versions.read_schema(engine, alias)
 
 

@@ -1,4 +1,4 @@
-"""The doctor's look at the index: mapping against encoders, analysis, settings, versions and missing vectors."""
+"""Doctor checks of the index: mapping against encoders, analysis, settings, versions and missing vectors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from opensearchpy import OpenSearch
 
 from opensearch.client import explained
 from opensearch.index.fields import IndexSchema, VectorField
+from opensearch.index.meta import chinese_in
 from opensearch.index.scan import count
-from opensearch.index.schema import META_KEY, Chinese, schema_from_mapping
+from opensearch.index.schema import Chinese, schema_from_mapping
 from opensearch.index.spaces import SPACES, has_vector
 from opensearch.index.versions import Version, synonyms_of, versions
 from vitrine.errors import VitrineError
@@ -20,118 +21,125 @@ from vitrine.store import Store
 from .findings import Finding, fail, ok, warn
 
 _BLOCKS = ("write", "read_only", "read_only_allow_delete", "read", "metadata")
-_AGAIN = "index the catalogue into a new version (`vitrine index CATALOGUE --rebuild`)"
+_REBUILD = "index the catalogue into a new version (`vitrine index CATALOGUE --rebuild`)"
 
 
-def mapping_of(held: Mapping[str, Any], schema: IndexSchema | None) -> Iterator[Finding]:
-    """Judge a mapping: whole `_source`, strict, and every vector as the schema says."""
-    kept = held.get("_source", {})
-    if kept.get("excludes") or kept.get("includes") or kept.get("enabled") is False:
+def mapping_of(mapping: Mapping[str, Any], schema: IndexSchema | None) -> Iterator[Finding]:
+    """Check a mapping: complete `_source`, strict, and every vector field as the schema records it."""
+    source = mapping.get("_source", {})
+    if source.get("excludes") or source.get("includes") or source.get("enabled") is False:
         yield fail(
             "_source",
-            f"cut by the mapping: {json.dumps(kept)}",
-            f"a partial update loses vectors for ever: {_AGAIN}",
+            f"cut by the mapping: {json.dumps(source)}",
+            f"a partial update loses vectors for good: {_REBUILD}",
         )
     else:
-        yield ok("_source", "whole")
-    if schema and held.get("dynamic") != "strict":
-        yield warn("mapping", "not strict: stray fields are guessed", f"somebody changed it; {_AGAIN}")
-    fields = dict(_vectors(held))
+        yield ok("_source", "complete")
+    if schema and mapping.get("dynamic") != "strict":
+        yield warn(
+            "mapping",
+            "not strict: unknown fields are added with a guessed type",
+            f"it was changed; {_REBUILD}",
+        )
+    fields = dict(_vector_fields(mapping))
     for path, field in fields.items():
-        yield _vector(path, field)
+        yield _vector_field(path, field)
     if schema:
         for name, space in SPACES.items():
-            yield from _as_encoded(space.path, fields.get(space.path), schema.vectors.get(name))
+            yield from _recorded_encoder(space.path, fields.get(space.path), schema.vectors.get(name))
 
 
 def settings_of(index: str, flat: Mapping[str, Any], data_nodes: int) -> Iterator[Finding]:
-    """Judge the flat settings of an index."""
-    lift = f"PUT {index}/_settings with "
+    """Check the flat settings of an index: writes, refreshing and copies."""
+    request = f"PUT {index}/_settings with "
     blocks = [name for name in _BLOCKS if str(flat.get(f"index.blocks.{name}")) == "true"]
     for name in blocks:
         advice = (
-            "free disk space, the engine lifts it by itself"
+            "free disk space; the engine then removes the block"
             if name.endswith("delete")
-            else f'{lift}"index.blocks.{name}": null'
+            else f'{request}"index.blocks.{name}": null'
         )
         yield fail("writes", f"blocked (index.blocks.{name})", advice)
     if not blocks:
         yield ok("writes", "open")
     interval = str(flat.get("index.refresh_interval", "1s"))
     if interval.startswith("-"):
-        yield fail("refresh", "off: what is written is never seen", f'{lift}"index.refresh_interval": "1s"')
+        yield fail(
+            "refresh", "off: searches never see what is written", f'{request}"index.refresh_interval": "1s"'
+        )
     else:
         yield ok("refresh", f"every {interval}")
     replicas = int(flat.get("index.number_of_replicas", 0))
-    found = f"{flat.get('index.number_of_shards')} shards, {replicas} replicas"
+    layout = f"{flat.get('index.number_of_shards')} shards, {replicas} replicas"
     if data_nodes > 1 and replicas == 0 and "index.auto_expand_replicas" not in flat:
         yield warn(
             "copies",
-            f"{found} on {data_nodes} nodes: one lost node fails searches",
-            f'{lift}"index.number_of_replicas": 1',
+            f"{layout} on {data_nodes} nodes: the loss of one node fails searches",
+            f'{request}"index.number_of_replicas": 1',
         )
     else:
-        yield ok("copies", found)
+        yield ok("copies", layout)
 
 
 def analysis_of(chinese: Chinese, smartcn: bool, rules: Sequence[str]) -> Iterator[Finding]:
-    """Judge the analysis of an index against what the cluster could do."""
+    """Compare the analysis of an index with that of the cluster."""
     if chinese == "smartcn":
         yield ok("Chinese", "words are segmented (smartcn)")
     elif smartcn:
         yield ok(
             "Chinese",
-            "pairs of signs (cjk), made before smartcn was installed",
-            f"for segmented words {_AGAIN}",
+            "pairs of characters (cjk), created before smartcn was installed",
+            f"for segmented words {_REBUILD}",
         )
     else:
-        yield ok("Chinese", "pairs of signs (cjk)")
+        yield ok("Chinese", "pairs of characters (cjk)")
     yield ok("synonyms", f"{len(rules)} rules")
 
 
 def documents_of(total: int, without: Mapping[str, int]) -> Iterator[Finding]:
-    """Judge how many documents there are, and how many lack the vector of a leg."""
+    """Check the number of documents, and for each vector field how many have no vector."""
     if not total:
         yield warn("documents", "none", "index a catalogue: `vitrine index CATALOGUE`")
         return
     yield ok("documents", f"{total:,}")
     for path, missing in without.items():
-        found = f"{missing:,} of {total:,} documents have none"
+        share = f"{missing:,} of {total:,} documents have none"
         if missing == total:
             yield fail(
                 path,
-                found,
-                "no search can use this leg: look for the reason in the report of `vitrine index`",
+                share,
+                "no search can use this sub-query: the report of `vitrine index` has the reason",
             )
         elif missing > total / 2:
             yield warn(
                 path,
-                found,
-                "they are found by the other legs only; see the report of `vitrine index` for the reason",
+                share,
+                "only the other sub-queries find these products: the report of `vitrine index` has the reason",
             )
         else:
-            yield ok(path, found)
+            yield ok(path, share)
 
 
-def versions_of(found: Sequence[Version]) -> Iterator[Finding]:
-    """Judge what else stands behind the alias."""
-    live = next((version.index for version in found if version.current), "")
-    loading = [version.index for version in found if version.published is None and version.index > live]
-    kept = [version.index for version in found if version.published and not version.current]
+def versions_of(listed: Sequence[Version]) -> Iterator[Finding]:
+    """Check the versions of the alias besides the one in service."""
+    live = next((version.index for version in listed if version.current), "")
+    loading = [version.index for version in listed if version.published is None and version.index > live]
+    previous = [version.index for version in listed if version.published and not version.current]
     if loading:
         yield warn(
             "versions",
-            f"{loading[-1]} was never put in service: a load runs, or was killed",
-            "run the same `vitrine index` again, it goes on from there",
+            f"{loading[-1]} was never put in service: its load is running or was killed",
+            "run the same `vitrine index` again to resume it",
         )
     else:
         yield ok(
-            "versions", f"{live}" + (f"; to roll back to: {kept[-1]}" if kept and kept[-1] < live else "")
+            "versions",
+            f"{live}" + (f"; to roll back to: {previous[-1]}" if previous and previous[-1] < live else ""),
         )
 
 
 def encoders_of(schema: IndexSchema, store: Store) -> Iterator[Finding]:
-    """Judge the artifacts that query vectors come from against the fields that they search."""
+    """Compare the query encoders in the store with the vector fields that they search."""
     for name, field in schema.vectors.items():
         subject = f"encoder of {SPACES[name].path}"
         if not store.has("encoders", field.query_encoder):
@@ -150,37 +158,36 @@ def encoders_of(schema: IndexSchema, store: Store) -> Iterator[Finding]:
             yield fail(
                 subject,
                 f"{field.query_encoder} gives {facts['dimension']} dimensions and the field has {field.dimension}",
-                _AGAIN,
+                _REBUILD,
             )
 
 
 def check_index(client: OpenSearch, alias: str, index: str, store: Store | None) -> Iterator[Finding]:
-    """Look at the index behind the alias."""
+    """Run all checks of the index behind the alias."""
     with explained(client):
-        held = client.indices.get_mapping(index=index)[index]["mappings"]
+        mapping = client.indices.get_mapping(index=index)[index]["mappings"]
         flat = client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]
         nodes = int(client.cluster.health()["number_of_data_nodes"])
         plugins = {row["component"] for row in client.cat.plugins(format="json", h="component")}
     yield ok("index", f"{alias} is {index}")
     schema: IndexSchema | None = None
     try:
-        schema = schema_from_mapping(held)
+        schema = schema_from_mapping(mapping)
         if schema is None:
             yield fail(
                 "_meta",
-                "missing: Vitrine did not make this index, and its encoders are unknown",
-                f"`vitrine index --from {alias} --index NAME` indexes it beside itself",
+                "missing: Vitrine did not create this index, and its encoders are unknown",
+                f"`vitrine index --from {alias} --index NAME` indexes its documents beside it",
             )
         else:
             yield ok("_meta", "field plan and encoders recorded")
     except VitrineError as error:
-        yield fail("_meta", str(error), _AGAIN)
-    yield from mapping_of(held, schema)
+        yield fail("_meta", str(error), _REBUILD)
+    yield from mapping_of(mapping, schema)
     yield from settings_of(index, flat, nodes)
     if schema is None:
         return
-    chinese: Chinese = "smartcn" if held["_meta"][META_KEY].get("chinese") == "smartcn" else "cjk"
-    yield from analysis_of(chinese, "analysis-smartcn" in plugins, synonyms_of(client, index))
+    yield from analysis_of(chinese_in(mapping), "analysis-smartcn" in plugins, synonyms_of(client, index))
     yield from documents_of(*_counts(client, index, schema))
     yield from versions_of(versions(client, alias))
     if store is not None:
@@ -194,34 +201,40 @@ def _counts(client: OpenSearch, index: str, schema: IndexSchema) -> tuple[int, d
     return total, {path: total - count for path, count in counts.items()}
 
 
-def _vectors(mapping: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, held in (mapping.get("properties") or {}).items():
-        if held.get("type") == "knn_vector":
-            yield f"{path}{name}", held
-        yield from _vectors(held, f"{path}{name}.")
+def _vector_fields(mapping: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield path and mapping of every vector field."""
+    for name, field in (mapping.get("properties") or {}).items():
+        if field.get("type") == "knn_vector":
+            yield f"{path}{name}", field
+        yield from _vector_fields(field, f"{path}{name}.")
 
 
-def _vector(path: str, field: Mapping[str, Any]) -> Finding:
+def _vector_field(path: str, field: Mapping[str, Any]) -> Finding:
     method = field.get("method") or {}
     engine = method.get("engine", "the cluster's default")
     if engine != "lucene":
         return fail(
             path,
             f"engine {engine}",
-            f"a node without native libraries dies of it, and filters differ: {_AGAIN}",
+            f"it stops a node without native libraries, and its filters differ: {_REBUILD}",
         )
     space = method.get("space_type", field.get("space_type"))
     if space != "cosinesimil":
-        return warn(path, f"space {space}", f"the weights of the legs are meant for cosinesimil: {_AGAIN}")
+        return warn(path, f"space {space}", f"the sub-query weights are meant for cosinesimil: {_REBUILD}")
     return ok(path, f"lucene, {field.get('dimension')} dimensions, cosine")
 
 
-def _as_encoded(path: str, found: Mapping[str, Any] | None, wanted: VectorField | None) -> Iterator[Finding]:
-    if wanted and found is None:
-        yield fail(path, f"missing, although {wanted.encoder} is recorded for it", _AGAIN)
-    elif wanted and found and int(found["dimension"]) != wanted.dimension:
+def _recorded_encoder(
+    path: str, field: Mapping[str, Any] | None, recorded: VectorField | None
+) -> Iterator[Finding]:
+    """Compare a vector field of the mapping with the encoder that the schema records for it."""
+    if recorded and field is None:
+        yield fail(path, f"missing, although {recorded.encoder} is recorded for it", _REBUILD)
+    elif recorded and field and int(field["dimension"]) != recorded.dimension:
         yield fail(
-            path, f"{found['dimension']} dimensions, and {wanted.encoder} gives {wanted.dimension}", _AGAIN
+            path,
+            f"{field['dimension']} dimensions, and {recorded.encoder} gives {recorded.dimension}",
+            _REBUILD,
         )
-    elif found and not wanted:
-        yield fail(path, "no encoder is recorded for it", _AGAIN)
+    elif field and not recorded:
+        yield fail(path, "no encoder is recorded for it", _REBUILD)

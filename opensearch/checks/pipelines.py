@@ -23,7 +23,7 @@ _AGAIN = "run `vitrine hook install` again"
 
 
 def fusion_of(name: str, body: Mapping[str, Any]) -> Finding:
-    """Judge that a pipeline makes one score of the three legs."""
+    """Check that a pipeline fuses the scores of all sub-queries."""
     subject = f"pipeline {name}"
     for step in body.get("phase_results_processors", []):
         held = step.get("normalization-processor") or step.get("score-ranker-processor")

@@ -39,9 +39,9 @@ def page_name(alias: str) -> str:
 
 
 def fusion_pipeline(weights: Weights) -> dict[str, Any]:
-    """Give the pipeline that makes one score of three legs."""
+    """Return the pipeline that fuses the sub-queries' scores into one."""
     return {
-        "description": "Vitrine: one score of three legs",
+        "description": "Vitrine: fuses the scores of the sub-queries",
         "phase_results_processors": [fusion_processor(weights)],
     }
 
@@ -57,7 +57,7 @@ def rerank_pipeline(model: str, weights: Weights) -> dict[str, Any]:
         "ignore_failure": True,
     }
     return {
-        "description": "Vitrine: one score of three legs, reranked by the service",
+        "description": "Vitrine: fuses the scores of the sub-queries, then reranks by the service",
         "phase_results_processors": [fusion_processor(weights)],
         "response_processors": [{"rerank": rerank}],
     }
@@ -88,7 +88,7 @@ def put_fusion(client: OpenSearch, alias: str, weights: Weights) -> str:
 
 
 def put_weights(client: OpenSearch, alias: str, weights: Weights) -> None:
-    """Put leg weights into every pipeline of the alias: `put_fusion`, and the rerank pipelines where a hook made them."""
+    """Set the sub-query weights in every pipeline of the alias: the fusion pipeline, and those of an installed hook."""
     put_fusion(client, alias, weights)
     hooked = (rerank_name(alias), page_name(alias))
     with explained(client):

@@ -1,4 +1,4 @@
-"""The fusion of a hybrid query's sub-queries: their weights, and the engine's processor that makes one score of them."""
+"""The fusion of a hybrid query's sub-queries: their weights, and the engine's processor that combines the scores."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from opensearch.index.fields import IndexSchema
-from opensearch.index.spaces import LEXICAL, SPACES, sub_queries
+from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, TEXT, sub_queries
 from vitrine.errors import QueryError
 
 Weights = Mapping[str, float]  # by sub-query; a missing one weighs nothing, and only proportions matter
 
 RANK_CONSTANT = 60  # Cormack, Clarke and Büttcher 2009
 
-IMAGE_WEIGHTS: Weights = {"image": 1.0}
-IMAGE_AND_WORDS_WEIGHTS: Weights = {LEXICAL: 0.3, "text": 0.1, "image": 0.6}
+IMAGE_WEIGHTS: Weights = {IMAGE: 1.0}
+IMAGE_AND_WORDS_WEIGHTS: Weights = {LEXICAL: 0.3, TEXT: 0.1, IMAGE: 0.6}
 
 
 def default_weights() -> dict[str, float]:
-    """Return the weights of a query of words where none were learned: half lexical, the rest as `SPACES` has it."""
+    """Return the weights of a query of words where none were learned: half lexical, the rest as in `SPACES`."""
     return {LEXICAL: 0.5, **{name: space.weight for name, space in SPACES.items()}}
 
 
@@ -78,7 +78,7 @@ DEFAULT_FUSION = "min_max"
 
 
 def fusion_processor(weights: Weights, fusion: str = DEFAULT_FUSION) -> dict[str, Any]:
-    """Return the engine's processor that makes one score of the sub-queries' scores. Raises QueryError."""
+    """Return the engine's processor that combines the sub-queries' scores into one. Raises QueryError."""
     if fusion not in FUSIONS:
         raise QueryError(f"there is no fusion {fusion!r}; choose {', '.join(FUSIONS)}")
     return FUSIONS[fusion]({"weights": shares(weights)})

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from opensearch.index.fields import IndexSchema, VectorField
-from opensearch.index.spaces import LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
+from opensearch.index.fields import SEARCH, IndexSchema, VectorField
+from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
 from .filters import facet_aggregations
@@ -144,7 +144,7 @@ def hybrid_body(
 
 def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause]:
     """Return the clause of each sub-query that the query, the index and the language allow."""
-    if query.has_image and "image" not in schema.vectors:
+    if query.has_image and IMAGE not in schema.vectors:
         raise QueryError(
             "the index has no image vectors, so it cannot be searched by image: index the catalogue "
             "again with --image-encoder"
@@ -156,7 +156,7 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
         clauses[LEXICAL] = _lexical_clause(words, filters)
     for name, field_ in schema.vectors.items():
         vector = _vector(query.vectors.get(name), field_, name)
-        from_image = name == "image" and query.has_image
+        from_image = name == IMAGE and query.has_image
         if vector and (from_image or supports_language(field_, language)):
             clauses[name] = _vector_clause(SPACES[name], vector, window, filters)
     if not words and not clauses:  # a shopper who browses: every product that the filters allow
@@ -169,7 +169,7 @@ def _lexical_clause(words: str, filters: list[Clause], minimum_match: str | None
     match: Clause = {"query": words, "operator": "or", "zero_terms_query": "all"}
     if minimum_match:
         match["minimum_should_match"] = minimum_match
-    all_text = {"dis_max": {"queries": [{"match": {f"search.{name}": match}} for name in _LANGUAGES]}}
+    all_text = {"dis_max": {"queries": [{"match": {f"{SEARCH}.{name}": match}} for name in _LANGUAGES]}}
     return {"bool": {"_name": LEXICAL, "must": [all_text], "filter": filters}}
 
 
@@ -187,8 +187,8 @@ def _vector_clause(space: VectorSpace, vector: list[float], window: int, filters
 def _sorted_query(query: Query, clauses: Mapping[str, Clause]) -> Clause:
     """Return the query whose matches are sorted: the image decides what matches, else the words."""
     words = clean_words(query.words)
-    if query.has_image and "image" in clauses:
-        return clauses["image"]
+    if query.has_image and IMAGE in clauses:
+        return clauses[IMAGE]
     if words and LEXICAL in clauses:
         return _lexical_clause(words, [dict(clause) for clause in query.filters], _SORTED_MINIMUM_MATCH)
     return next((clauses[name] for name in sub_queries() if name in clauses), _NO_MATCH)

@@ -1,4 +1,4 @@
-"""From a query body to candidates: one `_search`, read once, the same for threads and for asyncio."""
+"""From a query body to candidates by one `_search`, blocking or with asyncio."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .filters import read_facets
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch, OpenSearch
 
-_SENTINEL = -1e9  # rows below are the engine's own marks, which the fusion removes
+_SENTINEL = -1e9  # hits that score less are internal marks of the engine, which the fusion removes
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A product that the engine found; its place in the list is the engine's rank."""
+    """A product that the engine returned; its position in the list is the engine's rank."""
 
     id: str
     score: float  # fused; 0 in a sorted answer
@@ -29,15 +29,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """One page of candidates and what the engine says about the whole match."""
+    """One page of candidates, and the totals and facets of the whole match."""
 
     candidates: list[Candidate]
     total: int
     facets: dict[str, dict[str, Any]]
     took_ms: int
-    total_is_exact: bool = True  # else `total` is where the engine stopped counting
+    total_is_exact: bool = True  # else the engine stopped counting at `total`
     partial: bool = False  # some shards did not answer
-    reranked: bool = False  # the engine's own pipeline asked the rerank service and was answered
+    reranked: bool = False  # by the rerank processor of the engine's pipeline
 
 
 def retrieve(
@@ -48,9 +48,9 @@ def retrieve(
     pipeline: str | None = None,
     deadline_s: float | None = None,
 ) -> Retrieved:
-    """Search the alias; `pipeline` names a stored one that takes the place of the one in the body.
+    """Search the alias and return one page; `pipeline` names a stored pipeline that replaces the one in the body.
 
-    `deadline_s` bounds one attempt of the client. Raises EngineError (IndexMissingError) in one sentence.
+    `deadline_s` limits one attempt of the client. Raises EngineError, IndexMissingError.
     """
     with explained(client):
         return parse(client.search(**_request(alias, body, pipeline, deadline_s)))
@@ -64,36 +64,36 @@ async def retrieve_async(
     pipeline: str | None = None,
     deadline_s: float | None = None,
 ) -> Retrieved:
-    """Search the alias without blocking the event loop; otherwise as `retrieve`."""
+    """Like `retrieve`, without blocking the event loop."""
     with explained(client):
         return parse(await client.search(**_request(alias, body, pipeline, deadline_s)))
 
 
-def parse(answer: Mapping[str, Any]) -> Retrieved:
-    """Read an answer of `_search`."""
-    hits = answer["hits"]
-    found = [_candidate(hit) for hit in hits["hits"]]
-    if any(candidate.score < _SENTINEL for candidate in found):
+def parse(response: Mapping[str, Any]) -> Retrieved:
+    """Return the page in a response of `_search`. Raises EngineError for hybrid scores that were not fused."""
+    hits = response["hits"]
+    candidates = [_candidate(hit) for hit in hits["hits"]]
+    if any(candidate.score < _SENTINEL for candidate in candidates):
         raise EngineError(
             "the engine answered a hybrid query without fusing its sub-queries (scores below "
-            f"{_SENTINEL:.0e}): name a search pipeline that normalises, such as ALIAS-fusion"
+            f"{_SENTINEL:.0e}): name a search pipeline that normalizes, such as ALIAS-fusion"
         )
-    total = hits.get("total") or {"value": len(found), "relation": "gte"}
+    total = hits.get("total") or {"value": len(candidates), "relation": "gte"}
     return Retrieved(
-        candidates=found,
+        candidates=candidates,
         total=int(total["value"]),
-        facets=read_facets(answer.get("aggregations") or {}),
-        took_ms=int(answer.get("took", 0)),
+        facets=read_facets(response.get("aggregations") or {}),
+        took_ms=int(response.get("took", 0)),
         total_is_exact=total["relation"] == "eq",
-        partial=bool(answer.get("timed_out")) or bool((answer.get("_shards") or {}).get("failed")),
-        # the only trace that the engine's rerank processor leaves in an answer
-        reranked="profile" in answer,
+        partial=bool(response.get("timed_out")) or bool((response.get("_shards") or {}).get("failed")),
+        # the only trace of the engine's rerank processor in a response
+        reranked="profile" in response,
     )
 
 
 def _candidate(hit: Mapping[str, Any]) -> Candidate:
-    named = hit.get("matched_queries") or {}
-    scores = {name: float(score) for name, score in named.items()} if isinstance(named, Mapping) else {}
+    matched = hit.get("matched_queries") or {}
+    scores = {name: float(score) for name, score in matched.items()} if isinstance(matched, Mapping) else {}
     return Candidate(str(hit["_id"]), float(hit.get("_score") or 0.0), scores, hit.get("_source") or {})
 
 
@@ -101,12 +101,12 @@ def _request(
     alias: str, body: Mapping[str, Any], pipeline: str | None, deadline_s: float | None
 ) -> dict[str, Any]:
     params: dict[str, Any] = {"include_named_queries_score": "true"}
-    if pipeline:  # the engine refuses two
+    if pipeline:  # the engine accepts only one
         params["search_pipeline"] = pipeline
         body = {key: value for key, value in body.items() if key != "search_pipeline"}
     if deadline_s is not None:
         params["request_timeout"] = deadline_s
     if not body.get("size", 10):
-        # the engine caches such an answer on one shard and then fails to fuse it (3.6.0)
+        # the engine caches such a response on one shard and then fails to fuse it (3.6.0)
         params["request_cache"] = "false"
     return {"index": alias, "body": body, "params": params}

@@ -17,21 +17,26 @@ if TYPE_CHECKING:
 
 @click.group()
 def weights() -> None:
-    """How much words, text vectors and picture vectors count in a search of words."""
+    """Weights of the sub-queries of a hybrid query: lexical, text, image."""
 
 
 @weights.command()
 @options.index
 @click.option(
-    "--queries", type=click.IntRange(50, 5000), default=400, show_default=True, help="Known items to ask for."
+    "--queries",
+    type=click.IntRange(50, 5000),
+    default=400,
+    show_default=True,
+    help="Number of known-item queries.",
 )
 @options.url
 @options.store
 @options.as_json
 def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) -> None:
-    """Learn the weights from the catalogue itself and put them in force.
+    """Learn the weights from the products of the index and use them.
 
-    Queries are made of products' own words, and the product is the right answer: no log and no ratings are needed.
+    Known-item queries are made of a product's words, with this product as the relevant one; they need no click log and no
+    judgments.
     """
     from opensearch.client import connect
     from opensearch.index.versions import read_schema
@@ -48,23 +53,25 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     def embed(texts: Sequence[str]) -> list[QueryVectors]:
         return encoders.batch(texts, [None] * len(texts))
 
-    with progress() as tell:
+    with progress() as on_progress:
         learned = learn_weights(
             client,
             alias,
             schema,
             embed,
             count=queries,
-            on_progress=lambda done, total: tell("asking", done, total),
+            on_progress=lambda done, total: on_progress("known-item queries", done, total),
         )
     use_weights(client, alias, learned.weights)
     if as_json:
         click.echo(json.dumps(learned.to_dict()))
         return
-    click.echo(f"{alias}: {_weights_text(learned.weights)}, from {learned.queries} known-item queries")
     click.echo(
-        f"mean reciprocal rank {learned.mrr:.3f}, with the default weights {learned.default_mrr:.3f}, "
-        f"lexical alone {learned.lexical_mrr:.3f}"
+        f"{alias}: {_weights_text(learned.weights)}, learned from {learned.queries} known-item queries"
+    )
+    click.echo(
+        f"MRR {learned.mrr:.3f}; with the default weights {learned.default_mrr:.3f}, "
+        f"with the lexical sub-query alone {learned.lexical_mrr:.3f}"
     )
 
 
@@ -73,7 +80,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
 @options.url
 @options.as_json
 def show(alias: str, url: str, as_json: bool) -> None:
-    """Show the weights in force."""
+    """Show the weights in use."""
     from opensearch.client import connect
     from opensearch.index.spaces import sub_queries
     from opensearch.index.versions import read_schema
@@ -84,19 +91,19 @@ def show(alias: str, url: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"weights": weights, "learned": schema.weights is not None}))
         return
-    click.echo(f"{alias}: {_weights_text(weights)} ({'learned' if schema.weights else 'the defaults'})")
+    click.echo(f"{alias}: {_weights_text(weights)} ({'learned' if schema.weights else 'default'})")
 
 
 @weights.command()
 @options.index
 @options.url
 def reset(alias: str, url: str) -> None:
-    """Go back to the default weights."""
+    """Use the default weights again."""
     from opensearch.client import connect
     from opensearch.tuning.weights import use_weights
 
     use_weights(connect(url), alias, None)
-    click.echo(f"{alias}: the default weights are in force")
+    click.echo(f"{alias} uses the default weights")
 
 
 def _weights_text(weights: Mapping[str, float]) -> str:
