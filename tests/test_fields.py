@@ -1,4 +1,4 @@
-"""The field plan and the schema survive the trip through the index's `_meta`."""
+"""The field plan and the schema are read back from JSON, as in `_meta`."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _weights = st.none() | st.fixed_dictionaries(dict.fromkeys(sub_queries(), st.flo
         similarity_threshold=st.none() | st.floats(-1, 1),
     )
 )
-def test_a_schema_comes_back_from_json_as_it_was(schema: IndexSchema) -> None:
+def test_a_schema_is_read_back_from_json(schema: IndexSchema) -> None:
     assert IndexSchema.from_dict(orjson.loads(orjson.dumps(schema.to_dict()))) == schema
 
 
-def test_a_plan_ignores_what_a_later_version_added() -> None:
+def test_a_plan_ignores_entries_of_a_later_version() -> None:
     assert FieldPlan.from_dict({"id": "sku", "text": ["a"], "added_later": 1}) == FieldPlan(
         id="sku", text=("a",)
     )

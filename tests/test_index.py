@@ -99,7 +99,7 @@ def test_unknown_top_level_field_is_refused(engine: OpenSearch, alias: str) -> N
         engine.index(index=index, id="1", body=_document(1, colour="red"))
 
 
-def test_title_of_a_megabyte_is_held_found_and_highlighted(engine: OpenSearch, alias: str) -> None:
+def test_title_of_a_megabyte_is_stored_matched_and_highlighted(engine: OpenSearch, alias: str) -> None:
     index = versions.create_version(engine, alias, SCHEMA)
     for number, title in enumerate(["armchair " * 120_000, "x" * 1_000_000 + " armchair"]):
         engine.index(
@@ -151,8 +151,8 @@ def test_rollback_goes_to_the_version_before_and_can_be_written(engine: OpenSear
     assert engine.count(index=alias)["count"] == 1
     with pytest.raises(EngineError, match=f"no version of {alias} before {first}"):
         versions.rollback(engine, alias)
-    told = [(v.index, v.current, v.published is not None) for v in versions.versions(engine, alias)]
-    assert told == [
+    listed = [(v.index, v.current, v.published is not None) for v in versions.versions(engine, alias)]
+    assert listed == [
         (first, True, True),
         (second, False, True),
         (third, False, True),
@@ -166,8 +166,8 @@ def test_default_pipeline_goes_along_with_the_alias(engine: OpenSearch, alias: s
     engine.indices.put_settings(index=first, body={"index.search.default_pipeline": alias})
     try:
         for index in (_published(engine, alias, 1), set_synonyms(engine, alias, ["sofa, couch"])):
-            held = engine.indices.get_settings(index=index)[index]["settings"]["index"]
-            assert held["search"]["default_pipeline"] == alias
+            settings = engine.indices.get_settings(index=index)[index]["settings"]["index"]
+            assert settings["search"]["default_pipeline"] == alias
     finally:
         engine.search_pipeline.delete(id=alias)
 
@@ -260,19 +260,17 @@ def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) 
 def test_changing_synonyms_often_leaves_three_versions_and_a_load(engine: OpenSearch, alias: str) -> None:
     _published(engine, alias, 1)
     loading = versions.create_version(engine, alias, SCHEMA)
-    made = [set_synonyms(engine, alias, [f"sofa, couch{number}"]) for number in range(4)]
-    assert [v.index for v in versions.versions(engine, alias)] == [loading, *made[1:]]
+    created = [set_synonyms(engine, alias, [f"sofa, couch{number}"]) for number in range(4)]
+    assert [v.index for v in versions.versions(engine, alias)] == [loading, *created[1:]]
 
 
-def test_a_killed_rebuild_is_gone_on_with_whatever_was_learned_meanwhile(
-    engine: OpenSearch, alias: str
-) -> None:
+def test_a_killed_rebuild_is_resumed_with_the_learned_weights(engine: OpenSearch, alias: str) -> None:
     live = _published(engine, alias)
     meta.set_weights(engine, live, LEARNED)
-    begun = choose_target(engine, alias, SCHEMA, rebuild=True)
-    assert meta.schema_of(engine, begun.index).weights == LEARNED
-    again = choose_target(engine, alias, SCHEMA, rebuild=True)
-    assert (again.index, again.empty) == (begun.index, False)
+    target = choose_target(engine, alias, SCHEMA, rebuild=True)
+    assert meta.schema_of(engine, target.index).weights == LEARNED
+    resumed = choose_target(engine, alias, SCHEMA, rebuild=True)
+    assert (resumed.index, resumed.empty) == (target.index, False)
 
 
 def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch, alias: str) -> None:
@@ -336,16 +334,16 @@ def test_chinese_words_are_found_although_nothing_separates_them(engine: OpenSea
         engine.index(index=index, id=str(number), body=_document(number, title=title, search={"zh": title}))
     versions.publish(engine, alias, index)
 
-    def found(words: str) -> set[str]:
+    def matches(words: str) -> set[str]:
         body = {"query": {"match": {"search.zh": {"query": words, "operator": "and"}}}, "_source": False}
         return {hit["_id"] for hit in engine.search(index=alias, body=body)["hits"]["hits"]}
 
-    assert found("连衣裙") == {"0"}
-    assert found("运动鞋") == {"1"}
-    assert found("洋装") == {"0"}
-    assert found("Running shoe") == {"1"}
-    assert found("衬衫") == {"2"}
-    assert found("汽车") == set()
+    assert matches("连衣裙") == {"0"}
+    assert matches("运动鞋") == {"1"}
+    assert matches("洋装") == {"0"}
+    assert matches("Running shoe") == {"1"}
+    assert matches("衬衫") == {"2"}
+    assert matches("汽车") == set()
 
 
 def test_english_stop_words_and_possessives(engine: OpenSearch, alias: str) -> None:

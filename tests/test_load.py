@@ -72,16 +72,16 @@ class Shop:
         )
         rejects = RejectedRows(self.folder / "rejected.jsonl")
         with closing(VectorCache(self.folder / cache)) as vectors:
-            report, seen = load(stream, job, vectors, rejects, lambda n: None)
-        if complete(target, report, seen, sync=sync):
+            report, seen_ids = load(stream, job, vectors, rejects, lambda n: None)
+        if complete(target, report, seen_ids, sync=sync):
             publish(target, report)
         file = self.folder / "rejected.jsonl"
         self.entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         return report
 
     def document(self, id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.engine.get(index=self.alias, id=id)
-        return found
+        document: dict[str, Any] = self.engine.get(index=self.alias, id=id)
+        return document
 
     def documents(self) -> dict[str, dict[str, Any]]:
         answer = self.engine.search(index=self.alias, body={"size": 1000, "version": True, "_source": True})
@@ -128,15 +128,15 @@ def test_a_first_load_writes_every_product(shop: Shop) -> None:
     )
     assert (report.read, report.indexed, report.rejected, report.published) == (3, 3, 0, True)
     assert report.exit_code == 0
-    found = shop.documents()
-    np.testing.assert_allclose(found["1"]["text_vec"], text_vector("Red shoe. Runs"), atol=1e-6)
-    assert [picture["ref"] for picture in found["1"]["images"]] == ["a.png", "b.png"]
-    np.testing.assert_allclose(found["1"]["images"][1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
-    assert "text_vec" not in found["2"]
-    assert found["3"]["numbers"] == {}
-    assert found["3"]["images"] == []
+    documents = shop.documents()
+    np.testing.assert_allclose(documents["1"]["text_vec"], text_vector("Red shoe. Runs"), atol=1e-6)
+    assert [image["ref"] for image in documents["1"]["images"]] == ["a.png", "b.png"]
+    np.testing.assert_allclose(documents["1"]["images"][1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
+    assert "text_vec" not in documents["2"]
+    assert documents["3"]["numbers"] == {}
+    assert documents["3"]["images"] == []
     assert shop.image is not None
-    assert sorted(shop.image.seen) == [GREEN, RED]  # one picture of two products is embedded once
+    assert sorted(shop.image.seen) == [GREEN, RED]  # an image of two products is embedded once
 
 
 def test_a_second_load_writes_and_embeds_nothing(shop: Shop) -> None:
@@ -144,7 +144,7 @@ def test_a_second_load_writes_and_embeds_nothing(shop: Shop) -> None:
     catalogue = [*rows(300), {"id": "x", "title": "pictured", "images": ["a.png"]}]
     shop.load(catalogue)
     before = shop.document("p7")
-    report = shop.load(catalogue, cache="another.sqlite")  # no cache helps here: the index itself knows
+    report = shop.load(catalogue, cache="another.sqlite")  # the index decides, not the cache
     assert (report.unchanged, report.indexed, report.updated) == (301, 0, 0)
     assert shop.text.texts == []
     assert shop.image is not None
@@ -163,7 +163,7 @@ def test_a_price_writes_one_document_and_no_vector(shop: Shop) -> None:
     assert (report.updated, report.unchanged) == (1, 4)
     assert shop.text.texts == []
     after = shop.documents()
-    assert after["p3"]["numbers"] == {"stock": 9}  # the price is gone, not kept
+    assert after["p3"]["numbers"] == {"stock": 9}  # the price is removed
     assert "group" not in after["p3"]
     for name in ("text_vec", "images"):
         assert after["p3"][name] == before["p3"][name]
@@ -185,10 +185,10 @@ def test_a_changed_title_and_a_changed_image_each_embed_only_themselves(shop: Sh
     assert (report.updated, shop.text.texts, shop.image.seen) == (1, ["new"], [])
     shop.load([{**row, "title": "new", "images": ["c.png", "b.png"]}], cache="3.sqlite")
     assert (shop.text.texts, shop.image.seen) == ([], [BLUE])
-    pictures = shop.documents()["1"]["images"]
-    assert [picture["ref"] for picture in pictures] == ["c.png", "b.png"]
-    np.testing.assert_allclose(pictures[1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
-    colour_picture(shop.folder / "b.png", RED)  # the same name, another picture
+    images = shop.documents()["1"]["images"]
+    assert [image["ref"] for image in images] == ["c.png", "b.png"]
+    np.testing.assert_allclose(images[1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
+    colour_picture(shop.folder / "b.png", RED)  # the same name, another image
     report = shop.load([{**row, "title": "new", "images": ["c.png", "b.png"]}], cache="4.sqlite")
     assert (report.updated, shop.image.seen) == (1, [RED])
     shop.load([{"id": "1", "title": ""}])
@@ -220,12 +220,12 @@ def test_every_failed_row_is_reported_and_the_others_are_indexed(shop: Shop) -> 
     assert "HTML" in refused["page.png"]
     assert "no such file" in refused["none.png"]
     assert "leaves" in refused["../x.png"]
-    found = shop.documents()
-    assert set(found) == {"1", "5", "6"}
-    assert len(found["5"]["title"]) == 1_000_000
-    assert found["1"]["title"] == "a"
+    documents = shop.documents()
+    assert set(documents) == {"1", "5", "6"}
+    assert len(documents["5"]["title"]) == 1_000_000
+    assert documents["1"]["title"] == "a"
     assert shop.load([{"id": "1", "title": "a"}]).exit_code == 0
-    assert not (shop.folder / "rejected.jsonl").exists()  # nothing of the run before is left to mislead
+    assert not (shop.folder / "rejected.jsonl").exists()  # the file of the run before is deleted
 
 
 def test_a_read_only_index_stops_the_load_and_loses_nothing(shop: Shop) -> None:
@@ -312,8 +312,8 @@ job = Job(target, plan, encoders, folder, lambda url: b"",
           pace=Pace(20_000, 50, 2, 30.0), batches=BatchSizes(window=64, contents=16))
 rows = (CatalogueRow(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for n in range(int(count)))
 rejects = RejectedRows(folder / "r.jsonl")
-report, seen = load(rows, job, VectorCache(folder / "v.sqlite"), rejects, lambda n: None)
-if complete(target, report, seen, sync=False):
+report, seen_ids = load(rows, job, VectorCache(folder / "v.sqlite"), rejects, lambda n: None)
+if complete(target, report, seen_ids, sync=False):
     publish(target, report)
 print(report.indexed, report.unchanged, report.updated)
 """
@@ -336,14 +336,14 @@ def embedded(shop: Shop) -> list[str]:
 
 
 def test_a_killed_load_is_resumed(shop: Shop) -> None:
-    for minimum in (100, 350):  # kill it twice, each time with something written and something not
+    for minimum in (100, 350):  # two kills, each with some documents written and others not
         process = start(shop, 800, 0.05)
         late = time.monotonic() + 60
         while len(embedded(shop)) < minimum and time.monotonic() < late:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        assert current(shop.engine, shop.alias) is None  # half a catalogue is never searched
+        assert current(shop.engine, shop.alias) is None  # an incomplete version is never searched
     left = unfinished(shop.engine, shop.alias)
     assert minimum <= len(embedded(shop)) < 800
     output, _ = start(shop, 800, 0).communicate(timeout=60)
@@ -354,11 +354,11 @@ def test_a_killed_load_is_resumed(shop: Shop) -> None:
     assert current(shop.engine, shop.alias) == left
     texts = embedded(shop)
     assert len(set(texts)) == 800
-    assert len(texts) - 800 <= 2 * 16  # at most the slice in hand at each kill is done again
+    assert len(texts) - 800 <= 2 * 16  # at most the batch in progress at each kill is repeated
     answer = shop.engine.search(index=shop.alias, body={"size": 1000, "_source": ["title", "text_vec"]})
-    found = {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
-    assert {id: source["title"] for id, source in found.items()} == {
+    documents = {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+    assert {id: source["title"] for id, source in documents.items()} == {
         f"p{n}": f"title {n}" for n in range(800)
     }
     for n in (0, 399, 799):
-        np.testing.assert_allclose(found[f"p{n}"]["text_vec"], text_vector(f"title {n}"), atol=1e-6)
+        np.testing.assert_allclose(documents[f"p{n}"]["text_vec"], text_vector(f"title {n}"), atol=1e-6)

@@ -180,10 +180,10 @@ def test_filters_apply_in_each_sub_query_before_the_nearest_are_counted(
 
 
 @pytest.mark.live
-def test_candidates_given_by_id_are_all_ranked(engine: OpenSearch, alias: str) -> None:
+def test_products_filtered_by_id_are_all_ranked(engine: OpenSearch, alias: str) -> None:
     chosen = ["p05", "p17", "p33", "p58"]
-    found = find(engine, alias, Query("red shoes", {"text": TEXTS[17]}, filters=[ids_filter(chosen)]))
-    assert sorted(ids(found)) == chosen
+    retrieved = find(engine, alias, Query("red shoes", {"text": TEXTS[17]}, filters=[ids_filter(chosen)]))
+    assert sorted(ids(retrieved)) == chosen
 
 
 @pytest.mark.live
@@ -197,17 +197,17 @@ def test_facets_count_the_whole_match_and_not_the_page(engine: OpenSearch, alias
     assert counts == dict.fromkeys(COLOURS, 20)
     prices = [product["numbers"]["price"] for product in PRODUCTS if product["numbers"]]
     assert page.facets["price"] == {"count": 48, "min": 1, "max": 59, "mean": pytest.approx(np.mean(prices))}
-    found = find(engine, alias, Query(""), page=Page(facets=facets[2:], size=0)).facets
-    assert [part["count"] for part in found["price"]["ranges"]] == [16, 16, 16]
-    assert found["released"]["min"].startswith("2015-06-15")
-    assert {value["value"]: value["count"] for value in found["available"]["values"]} == {
+    retrieved = find(engine, alias, Query(""), page=Page(facets=facets[2:], size=0)).facets
+    assert [part["count"] for part in retrieved["price"]["ranges"]] == [16, 16, 16]
+    assert retrieved["released"]["min"].startswith("2015-06-15")
+    assert {value["value"]: value["count"] for value in retrieved["available"]["values"]} == {
         "true": sum(product["available"] for product in PRODUCTS),
         "false": sum(not product["available"] for product in PRODUCTS),
     }
 
 
 @pytest.mark.live
-def test_counting_alone_is_answered_again_and_again(engine: OpenSearch, alias: str) -> None:
+def test_facets_without_hits_are_answered_repeatedly(engine: OpenSearch, alias: str) -> None:
     counts = [
         find(engine, alias, Query("red", {"text": TEXTS[0]}), page=Page(facets=["colour"], size=0)).facets
         for _ in range(3)
@@ -230,24 +230,24 @@ def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shards: int
 @pytest.mark.live
 def test_sorted_pages_cover_the_match_in_order(engine: OpenSearch, alias: str) -> None:
     sort = parse_sort("-price", PLAN)
-    found = find(engine, alias, Query("red shoes"), page=Page(sort=sort))
-    prices = [candidate.source["numbers"].get("price") for candidate in found.candidates]
+    retrieved = find(engine, alias, Query("red shoes"), page=Page(sort=sort))
+    prices = [candidate.source["numbers"].get("price") for candidate in retrieved.candidates]
     known = [price for price in prices if price is not None]
     assert known == sorted(known, reverse=True)
-    assert prices[: len(known)] == known  # unknown prices last
-    assert {candidate.source["title"].split(" no ")[0] for candidate in found.candidates} == {"red shoes"}
+    assert prices[: len(known)] == known  # missing prices last
+    assert {candidate.source["title"].split(" no ")[0] for candidate in retrieved.candidates} == {"red shoes"}
     pages = [ids(find(engine, alias, Query("red shoes"), page=Page(start, 4, sort=sort))) for start in (0, 4)]
-    assert pages[0] + pages[1] == ids(found)[:8]
+    assert pages[0] + pages[1] == ids(retrieved)[:8]
     everything = find(engine, alias, Query(""), page=Page(sort=parse_sort("id", PLAN)))
     assert ids(everything) == [product["id"] for product in PRODUCTS]
 
 
 @pytest.mark.live
 def test_chinese_words_are_found_without_spaces(engine: OpenSearch, alias: str) -> None:
-    found = find(engine, alias, Query("红色连衣裙", {"text": TEXTS[0], "image": TEXTS[0]}))
-    assert ids(found)[0] == "p58"
-    assert found.candidates[0].source["title"] == CHINESE["p58"]
-    assert set(ids(found)) <= set(CHINESE)  # encoders that know English alone add nothing
+    retrieved = find(engine, alias, Query("红色连衣裙", {"text": TEXTS[0], "image": TEXTS[0]}))
+    assert ids(retrieved)[0] == "p58"
+    assert retrieved.candidates[0].source["title"] == CHINESE["p58"]
+    assert set(ids(retrieved)) <= set(CHINESE)  # encoders for English only add nothing
 
 
 @pytest.mark.live
@@ -270,23 +270,23 @@ def test_chinese_words_are_found_without_spaces(engine: OpenSearch, alias: str) 
         "",
     ],
 )
-def test_whatever_is_typed_is_answered(engine: OpenSearch, alias: str, words: str) -> None:
-    found = find(engine, alias, Query(words, {"text": TEXTS[3]}), page=Page(facets=["colour"]))
-    assert found.candidates
-    assert not found.partial
+def test_any_words_get_an_answer(engine: OpenSearch, alias: str, words: str) -> None:
+    retrieved = find(engine, alias, Query(words, {"text": TEXTS[3]}), page=Page(facets=["colour"]))
+    assert retrieved.candidates
+    assert not retrieved.partial
     assert find(engine, alias, Query(words), page=Page(sort=parse_sort("price", PLAN))).took_ms >= 0
 
 
 @pytest.mark.live
-def test_vectors_do_not_come_back(engine: OpenSearch, alias: str) -> None:
+def test_vectors_are_not_in_the_answer(engine: OpenSearch, alias: str) -> None:
     for source in (None, ("*",), ("text_vec", "images.vec")):
-        found = find(engine, alias, Query("red"), page=Page(source=source)).candidates[0].source
-        assert "text_vec" not in found
-        assert all("vec" not in picture for picture in found.get("images", []))
+        retrieved = find(engine, alias, Query("red"), page=Page(source=source)).candidates[0].source
+        assert "text_vec" not in retrieved
+        assert all("vec" not in image for image in retrieved.get("images", []))
 
 
 @pytest.mark.live
-def test_asyncio_gives_the_same(engine: OpenSearch, engine_url: str, alias: str) -> None:
+def test_asyncio_gives_the_same_candidates(engine: OpenSearch, engine_url: str, alias: str) -> None:
     body = hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA)
 
     async def search() -> Retrieved:
@@ -300,6 +300,6 @@ def test_asyncio_gives_the_same(engine: OpenSearch, engine_url: str, alias: str)
 
 
 @pytest.mark.live
-def test_wrong_index_is_one_sentence(engine: OpenSearch) -> None:
+def test_a_missing_index_is_an_error(engine: OpenSearch) -> None:
     with pytest.raises(IndexMissingError, match="eq-not-there"):
         find(engine, "eq-not-there", Query("red"))

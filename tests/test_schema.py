@@ -25,18 +25,18 @@ SCHEMA = IndexSchema(PLAN, {"text": TEXT, "image": IMAGE})
 
 
 def _leaves(mapping: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for name, held in mapping.get("properties", {}).items():
-        found[f"{path}{name}"] = held
-        found |= _leaves(held, f"{path}{name}.")
-    return found
+    leaves: dict[str, dict[str, Any]] = {}
+    for name, field in mapping.get("properties", {}).items():
+        leaves[f"{path}{name}"] = field
+        leaves |= _leaves(field, f"{path}{name}.")
+    return leaves
 
 
 def test_mapping_is_the_document_contract() -> None:
     mapping = mappings(SCHEMA, "cjk")
     fields = _leaves(mapping)
     assert mapping["dynamic"] == "strict"
-    assert {name: held.get("type", "object") for name, held in fields.items()} == {
+    assert {name: field.get("type", "object") for name, field in fields.items()} == {
         "id": "keyword",
         "title": "text",
         "texts": "object",
@@ -72,39 +72,43 @@ def test_mapping_is_the_document_contract() -> None:
 
 def test_every_vector_is_lucene_and_source_is_whole() -> None:
     mapping = mappings(SCHEMA, "cjk")
-    vectors = [held for held in _leaves(mapping).values() if held.get("type") == "knn_vector"]
-    assert [held["dimension"] for held in vectors] == [384, 384]
+    vectors = [field for field in _leaves(mapping).values() if field.get("type") == "knn_vector"]
+    assert [field["dimension"] for field in vectors] == [384, 384]
     assert all(
-        held["method"] == {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
-        for held in vectors
+        field["method"] == {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
+        for field in vectors
     )
     assert "_source" not in mapping
 
 
 def test_schema_without_vectors_has_no_vector_field() -> None:
     fields = _leaves(mappings(IndexSchema(PLAN), "cjk"))
-    assert not [name for name, held in fields.items() if held.get("type") == "knn_vector"]
+    assert not [name for name, field in fields.items() if field.get("type") == "knn_vector"]
 
 
 def test_every_keyword_bounds_its_length() -> None:
     fields = _leaves(mappings(SCHEMA, "cjk"))
-    lengths = [held["ignore_above"] for held in fields.values() if held.get("type") == "keyword"]
+    lengths = [field["ignore_above"] for field in fields.values() if field.get("type") == "keyword"]
     assert lengths
     assert max(lengths) * 4 <= 32_766  # bytes of a Lucene term, four to the longest character
 
 
 @pytest.mark.parametrize("chinese", ["smartcn", "cjk"])
 def test_every_named_part_of_the_analysis_exists(chinese: Any) -> None:
-    made = analysis(chinese, ["sofa, couch"])
-    used = {name for chain in made["analyzer"].values() for name in chain["filter"]}
-    assert {name for name in used if name.startswith("vitrine_")} <= set(made["filter"])
-    named = {held["analyzer"] for held in _leaves(mappings(SCHEMA, chinese)).values() if "analyzer" in held}
-    assert named | {f"{name}_search" for name in named} == set(made["analyzer"])
-    knowing = {name for name, chain in made["analyzer"].items() if "vitrine_synonyms" in chain["filter"]}
-    assert knowing == {name for name in made["analyzer"] if name.endswith("_search")}
+    settings = analysis(chinese, ["sofa, couch"])
+    used = {name for chain in settings["analyzer"].values() for name in chain["filter"]}
+    assert {name for name in used if name.startswith("vitrine_")} <= set(settings["filter"])
+    named = {
+        field["analyzer"] for field in _leaves(mappings(SCHEMA, chinese)).values() if "analyzer" in field
+    }
+    assert named | {f"{name}_search" for name in named} == set(settings["analyzer"])
+    with_synonyms = {
+        name for name, chain in settings["analyzer"].items() if "vitrine_synonyms" in chain["filter"]
+    }
+    assert with_synonyms == {name for name in settings["analyzer"] if name.endswith("_search")}
 
 
-def test_meta_gives_the_schema_back() -> None:
+def test_the_schema_is_read_back_from_meta() -> None:
     body = index_body(SCHEMA, layout=Sharding(3, 1), chinese="cjk")
     assert schema_from_mapping(body["mappings"]) == SCHEMA
     assert body["settings"]["index"]["number_of_shards"] == 3
@@ -112,14 +116,14 @@ def test_meta_gives_the_schema_back() -> None:
     assert schema_from_mapping({"properties": {}}) is None
 
 
-def test_another_form_of_meta_is_refused() -> None:
+def test_another_schema_version_is_refused() -> None:
     mapping = {"_meta": {META_KEY: {**SCHEMA.to_dict(), "version": 7}}}
     with pytest.raises(EngineError, match=r"version 7 .* reads version 2"):
         schema_from_mapping(mapping)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a..b", ".a", "a."])
-def test_column_that_is_no_field_is_named(name: str) -> None:
+def test_a_column_that_cannot_be_a_field_is_named(name: str) -> None:
     with pytest.raises(EngineError, match="cannot be a field"):
         mappings(IndexSchema(FieldPlan(numbers=(name,))), "cjk")
 
@@ -136,9 +140,9 @@ def test_dimension_beyond_the_engine_names_the_encoder() -> None:
 
 def test_differences_name_both_plans_and_both_encoders() -> None:
     other = IndexSchema(FieldPlan(title="name", numbers=("price",)), {"image": IMAGE})
-    told = "\n".join(differences(SCHEMA, other))
-    assert "numbers is [price, rating] in the index and [price] in the plan" in told
-    assert "the text encoder is minilm-aaaaaaaaaaaa (384, searched by minilm-aaaaaaaaaaaa)" in told
-    assert "and none now" in told
-    assert "image" not in told
+    problems = "\n".join(differences(SCHEMA, other))
+    assert "numbers is [price, rating] in the index and [price] in the plan" in problems
+    assert "the text encoder is minilm-aaaaaaaaaaaa (384, searched by minilm-aaaaaaaaaaaa)" in problems
+    assert "and none now" in problems
+    assert "image" not in problems
     assert differences(SCHEMA, SCHEMA) == []

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from encoder_samples import tiny_text_encoder
 from stub_encoders import StubText
 
 from encoders.protocol import FloatArray
@@ -32,6 +34,7 @@ from opensearch.index.versions import current, read_schema
 from opensearch.search.query import Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from opensearch.tuning.weights import learn_weights, use_weights
+from vitrine.cli import main
 from vitrine.errors import CatalogueError, EncoderError, EngineError
 from vitrine.store import Store
 
@@ -94,8 +97,10 @@ def build_index(
     job = Job(target, plan, encoders, folder, lambda url: b"")
     catalogue = (CatalogueRow(line, dict(row)) for line, row in enumerate(rows, start=1))
     with closing(VectorCache(folder / "vectors.sqlite")) as cache:
-        report, seen = load(catalogue, job, cache, RejectedRows(folder / "rejected.jsonl"), lambda n: None)
-    if complete(target, report, seen, sync=True):
+        report, seen_ids = load(
+            catalogue, job, cache, RejectedRows(folder / "rejected.jsonl"), lambda n: None
+        )
+    if complete(target, report, seen_ids, sync=True):
         publish(target, report)
     return report
 
@@ -236,3 +241,36 @@ def _meta_without_sound(schema: IndexSchema, engine: OpenSearch, index: str) -> 
     meta: dict[str, Any] = engine.indices.get_mapping(index=index)[index]["mappings"]["_meta"]
     vectors = {name: value for name, value in schema.to_dict()["vectors"].items() if name != "sound"}
     return {**meta, "vitrine": {**meta["vitrine"], "vectors": vectors}}
+
+
+@pytest.mark.live
+def test_the_command_opens_the_encoder_of_the_space(
+    engine: OpenSearch, engine_url: str, alias: str, tmp_path: Path
+) -> None:
+    catalogue, plan = tmp_path / "catalogue.jsonl", tmp_path / "catalogue.toml"
+    catalogue.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    plan.write_text('[fields]\nnumbers = ["price"]\n[fields.vectors]\nsound = "sound_file"\n')
+    env = {
+        "OPENSEARCH_URL": engine_url,
+        "VITRINE_INDEX": alias,
+        "VITRINE_STORE": str(tmp_path / "store"),
+        "VITRINE_TEXT_ENCODER": "none",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    def index(*arguments: str) -> Any:
+        return CliRunner().invoke(main, ["index", str(catalogue), *arguments, "--json"], env=env)
+
+    tiny = tiny_text_encoder(tmp_path)
+    first = index("--fields", str(plan), "--encoder", f"sound={tiny}")
+    assert first.exit_code == 0, first.output
+    sounds = {row["sound_file"] for row in ROWS if "sound_file" in row}
+    assert json.loads(first.stdout)["embedded"] == {"sound": len(sounds)}
+    assert list(read_schema(engine, alias).vectors) == ["sound"]
+    again = json.loads(index().stdout)  # plan and encoder are those of the index
+    assert (again["unchanged"], again["embedded"]) == (48, {})
+    refused = index("--encoder", "smell=x")
+    assert refused.exit_code == 2
+    assert "'smell=x' is not SPACE=NAME with one of the vector spaces text, image, sound" in " ".join(
+        refused.output.replace("│", " ").split()
+    )

@@ -1,4 +1,4 @@
-"""`vitrine weights`: learned from the index's own products, in force for searches and pipeline, and taken back."""
+"""`vitrine weights`: learned from the products of the index, used by searches and pipelines, and reset."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _pipeline(engine: OpenSearch, alias: str) -> list[float]:
     return weights
 
 
-def test_learned_weights_are_in_force_until_they_are_reset(
+def test_learned_weights_are_used_until_they_are_reset(
     engine: OpenSearch, shop: tuple[str, list[str], str]
 ) -> None:
     alias, where, folder = shop

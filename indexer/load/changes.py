@@ -54,7 +54,7 @@ class PendingDocument:
 
 @dataclass
 class ChangeDetector:
-    """Reads rows as products and looks up what the index holds of them; afterwards `seen` has their ids."""
+    """Reads rows as products and looks up what the index holds of them; afterwards `seen_ids` has their ids."""
 
     plan: FieldPlan
     spaces: Sequence[str]  # with an encoder and one content per product
@@ -62,7 +62,7 @@ class ChangeDetector:
     image_loader: ImageLoader | None  # None: without an image encoder
     report: Report
     rejects: RejectedRows
-    seen: SeenIds = field(default_factory=SeenIds)
+    seen_ids: SeenIds = field(default_factory=SeenIds)
 
     def pages(self, rows: Iterable[CatalogueRow | BadRow]) -> Iterator[list[PendingDocument]]:
         """Yield the documents in the order of the rows; rejected rows are counted and written to the file."""
@@ -93,7 +93,7 @@ class ChangeDetector:
             self.report.unreadable += 1
             self.rejects.row(row.line, None, str(error), row.values)
             return None
-        before = self.seen.add(product.id, row.line)
+        before = self.seen_ids.add(product.id, row.line)
         if before is not None:
             reason = f"the id stands in line {before} already; the first row is kept"
             self.rejects.row(row.line, product.id, reason, row.values)

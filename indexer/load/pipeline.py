@@ -74,7 +74,7 @@ def load(
     report.rejected_file = str(rejects.path) if rejects.count else None
     if cache.problem:
         report.notes.append(cache.problem)
-    return report, detector.seen
+    return report, detector.seen_ids
 
 
 def _image_loader(job: Job, cache: VectorCache) -> ImageLoader | None:
@@ -85,9 +85,8 @@ def _image_loader(job: Job, cache: VectorCache) -> ImageLoader | None:
 def _lookup(target: Target) -> Lookup:
     if target.empty:
         return lambda ids: {}
-    refresh(
-        target.client, target.index
-    )  # once: an id occurs once in a load, so later writes are not looked up
+    # once: an id occurs once in a load, so later writes are not looked up
+    refresh(target.client, target.index)
     return lambda ids: read_indexed_state(target.client, target.index, ids)
 
 

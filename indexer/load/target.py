@@ -61,7 +61,7 @@ def choose_target(
     return Target(client, alias, index, in_service=False, empty=True)
 
 
-def complete(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> bool:
+def complete(target: Target, report: Report, seen_ids: SeenIds, *, sync: bool) -> bool:
     """Make the written documents searchable, and return whether the index can be published.
 
     Products that the catalogue no longer has are counted in the index in service, or deleted with `sync`; a version that
@@ -76,9 +76,9 @@ def complete(target: Target, report: Report, seen: SeenIds, *, sync: bool) -> bo
     versions.refresh(target.client, target.index)
     if not target.empty:
         if sync or not target.in_service:
-            _delete_orphaned(target, report, seen)
+            _delete_orphaned(target, report, seen_ids)
         else:
-            report.orphaned = max(0, count(target.client, target.index) - len(seen))
+            report.orphaned = max(0, count(target.client, target.index) - len(seen_ids))
     return True
 
 
@@ -107,14 +107,14 @@ def _resume_note(target: Target) -> str:
     return f"{target.alias} is unchanged; the same command resumes the load of {target.index}"
 
 
-def _delete_orphaned(target: Target, report: Report, seen: SeenIds) -> None:
+def _delete_orphaned(target: Target, report: Report, seen_ids: SeenIds) -> None:
     if report.unreadable:
         report.notes.append(
             f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be one of them"
         )
         return
     documents = scan(target.client, target.index, includes=[], page=5000)
-    orphaned = (Action("delete", id) for id, _ in documents if id not in seen)
+    orphaned = (Action("delete", id) for id, _ in documents if id not in seen_ids)
     for outcome in write(target.client, target.index, orphaned):
         report.deleted += outcome.status == "deleted"
     versions.refresh(target.client, target.index)

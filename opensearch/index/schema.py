@@ -17,11 +17,11 @@ META_KEY = "vitrine"
 META_VERSION = 2
 SYNONYM_FILTER = "vitrine_synonyms"
 REFRESH_INTERVAL = "1s"
-# Half of Lucene's k1: a word that a product's text repeats says little more than the word once (title, description and
-# attributes repeat each other). Chosen by known items, scripts/bench/bm25.py.
+# Half of Lucene's k1: repeating a word adds little relevance (title, description and attributes of a product repeat each
+# other). Chosen by known items, scripts/bench/bm25.py.
 BM25 = {"k1": 0.6, "b": 0.75}
 MAX_DIMENSIONS = 16_000  # of a lucene vector field
-# a Lucene term holds 32,766 bytes and a character at most four: longer values stay readable but are no filter
+# a Lucene term holds 32,766 bytes and a character at most four: longer values stay in the source but cannot be filtered
 _MAX_KEYWORD = 8_191
 # what the engine's own list `_english_` holds, as a pattern
 _STOP_WORDS = (
@@ -181,7 +181,7 @@ def _text(analyzer: str) -> dict[str, Any]:
 def _vector(field: VectorField) -> dict[str, Any]:
     if not 1 <= field.dimension <= MAX_DIMENSIONS:
         raise EngineError(
-            f"encoder {field.encoder} gives {field.dimension} dimensions, and the engine holds 1 to "
+            f"encoder {field.encoder} gives {field.dimension} dimensions, and the engine accepts 1 to "
             f"{MAX_DIMENSIONS}: choose another encoder"
         )
     method = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}

@@ -89,7 +89,7 @@ def query_weights(query: Query, schema: IndexSchema) -> Weights:
 
 
 def supports_language(field: VectorField | None, language: str) -> bool:
-    """Return whether the index has the field and the field's query encoder knows the language."""
+    """Return whether the index has the field and the field's query encoder supports the language."""
     return field is not None and (not field.languages or language in field.languages)
 
 

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,15 +78,15 @@ def learn_weights(
     seconds: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> LearnedWeights:
-    """Learn the weights by `count` known-item queries made of the products of an index or alias.
+    """Learn the weights from `count` known-item queries made of the products of an index or alias; nothing is written.
 
-    After `seconds` no further query runs, and those that were answered decide.
+    After `seconds` no further query runs, and the weights are learned from the answered ones.
 
-    Every query runs in two forms. With all its words it favours the lexical sub-query, because the words are the
-    product's own; without the words that a shopper would replace by others it favours the vectors, which are still made of
-    all words. The truth lies between, so we take the smaller change of the weights.
+    Every query runs in two forms. With all its words it favours the lexical sub-query, because the words are those of the
+    product; without the words that a shopper would replace by others it favours the vectors, which are still made of all
+    words. Each form gives weights, and the smaller change of the default weights is returned.
 
-    Raises WeightsError for a catalogue of which too few queries can be made. Writes nothing.
+    Raises WeightsError when too few queries can be made or are answered.
     """
     items = known_items(read_texts(client, index, schema), count)
     if len(items) < MIN_QUERIES:
@@ -113,18 +113,18 @@ def learn_weights(
 
 
 def use_weights(client: OpenSearch, alias: str, weights: Weights | None) -> None:
-    """Store these weights with the index in service and put them into its pipelines; None: the defaults."""
+    """Store the weights with the index in service and set them in its pipelines; None: the default weights."""
     set_weights(client, require_current(client, alias), weights)
     put_weights(client, alias, weights or default_weights())
 
 
 def restore_weights(client: OpenSearch, alias: str) -> None:
-    """Put the weights that the index in service stores into its pipelines, which may hold those of another version."""
+    """Set the stored weights of the index in service in its pipelines, which may have those of another version."""
     put_weights(client, alias, schema_weights(read_schema(client, alias)))
 
 
 def index_default_weights(schema: IndexSchema) -> dict[str, float]:
-    """Return the default weights, shared out among the sub-queries that the index has; their sum is one."""
+    """Return the default weights of the sub-queries that the index has, divided by their sum."""
     weights = {
         name: weight
         for name, weight in default_weights().items()
@@ -135,7 +135,7 @@ def index_default_weights(schema: IndexSchema) -> dict[str, float]:
 
 
 def scores_of(hits: Sequence[Mapping[str, float]], wanted: str) -> SubQueryScores:
-    """Return one table of raw scores by id, one mapping a sub-query, each normalized as the engine does it."""
+    """Return the normalized scores of a query's hits; `hits` are raw scores by id, one mapping per sub-query."""
     ids = list(dict.fromkeys(id_ for sub_query in hits for id_ in sub_query))
     scores = np.zeros((len(ids), len(hits)))
     for column, sub_query in enumerate(hits):
@@ -145,7 +145,7 @@ def scores_of(hits: Sequence[Mapping[str, float]], wanted: str) -> SubQueryScore
 
 
 def min_max(scores: Mapping[str, float]) -> dict[str, float]:
-    """Return the engine's min-max normalization of one sub-query: to [0.001, 1], and 1 where all are equal."""
+    """Return the scores of one sub-query in [0.001, 1] as the engine normalizes them; 1 if all are equal."""
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())
@@ -205,11 +205,11 @@ def _grid(default: Weights) -> NDArray[np.float64]:
     """All weights (w, sub-queries) in steps of 0.05 that add up to one, and the default ones first."""
     weighed = [name for name in sub_queries() if default.get(name, 0.0) > 0]
     steps = round(1 / _STEP)
-    rows = [
-        _row(dict(zip(weighed, (step * _STEP for step in combination), strict=True)))
-        for combination in product(range(steps + 1), repeat=len(weighed))
-        if sum(combination) == steps
-    ]
+    places = steps + len(weighed) - 1  # the steps and, between the sub-queries, dividers
+    rows = []
+    for dividers in combinations(range(places), len(weighed) - 1):
+        counts = (end - start - 1 for start, end in pairwise((-1, *dividers, places)))
+        rows.append(_row(dict(zip(weighed, (count * _STEP for count in counts), strict=True))))
     return np.array([_row(default), *rows]).round(10)
 
 
