@@ -57,9 +57,8 @@ class Product:
     texts: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)  # searched by their words, not embedded
     images: tuple[ImageSource, ...] = ()
-    contents: dict[str, str] = field(
-        default_factory=dict
-    )  # by further vector space; embedded, not in the document
+    # by vector space besides text and image: embedded, not in the document
+    contents: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
