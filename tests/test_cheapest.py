@@ -30,7 +30,7 @@ from opensearch.index.versions import (
     schema_of,
     set_similarity_threshold,
 )
-from opensearch.search.query import Leg
+from opensearch.search.query import Fusion
 from opensearch.search.retrieve import Candidate
 from rerank.cheapest import offers, price_column, terms_of
 from rerank.rules import UNAVAILABLE
@@ -282,11 +282,10 @@ def test_calibration_without_pictures_and_without_difference_is_one_sentence(
 def test_a_search_by_words_is_no_price_comparison(engine: OpenSearch, store: Store, alias: str) -> None:
     picture = Image.open(io.BytesIO(_png()))
     shop = open_context(engine, store, alias)
-    words: tuple[Leg, ...] = ("words",)
     with pytest.raises(QueryError, match="by its picture alone"):
         search(engine, shop, Search("red", picture, cheapest=True))
     with pytest.raises(QueryError, match="by its picture alone"):
-        search(engine, shop, Search(picture=picture, cheapest=True, legs=words))
+        search(engine, shop, Search(picture=picture, cheapest=True, fusion=Fusion(sub_queries=("lexical",))))
 
 
 def _png() -> bytes:

@@ -26,9 +26,7 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
 
 def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path) -> None:
     encoders = queries.QueryEncoders(IndexSchema(FieldPlan()), Store(str(tmp_path)))
-    found = encoders.vectors("red shoes")
-    assert found.text is None
-    assert found.image is None
+    assert encoders.vectors("red shoes") == {}
     with pytest.raises(QueryError, match="the index has no picture vectors"):
         encoders.vectors("", Image.new("RGB", (4, 4)))
 

@@ -177,9 +177,7 @@ def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: Se
 
 @pytest.mark.live
 def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: ServingContext) -> None:
-    vectors = shop.encoders.vectors("红色跑鞋")
-    assert vectors["text"] is None
-    assert vectors["image"] is None
+    assert shop.encoders.vectors("红色跑鞋") == {}
     assert search(engine, shop, Search("红色跑鞋")).degraded is None
 
 
@@ -205,7 +203,7 @@ def test_a_model_for_other_vectors_is_refused_by_both_names(
     engine: OpenSearch, store: Store, shop: ServingContext, tmp_path: Path
 ) -> None:
     pointer = ArtifactSet(**fusion_artifacts(store, shop.schema, tmp_path))
-    other = replace(shop.schema, text=VectorField("clip-9", "clip-9", 10))
+    other = replace(shop.schema, vectors={**shop.schema.vectors, "text": VectorField("clip-9", "clip-9", 10)})
     with pytest.raises(Exception, match=r"text vectors of the index are by clip-9, model .* of words-"):
         open_ranker(store, other, shop.alias, pointer)
 
@@ -214,7 +212,7 @@ def test_a_model_for_other_vectors_is_refused_by_both_names(
 def test_a_picture_where_the_index_has_none_is_refused(
     engine: OpenSearch, shop: ServingContext, store: Store
 ) -> None:
-    schema = replace(shop.schema, image=None)
+    schema = replace(shop.schema, vectors={"text": shop.schema.vectors["text"]})
     bare = replace(shop, schema=schema, encoders=QueryEncoders(schema, store))
     with pytest.raises(QueryError, match="no picture vectors"):
         search(engine, bare, Search(picture=picture("red")))

@@ -80,13 +80,13 @@ def test_explain_shows_raw_scores_of_the_legs(run: Any) -> None:
     told = json.loads(run("red shoes", "--explain", "--json").stdout)
     first = told["hits"][0]["sub_query_scores"]
     assert 0 < first["text"] <= 1
-    assert first["words"] > 1
+    assert first["lexical"] > 1
     table = run("red shoes", "--explain").stdout
     assert all(leg in table for leg in ("lexical", "text", "image"))
 
 
 def test_legs_filters_facets_and_sort(run: Any) -> None:
-    words = json.loads(run("red shoes", "--legs", "words", "--order", "engine", "--json").stdout)
+    words = json.loads(run("red shoes", "--sub-queries", "lexical", "--order", "engine", "--json").stdout)
     assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in words["hits"])
     found = run("red", "--filter", "price<20", "--facet", "thing", "--sort", "price:desc", "--json")
     told = json.loads(found.stdout)
@@ -200,8 +200,8 @@ def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, st
         (("x", "--filter", "weight<3"), "no column 'weight'"),
         (("x", "--facet", "weight"), "no column 'weight'"),
         (("x", "--sort", "weight:desc"), "no column 'weight'"),
-        (("x", "--legs", "words,smell"), "--legs words,smell names no such leg"),
-        (("x", "--weights", "1,2"), "weights '1,2' are not three numbers"),
+        (("x", "--sub-queries", "lexical,smell"), "--sub-queries lexical,smell is not a list of sub-queries"),
+        (("x", "--weights", "1,2"), "weights '1,2' are not 3 numbers"),
         (("x", "--weights", "0,0,0"), "at least one of them above zero"),
         (("--image", "/nowhere.png"), "/nowhere.png cannot be read"),
         (("x", "--queries", "q.jsonl"), "--queries and --run belong together"),

@@ -7,7 +7,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from test_service import Clicks, FixedShops, LastFirst
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
+from opensearch.search.query import Fusion
 from rerank.features.groups import VERSION
 from rerank.models.ranker import HasFeatures, RankRequest, load_ranker
 from rerank.search import Search, search
@@ -141,7 +142,7 @@ def test_weights_of_one_search(engine: OpenSearch, shop: ServingContext, http: T
     one = search(
         engine,
         shop,
-        Search("red lamp", picture("green"), order="engine", weights={"lexical": 1, "text": 0, "image": 0}),
+        Search("red lamp", picture("green"), order="engine", fusion=Fusion(weights={"lexical": 1})),
     )
     assert [hit["id"] for hit in by_words] == [hit.id for hit in one.hits[:10]]
     text = http.post("/v1/search/shop", json={**body, "weights": "1,0,0"})
@@ -187,7 +188,7 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(
     assert first["version"] == VERSION
     assert [row["id"] for row in first["sample"]] == shown[:FEATURES_OF_FIRST]
     # the same values as of the whole window at once
-    request = RankRequest(slates[0]["engine"], "red shoes", *astuple(shop.encoders.vectors("red shoes")))
+    request = RankRequest(slates[0]["engine"], "red shoes", shop.encoders.vectors("red shoes"))
     whole = (
         shop.ranker.feature_rows(request, range(len(request.ids)))
         if isinstance(shop.ranker, HasFeatures)
@@ -274,7 +275,7 @@ def test_bad_pictures_are_one_sentence(http: TestClient, data: bytes, sentence: 
         ({"query": "x", "filters": ["weight<3"]}, "no column 'weight'"),
         ({"query": "x", "facets": "weight"}, "no column 'weight'"),
         ({"query": "x", "sort": ["weight"]}, "no column 'weight'"),
-        ({"query": "x", "weights": [1, 2]}, "not three numbers"),
+        ({"query": "x", "weights": [1, 2]}, "not 3 numbers"),
         ({"query": "x", "weights": [0, 0, 0]}, "at least one of them above zero"),
         ({"query": "x", "weights": [1e308, 1e308, 1e308]}, "finite numbers"),
         ({"query": "x", "weights": "nan,1,1"}, "finite numbers"),
