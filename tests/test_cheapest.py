@@ -17,8 +17,7 @@ from colour_shop import DIMENSION, delete_shop, image_encoder, index_shop, text_
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from starlette.testclient import TestClient
-from test_service import Clicks, FixedShops
+from service_stubs import service_of
 
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
@@ -32,13 +31,12 @@ from opensearch.index.versions import (
 )
 from opensearch.search.query import Fusion
 from opensearch.search.retrieve import Candidate
-from rerank.cheapest import offers, price_column, terms_of
+from rerank.cheapest import cheapest_hits, comparison_terms, price_column
 from rerank.rules import UNAVAILABLE
-from rerank.search import Search, search
-from rerank.service.app import make_app
+from rerank.search import search
+from rerank.search_request import Search
 from rerank.service.metrics import Metrics
-from rerank.service.server import Parts
-from rerank.service.state import EngineShops
+from rerank.service.state import EngineContexts
 from rerank.serving_context import open_context
 from rerank.training.similarity_threshold import calibrate, floor_of
 from vitrine.cli import main
@@ -57,7 +55,7 @@ def candidate(product: str, cosine: float, price: float | None, available: bool 
 
 
 def test_the_cheapest_above_the_floor_come_first() -> None:
-    found = offers(
+    hits = cheapest_hits(
         [
             candidate("dear", 0.99, 50.0),
             candidate("unknown", 0.98, None),
@@ -69,10 +67,10 @@ def test_the_cheapest_above_the_floor_come_first() -> None:
         0.95,
         "price",
     )
-    assert [o.candidate.id for o in found] == ["cheap and nearer", "cheap", "dear", "gone", "unknown"]
-    assert [o.place for o in found] == [4, 3, 0, 2, 1]
-    assert [o.rule for o in found] == [None, None, None, UNAVAILABLE, None]
-    assert found[2].cosine == pytest.approx(0.99)
+    assert [hit.id for hit in hits] == ["cheap and nearer", "cheap", "dear", "gone", "unknown"]
+    assert [hit.engine_rank for hit in hits] == [5, 4, 1, 3, 2]
+    assert [hit.rule for hit in hits] == [None, None, None, UNAVAILABLE, None]
+    assert hits[2].score == pytest.approx(0.99)
 
 
 def test_of_twenty_pictures_one_may_stray() -> None:
@@ -98,7 +96,7 @@ def test_a_plan_without_price_says_so() -> None:
     schema = IndexSchema(FieldPlan(numbers=("weight",)), similarity_threshold=0.9)
     assert price_column(schema) is None
     with pytest.raises(QueryError, match=r"no number column with `price` in its name \(numbers: weight\)"):
-        terms_of("shop", schema)
+        comparison_terms("shop", schema)
 
 
 def colour(step: float) -> tuple[int, int, int]:
@@ -202,7 +200,7 @@ def test_the_floor_parts_sellers_of_one_product_from_the_next(
     assert ids(found["hits"]) == ["c20-2", "c20-1", "c20-0"]  # 30, 40 and 50; the neighbours cost less
     assert [hit["product"]["numbers"]["price"] for hit in found["hits"]] == [30.0, 40.0, 50.0]
     assert all(hit["score"] >= told["floor"] for hit in found["hits"])
-    assert (found["order"], found["total"], found["floor"]) == ("cheapest", 3, told["floor"])
+    assert (found["order"], found["total"], found["similarity_threshold"]) == ("cheapest", 3, told["floor"])
     table = run("search", "--image", photo, "--cheapest").stdout
     assert "cheapest first" in table
     some = json.loads(run("search", "--image", photo, "--cheapest", "--filter", "price>35", "--json").stdout)
@@ -225,9 +223,8 @@ def alias_index(engine: OpenSearch, alias: str) -> str:
 def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, photo: str) -> None:
     set_similarity_threshold(engine, alias, 0.9995)
     shop = open_context(engine, store, alias)
-    parts = Parts(FixedShops({"shop": shop}), Clicks(), lambda slates: None, Metrics(), engine)
     data = Path(photo).read_bytes()
-    with TestClient(make_app(parts)) as http:
+    with service_of(shop, client=engine) as http:
         body = {"image": base64.b64encode(data).decode(), "cheapest": True}
         pasted = http.post("/v1/search/shop", json=body).json()
         headers = {"content-type": "image/png"}
@@ -235,9 +232,9 @@ def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, ph
         words = http.post("/v1/search/shop", json={**body, "query": "red"})
         none = http.post("/v1/search/shop", json={"cheapest": True})
     assert ids(pasted["hits"]) == ids(raw["hits"]) == ["c20-2", "c20-1", "c20-0"]
-    assert (pasted["order"], pasted["degraded"], pasted["floor"]) == ("cheapest", None, 0.9995)
+    assert (pasted["order"], pasted["degraded"], pasted["similarity_threshold"]) == ("cheapest", None, 0.9995)
     assert (words.status_code, none.status_code) == (400, 400)
-    assert "by its picture alone" in words.json()["error"]
+    assert "by its image alone" in words.json()["error"]
     assert "give one (--image FILE, or `image` over HTTP)" in none.json()["error"]
 
 
@@ -247,19 +244,21 @@ def test_nothing_as_near_is_said(engine: OpenSearch, run: Any, alias: str, tmp_p
     Image.new("RGB", (16, 16), (0, 0, 255)).save(tmp_path / "blue.png")
     result = run("search", "--image", str(tmp_path / "blue.png"), "--cheapest")
     assert result.exit_code == 0, result.output
-    assert "no product is as near to the picture as the floor of 0.99950 asks" in result.stdout
+    assert (
+        "no product is as near to the image as the similarity threshold of 0.99950 requires" in result.stdout
+    )
 
 
 @pytest.mark.live
 def test_an_open_shop_takes_a_new_floor_over(engine: OpenSearch, alias: str, store: Store) -> None:
     set_similarity_threshold(engine, alias, None)
-    shops = EngineShops(engine, store, Metrics())
-    shops.refresh()
-    opened = shops.open[alias]
+    contexts = EngineContexts(engine, store, Metrics())
+    contexts.refresh()
+    opened = contexts.open[alias]
     set_similarity_threshold(engine, alias, 0.91)
-    shops.refresh()
-    assert shops.open[alias].schema.similarity_threshold == 0.91
-    assert shops.open[alias].encoders is opened.encoders
+    contexts.refresh()
+    assert contexts.open[alias].schema.similarity_threshold == 0.91
+    assert contexts.open[alias].encoders is opened.encoders
 
 
 @pytest.mark.live
@@ -282,10 +281,10 @@ def test_calibration_without_pictures_and_without_difference_is_one_sentence(
 def test_a_search_by_words_is_no_price_comparison(engine: OpenSearch, store: Store, alias: str) -> None:
     picture = Image.open(io.BytesIO(_png()))
     shop = open_context(engine, store, alias)
-    with pytest.raises(QueryError, match="by its picture alone"):
+    with pytest.raises(QueryError, match="by its image alone"):
         search(engine, shop, Search("red", picture, cheapest=True))
-    with pytest.raises(QueryError, match="by its picture alone"):
-        search(engine, shop, Search(picture=picture, cheapest=True, fusion=Fusion(sub_queries=("lexical",))))
+    with pytest.raises(QueryError, match="by its image alone"):
+        search(engine, shop, Search(image=picture, cheapest=True, fusion=Fusion(sub_queries=("lexical",))))
 
 
 def _png() -> bytes:

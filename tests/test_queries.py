@@ -27,7 +27,7 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
 def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path) -> None:
     encoders = queries.QueryEncoders(IndexSchema(FieldPlan()), Store(str(tmp_path)))
     assert encoders.vectors("red shoes") == {}
-    with pytest.raises(QueryError, match="the index has no picture vectors"):
+    with pytest.raises(QueryError, match="the index has no image vectors"):
         encoders.vectors("", Image.new("RGB", (4, 4)))
 
 

@@ -17,14 +17,16 @@ from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.logs.profiles import Click
 from opensearch.logs.ubi import SHOPPERS, write_profiles
 from opensearch.search.filters import parse_filters, parse_sort
+from rerank.answer import Answer
 from rerank.arrays import FloatArray
-from rerank.models.ranker import RankRequest, load_ranker
+from rerank.models.ranker import load_ranker
 from rerank.query_encoders import QueryEncoders
+from rerank.request import RerankRequest
 from rerank.rules import UNAVAILABLE
-from rerank.search import Answer, Search, search
+from rerank.search import rerank, search
+from rerank.search_request import Search
 from rerank.serving_context import ServingContext, open_context, open_ranker
 from rerank.shoppers import read_history
-from rerank.window import Window, rank_window
 from vitrine.errors import IndexMissingError, QueryError
 from vitrine.store import ArtifactSet, Store
 
@@ -36,14 +38,17 @@ COLOUR_OF = {f"p{place:02d}": ("red", "green", "blue", "black")[place // 12] for
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FixedRanker:
     """A ranker whose scores are given."""
 
-    drawn: Sequence[float]
+    fixed: Sequence[float]
     artifacts = ArtifactSet("m", "i", "b")
 
-    def scores(self, request: RankRequest) -> FloatArray:
-        return np.array(self.drawn, dtype=np.float32)
+    def inputs(self, request: RerankRequest) -> RerankRequest:
+        return request
+
+    def score(self, inputs: RerankRequest) -> FloatArray:
+        return np.array(self.fixed, dtype=np.float32)
 
     def warm(self) -> None:
         pass
@@ -51,14 +56,16 @@ class Drawn:
 
 @given(st.lists(st.tuples(st.floats(-9, 9, width=32), st.booleans()), min_size=1, max_size=50))
 def test_a_ranked_window_is_a_permutation_of_it(window: list[tuple[float, bool]]) -> None:
-    encoders = QueryEncoders(IndexSchema(FieldPlan()), Store("/nowhere"))
+    schema = IndexSchema(FieldPlan())
     ids = [f"p{place}" for place in range(len(window))]
-    gone = {product for product, (_, out) in zip(ids, window, strict=True) if out}
-    ranker = Drawn([score for score, _ in window])
-    verdict = rank_window(ranker, encoders, Window(ids, "x", unavailable=gone), 0.0)
-    assert sorted(verdict.order) == list(range(len(ids)))
-    assert verdict.scores == sorted(verdict.scores, reverse=True)
-    assert set(verdict.rules) == gone
+    sold_out = {product for product, (_, out) in zip(ids, window, strict=True) if out}
+    ranker = FixedRanker([score for score, _ in window])
+    context = ServingContext("shop", schema, QueryEncoders(schema, Store("/nowhere")), ranker)
+    ranked = rerank(context, RerankRequest(ids, "x", unavailable=sold_out))
+    assert ranked.degraded is None
+    assert sorted(ranked.order) == list(range(len(ids)))
+    assert ranked.scores == sorted(ranked.scores, reverse=True)
+    assert set(ranked.rules) == sold_out
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +142,7 @@ def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: Ser
 
 @pytest.mark.live
 def test_a_picture_finds_products_of_its_colour(engine: OpenSearch, shop: ServingContext) -> None:
-    answer = search(engine, shop, Search(picture=picture("green"), order="engine"))
+    answer = search(engine, shop, Search(image=picture("green"), order="engine"))
     with_picture = [product["id"] for product in products() if "images" in product]
     green = {product for product in with_picture if COLOUR_OF[product] == "green"}
     assert set(ids_of(answer)[: len(green)]) == green
@@ -154,10 +161,10 @@ def test_words_and_picture_together(engine: OpenSearch, shop: ServingContext) ->
 @pytest.mark.live
 def test_filters_facets_and_sort(engine: OpenSearch, shop: ServingContext) -> None:
     plan = shop.schema.plan
-    found = search(engine, shop, Search("red", filters=parse_filters(["price<20"], plan), facets=["thing"]))
-    assert found.hits
-    assert all(hit.product["numbers"]["price"] < 20 for hit in found.hits)
-    assert sum(row["count"] for row in found.found.facets["thing"]["values"]) == found.found.total
+    answer = search(engine, shop, Search("red", filters=parse_filters(["price<20"], plan), facets=["thing"]))
+    assert answer.hits
+    assert all(hit.product["numbers"]["price"] < 20 for hit in answer.hits)
+    assert sum(row["count"] for row in answer.retrieved.facets["thing"]["values"]) == answer.retrieved.total
     dear = search(engine, shop, Search("shoes", sort=parse_sort("-price", plan)))
     prices = [hit.product["numbers"]["price"] for hit in dear.hits]
     assert prices == sorted(prices, reverse=True)
@@ -214,5 +221,5 @@ def test_a_picture_where_the_index_has_none_is_refused(
 ) -> None:
     schema = replace(shop.schema, vectors={"text": shop.schema.vectors["text"]})
     bare = replace(shop, schema=schema, encoders=QueryEncoders(schema, store))
-    with pytest.raises(QueryError, match="no picture vectors"):
-        search(engine, bare, Search(picture=picture("red")))
+    with pytest.raises(QueryError, match="no image vectors"):
+        search(engine, bare, Search(image=picture("red")))

@@ -138,10 +138,10 @@ def test_many_queries_give_the_same_order_as_one(run: Any, tmp_path: Path) -> No
     picture("green").save(tmp_path / "green.png")
     arguments = queries(
         tmp_path,
-        {"id": "q1", "text": "red shoes"},
-        {"id": 2, "text": "bag", "filter": "price<40", "shopper": "anna"},
+        {"id": "q1", "query": "red shoes"},
+        {"id": 2, "query": "bag", "filters": "price<40", "shopper": "anna"},
         {"id": "q3", "image": "green.png"},
-        {"id": "q4", "text": "red shoes", "candidates": ["p40", "gone", "p00", "p02"]},
+        {"id": "q4", "query": "red shoes", "candidates": ["p40", "gone", "p00", "p02"]},
     )
     result = run(*arguments)
     assert result.exit_code == 0, result.output
@@ -156,26 +156,26 @@ def test_many_queries_give_the_same_order_as_one(run: Any, tmp_path: Path) -> No
 def test_bad_lines_are_named_and_the_rest_goes_on(run: Any, tmp_path: Path) -> None:
     arguments = queries(
         tmp_path,
-        {"id": "q1", "text": "red shoes"},
+        {"id": "q1", "query": "red shoes"},
         "{not json",
         "",
-        {"text": "no id"},
+        {"query": "no id"},
         {"id": "q5"},
-        {"id": "q 6", "text": "bag"},
-        {"id": "q1", "text": "twice"},
-        {"id": "q8", "text": "bag", "filter": "weight<3"},
+        {"id": "q 6", "query": "bag"},
+        {"id": "q1", "query": "twice"},
+        {"id": "q8", "query": "bag", "filters": "weight<3"},
         {"id": "q9", "image": "none.png"},
-        {"id": "q10", "text": "lamp"},
+        {"id": "q10", "query": "lamp"},
     )
     result = run(*arguments)
     assert result.exit_code == 1
     assert set(read(tmp_path)) == {"q1", "q10"}
     for number, sentence in {
-        2: "expected a JSON object",
+        2: "not JSON",
         4: "missing required field `id`",
-        5: "neither `text` nor `image`",
+        5: "neither `query` nor `image`",
         6: "holds a space",
-        7: "stands in an earlier line too",
+        7: "is in an earlier line too",
         8: "no column",
         9: "cannot be read",
     }.items():
@@ -185,7 +185,7 @@ def test_bad_lines_are_named_and_the_rest_goes_on(run: Any, tmp_path: Path) -> N
 
 
 def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, str], tmp_path: Path) -> None:
-    arguments = queries(tmp_path, {"id": "q1", "text": "red"})
+    arguments = queries(tmp_path, {"id": "q1", "query": "red"})
     refused = run(*arguments, "--order", "reranked", "--index", shops["plain"])
     assert refused.exit_code == 1
     assert "run `vitrine train`" in refused.stderr
@@ -200,7 +200,10 @@ def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, st
         (("x", "--filter", "weight<3"), "no column 'weight'"),
         (("x", "--facet", "weight"), "no column 'weight'"),
         (("x", "--sort", "weight:desc"), "no column 'weight'"),
-        (("x", "--sub-queries", "lexical,smell"), "--sub-queries lexical,smell is not a list of sub-queries"),
+        (
+            ("x", "--sub-queries", "lexical,smell"),
+            "there is no sub-query 'smell'; choose from lexical, text, image",
+        ),
         (("x", "--weights", "1,2"), "weights '1,2' are not 3 numbers"),
         (("x", "--weights", "0,0,0"), "at least one of them above zero"),
         (("--image", "/nowhere.png"), "/nowhere.png cannot be read"),

@@ -6,26 +6,25 @@ import base64
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
+from service_stubs import ReverseRanker, service_of
 from starlette.testclient import TestClient
-from test_service import Clicks, FixedShops, LastFirst
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
 from opensearch.search.query import Fusion
 from rerank.features.groups import VERSION
-from rerank.models.ranker import HasFeatures, RankRequest, load_ranker
-from rerank.search import Search, search
-from rerank.service.app import make_app
-from rerank.service.metrics import Metrics
-from rerank.service.server import Parts
-from rerank.service.slate_log import FEATURES_OF_FIRST, Slate
+from rerank.models.ranker import HasFeatures, load_ranker
+from rerank.request import RerankRequest
+from rerank.search import search
+from rerank.search_request import Search
+from rerank.service.slate_log import FEATURES_OF_FIRST
 from rerank.serving_context import ServingContext, open_context
 from rerank.shoppers import shopper_hash
 from vitrine.store import ArtifactSet, Store
@@ -50,16 +49,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
 
 
-def service(client: OpenSearch, shop: ServingContext, slates: list[Slate] | None = None) -> TestClient:
-    written: list[Slate] = [] if slates is None else slates
-    parts = Parts(FixedShops({"shop": shop}), Clicks(), written.extend, Metrics(), client)
-    return TestClient(make_app(parts), raise_server_exceptions=False)
-
-
 @pytest.fixture(scope="module")
 def http(engine: OpenSearch, shop: ServingContext) -> Iterator[TestClient]:
-    with service(engine, shop) as made:
-        yield made
+    with service_of(shop, client=engine) as client:
+        yield client
 
 
 def file_of(colour: str, form: str = "PNG") -> bytes:
@@ -68,31 +61,31 @@ def file_of(colour: str, form: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-def told(answer: Any) -> Any:
+def body_of(answer: Any) -> Any:
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def ids(answer: Any) -> list[str]:
-    return [hit["id"] for hit in told(answer)["hits"]]
+    return [hit["id"] for hit in body_of(answer)["hits"]]
 
 
 def test_a_search_is_the_one_of_the_command_line(
     engine: OpenSearch, shop: ServingContext, http: TestClient
 ) -> None:
     body = {"query": "red shoes", "size": 48, "filters": "price<40", "facets": ["thing"]}
-    found = told(http.post("/v1/search/shop", json=body))
+    page = body_of(http.post("/v1/search/shop", json=body))
     asked = Search("red shoes", filters=parse_filters(["price<40"], shop.schema.plan), facets=["thing"])
     same = search(engine, shop, asked)
-    assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in same.hits]
-    assert [hit["score"] for hit in found["hits"]] == [hit.score for hit in same.hits]
-    assert [hit["engine_rank"] for hit in found["hits"]] == [hit.engine_rank for hit in same.hits]
-    assert found["hits"][0]["product"]["title"] == "red shoes"
-    assert found["order"] == "reranked"
-    assert found["degraded"] is None
-    assert found["artifacts"]["model"].startswith("model-")
-    assert found["facets"] == same.found.facets
-    assert found["total"] == same.found.total
+    assert [hit["id"] for hit in page["hits"]] == [hit.id for hit in same.hits]
+    assert [hit["score"] for hit in page["hits"]] == [hit.score for hit in same.hits]
+    assert [hit["engine_rank"] for hit in page["hits"]] == [hit.engine_rank for hit in same.hits]
+    assert page["hits"][0]["product"]["title"] == "red shoes"
+    assert page["order"] == "reranked"
+    assert page["degraded"] is None
+    assert page["artifacts"]["model"].startswith("model-")
+    assert page["facets"] == same.retrieved.facets
+    assert page["total"] == same.retrieved.total
 
 
 def test_pages_put_together_are_the_window(http: TestClient) -> None:
@@ -119,23 +112,23 @@ def test_a_pasted_picture_as_base64_data_uri_and_body(http: TestClient, form: st
 
 def test_a_picture_as_the_body_takes_filters_and_words_from_the_query_string(http: TestClient) -> None:
     query = "query=dress&filters=price<40&filters=thing=dress&size=5&page=1"
-    found = told(
+    page = body_of(
         http.post(
             f"/v1/search/shop?{query}",
             content=file_of("blue"),
             headers={"content-type": "application/octet-stream"},
         )
     )
-    assert found["hits"]
-    assert all(hit["product"]["keywords"]["thing"] == "dress" for hit in found["hits"])
-    assert all(hit["product"]["numbers"]["price"] < 40 for hit in found["hits"])
+    assert page["hits"]
+    assert all(hit["product"]["keywords"]["thing"] == "dress" for hit in page["hits"])
+    assert all(hit["product"]["numbers"]["price"] < 40 for hit in page["hits"])
 
 
 def test_weights_of_one_search(engine: OpenSearch, shop: ServingContext, http: TestClient) -> None:
     image = base64.b64encode(file_of("green")).decode()
     body: dict[str, Any] = {"query": "red lamp", "image": image, "order": "engine"}
-    by_picture = told(http.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
-    by_words = told(http.post("/v1/search/shop", json={**body, "weights": [1, 0, 0]}))["hits"]
+    by_picture = body_of(http.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
+    by_words = body_of(http.post("/v1/search/shop", json={**body, "weights": [1, 0, 0]}))["hits"]
     assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_picture)
     assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in by_words)
     assert by_words[0]["product"]["title"] == "red lamp"
@@ -150,15 +143,15 @@ def test_weights_of_one_search(engine: OpenSearch, shop: ServingContext, http: T
 
 
 def test_sort_and_engine_order_are_not_degraded(http: TestClient) -> None:
-    found = told(http.post("/v1/search/shop", json={"query": "red", "sort": "-price"}))
-    prices = [hit["product"]["numbers"]["price"] for hit in found["hits"]]
+    page = body_of(http.post("/v1/search/shop", json={"query": "red", "sort": "-price"}))
+    prices = [hit["product"]["numbers"]["price"] for hit in page["hits"]]
     assert prices == sorted(prices, reverse=True)
-    assert (found["order"], found["degraded"]) == ("engine", None)
+    assert (page["order"], page["degraded"]) == ("engine", None)
 
 
 def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop: ServingContext) -> None:
-    slates: list[Slate] = []
-    with service(engine, shop, slates) as http:
+    slates: list[Mapping[str, Any]] = []
+    with service_of(shop, client=engine, slates=slates) as http:
         body = {"query": "red shoes", "shopper": "anna", "query_id": "q-1", "size": 200}
         shown = ids(http.post("/v1/search/shop", json=body))
         http.post("/v1/search/shop", json={**body, "page": 2})
@@ -169,15 +162,15 @@ def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop:
     assert sorted(slate["engine"]) == sorted(shown)
     assert slate["engine"] != shown
     assert "anna" not in str(slate)
-    assert 'vitrine_answers_total{alias="shop",door="search",outcome="reranked"} 2.0' in metrics
-    assert 'vitrine_answers_total{alias="shop",door="search",outcome="engine"} 1.0' in metrics
+    assert 'vitrine_answers_total{alias="shop",endpoint="search",outcome="reranked"} 2.0' in metrics
+    assert 'vitrine_answers_total{alias="shop",endpoint="search",outcome="engine"} 1.0' in metrics
 
 
 def test_one_slate_in_ten_carries_the_features_that_were_served(
     engine: OpenSearch, shop: ServingContext
 ) -> None:
-    slates: list[Slate] = []
-    with service(engine, shop, slates) as http:
+    slates: list[Mapping[str, Any]] = []
+    with service_of(shop, client=engine, slates=slates) as http:
         for number in range(60):
             body = {"query": "red shoes", "query_id": f"q-{number}", "order": "reranked"}
             shown = ids(http.post("/v1/search/shop", json=body))
@@ -188,7 +181,7 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(
     assert first["version"] == VERSION
     assert [row["id"] for row in first["sample"]] == shown[:FEATURES_OF_FIRST]
     # the same values as of the whole window at once
-    request = RankRequest(slates[0]["engine"], "red shoes", shop.encoders.vectors("red shoes"))
+    request = RerankRequest(slates[0]["engine"], "red shoes", shop.encoders.vectors("red shoes"))
     whole = (
         shop.ranker.feature_rows(request, range(len(request.ids)))
         if isinstance(shop.ranker, HasFeatures)
@@ -211,24 +204,24 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        ({"ranker": LastFirst(error=ValueError("inside"))}, "ranking failed (ValueError: inside)"),
+        ({"ranker": ReverseRanker(error=ValueError("inside"))}, "ranking failed (ValueError)"),
         ({"ranker": None, "degraded": "no model yet"}, "no model yet"),
     ],
 )
 def test_a_broken_reranker_answers_in_engine_order(
     engine: OpenSearch, shop: ServingContext, broken: dict[str, Any], reason: str
 ) -> None:
-    with service(engine, replace(shop, **broken)) as http:
-        found = told(http.post("/v1/search/shop", json={"query": "red shoes"}))
-        plain = told(http.post("/v1/search/shop", json={"query": "red shoes", "order": "engine"}))
-    assert found["degraded"] == reason
-    assert (found["order"], found["artifacts"]) == ("engine", None)
-    assert [hit["id"] for hit in found["hits"]] == [hit["id"] for hit in plain["hits"]]
+    with service_of(replace(shop, **broken), client=engine) as http:
+        page = body_of(http.post("/v1/search/shop", json={"query": "red shoes"}))
+        plain = body_of(http.post("/v1/search/shop", json={"query": "red shoes", "order": "engine"}))
+    assert page["degraded"] == reason
+    assert (page["order"], page["artifacts"]) == ("engine", None)
+    assert [hit["id"] for hit in page["hits"]] == [hit["id"] for hit in plain["hits"]]
 
 
 def test_a_dead_engine_is_503_in_one_sentence(shop: ServingContext) -> None:
     dead = connect("http://127.0.0.1:9", timeout=1, retries=0)
-    with service(dead, shop) as http:
+    with service_of(shop, client=dead) as http:
         answer = http.post("/v1/search/shop", json={"query": "red"})
     assert answer.status_code == 503
     assert "no OpenSearch answers at http://127.0.0.1:9" in answer.json()["error"]
@@ -295,5 +288,5 @@ def test_bad_query_strings_and_aliases_are_one_sentence(http: TestClient) -> Non
     missing = http.post("/v1/search/nowhere", json={"query": "x"})
     assert (odd.status_code, twice.status_code, missing.status_code) == (400, 400, 404)
     assert "$.size" in odd.json()["error"]
-    assert "`image` cannot be given beside the picture" in twice.json()["error"]
+    assert "`image` cannot be given beside the image body" in twice.json()["error"]
     assert "known here: shop" in missing.json()["error"]

@@ -26,7 +26,8 @@ from opensearch.logs.pointer import drop_pointer, swap_pointer
 from opensearch.logs.profiles import Click
 from opensearch.logs.ubi import SHOPPERS, SLATES, write_profiles
 from rerank.features.groups import VERSION
-from rerank.search import Search, body_of, search
+from rerank.search import engine_body, search
+from rerank.search_request import Search
 from rerank.service.slate_log import FEATURES_OF_ONE_IN
 from rerank.serving_context import open_context
 from rerank.shoppers import shopper_hash
@@ -83,7 +84,7 @@ class World:
     def engine_ids(self, query: str, shopper: str | None = None) -> tuple[list[str], bool]:
         """The hits of OpenSearch's own `_search` through the hook, and whether it says they are reranked."""
         shop = open_context(self.engine, self.store, self.alias)
-        body = body_of(shop, Search(query), shop.encoders.vectors(query))
+        body = engine_body(shop, Search(query), shop.encoders.vectors(query))
         del body["search_pipeline"]
         body["ext"] = rerank_ext({"q": query, "shopper": shopper})
         params = {"search_pipeline": rerank_name(self.alias)}
