@@ -128,11 +128,11 @@ def resolve(request: SearchRequest, schema: IndexSchema, image: Image | None = N
     return Search(
         query=request.query,
         image=image,
-        filters=parse_filters(as_list(request.filters), plan),
+        filters=tuple(parse_filters(as_list(request.filters), plan)),
         shopper=request_shopper(request),
         order=request.order,
         cheapest=request.cheapest,
-        facets=as_list(request.facets),
+        facets=tuple(as_list(request.facets)),
         sort=sort,
         fusion=Fusion(
             method=_fusion_method(request.fusion),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from rerank import query_encoders as queries
+from rerank import query_encoders
+from rerank.arrays import FloatArray
 from rerank.query_image import decode_image, read_image
 from vitrine.errors import ArtifactError, QueryError
 from vitrine.store import Store
@@ -24,26 +26,50 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def test_an_index_without_vectors_gives_none_and_refuses_pictures(tmp_path: Path) -> None:
-    encoders = queries.QueryEncoders(IndexSchema(FieldPlan()), Store(str(tmp_path)))
+def test_an_index_without_vectors_gives_none_and_refuses_images(tmp_path: Path) -> None:
+    encoders = query_encoders.QueryEncoders(IndexSchema(FieldPlan()), Store(str(tmp_path)))
     assert encoders.vectors("red shoes") == {}
     with pytest.raises(QueryError, match="the index has no image vectors"):
         encoders.vectors("", Image.new("RGB", (4, 4)))
 
 
+class WordCounter:
+    """A query encoder of two dimensions: one, and the number of words."""
+
+    name, dimension = "counter-1", 2
+
+    def encode(self, queries: Sequence[str]) -> list[FloatArray]:
+        return [np.array([1, len(query.split())], dtype=np.float32) for query in queries]
+
+
+def test_words_have_a_vector_in_every_space_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_encoders, "open_text_embedder", lambda store, name: WordCounter())
+    spaces = {
+        "text": VectorField("counter-1", "counter-1", 2),
+        "audio": VectorField("sound-1", "counter-1", 2, ("en",)),
+    }
+    encoders = query_encoders.QueryEncoders(IndexSchema(FieldPlan(), spaces), Store(str(tmp_path)))
+    english, chinese, empty = encoders.batch(["red shoes", "红色跑鞋", ""], [None, None, None])
+    assert {space: vector.tolist() for space, vector in english.items()} == {"text": [1, 2], "audio": [1, 2]}
+    assert list(chinese) == ["text"]  # the encoder of the other space knows English alone
+    assert empty == {}
+
+
 def test_other_encoders_are_refused_by_both_names() -> None:
     index = IndexSchema(FieldPlan(), {"text": ENGLISH})
     with pytest.raises(ArtifactError, match=r"are by minilm-1, model m-1 was made for those of clip-2"):
-        queries.require_same_encoders(index, {"text": "clip-2"}, "model m-1")
+        query_encoders.require_same_encoders(index, {"text": "clip-2"}, "model m-1")
     with pytest.raises(ArtifactError, match=r"image vectors of the index are by no encoder"):
-        queries.require_same_encoders(index, {"text": "minilm-1", "image": "tower-3"}, "model m-1")
-    queries.require_same_encoders(index, {"text": "minilm-1", "image": None}, "model m-1")
+        query_encoders.require_same_encoders(index, {"text": "minilm-1", "image": "tower-3"}, "model m-1")
+    query_encoders.require_same_encoders(index, {"text": "minilm-1", "image": None}, "model m-1")
 
 
 def test_transparency_is_white() -> None:
-    seen = decode_image(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
-    assert seen.mode == "RGB"
-    assert seen.getpixel((0, 0)) == (255, 255, 255)
+    image = decode_image(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
+    assert image.mode == "RGB"
+    assert image.getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_sixteen_bits_keep_their_brightness() -> None:
@@ -68,11 +94,11 @@ def test_a_photo_is_turned_upright() -> None:
         (encoded(Image.effect_noise((64, 64), 50))[:900], "is damaged"),
     ],
 )
-def test_what_is_no_picture_is_one_sentence(data: bytes, sentence: str) -> None:
+def test_bytes_that_are_not_an_image_are_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(QueryError, match=sentence):
         decode_image(data)
 
 
-def test_a_missing_picture_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_image_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="cannot be read"):
         read_image(tmp_path / "none.png")

@@ -41,7 +41,7 @@ NO_MODEL = "no model for alias shop yet: run `vitrine train`"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> ServingContext:
+def context(tmp_path: Path) -> ServingContext:
     schema = IndexSchema(FieldPlan())
     return ServingContext("shop", schema, QueryEncoders(schema, Store(str(tmp_path))), ReverseRanker())
 
@@ -52,8 +52,8 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def client(shop: ServingContext) -> Iterator[TestClient]:
-    with service_of(shop) as client:
+def client(context: ServingContext) -> Iterator[TestClient]:
+    with service_of(context) as client:
         yield client
 
 
@@ -69,9 +69,9 @@ def test_an_order_names_its_artifacts(client: TestClient) -> None:
     }
 
 
-def test_order_and_hook_agree_on_a_shopper_known_by_id_and_by_hash(shop: ServingContext) -> None:
+def test_order_and_hook_agree_on_a_shopper_known_by_id_and_by_hash(context: ServingContext) -> None:
     hashed = shopper_hash("anna")
-    with service_of(shop, lookups=StubLookups({hashed: [Click("a", 1.0)]})) as client:
+    with service_of(context, lookups=StubLookups({hashed: [Click("a", 1.0)]})) as client:
         ids = ["a", "b", "c"]
         by_id = client.post("/v1/order/shop", json={"ids": ids, "query": "x", "shopper": "anna"}).json()
         by_hash = client.post(
@@ -87,11 +87,11 @@ def test_hook_answers_floats_with_a_decimal_point(client: TestClient) -> None:
     assert answer.text == '{"results":[{"index":1,"relevance_score":1.0},{"index":0,"relevance_score":0.0}]}'
 
 
-def test_the_hook_unescapes_the_whole_context(shop: ServingContext) -> None:
+def test_the_hook_unescapes_the_whole_context(context: ServingContext) -> None:
     slates: list[Mapping[str, Any]] = []
-    context = {"q": "100% ${x}", "shopper": "anna $1%", "query_id": "q%24$"}
-    with service_of(shop, slates=slates) as client:
-        client.post("/v1/hook/shop", json={"ctx": escaped(context), "docs": ["a", "b"]})
+    sent = {"q": "100% ${x}", "shopper": "anna $1%", "query_id": "q%24$"}
+    with service_of(context, slates=slates) as client:
+        client.post("/v1/hook/shop", json={"ctx": escaped(sent), "docs": ["a", "b"]})
     (slate,) = slates
     assert (slate["query"], slate["query_id"]) == ("100% ${x}", "q%24$")
     assert slate["shopper"] == shopper_hash("anna $1%")
@@ -102,9 +102,9 @@ def test_a_slate_survives_its_record() -> None:
     assert Slate.from_record(slate.to_record()) == slate
 
 
-def test_unavailable_products_are_demoted_and_the_rule_is_named(shop: ServingContext) -> None:
-    stocked = replace(shop.schema, plan=FieldPlan(available="in_stock"))
-    with service_of(replace(shop, schema=stocked), lookups=StubLookups(sold_out={"c"})) as client:
+def test_unavailable_products_are_demoted_and_the_rule_is_named(context: ServingContext) -> None:
+    stocked = replace(context.schema, plan=FieldPlan(available="in_stock"))
+    with service_of(replace(context, schema=stocked), lookups=StubLookups(sold_out={"c"})) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b", "c"]}).json()
         hook = client.post("/v1/hook/shop", json={"ctx": {}, "docs": ["a", "b", "c"]}).json()
     assert answer["order"] == ["b", "a", "c"]
@@ -114,8 +114,8 @@ def test_unavailable_products_are_demoted_and_the_rule_is_named(shop: ServingCon
     assert falling == sorted(falling, reverse=True)
 
 
-def test_without_a_model_order_degrades_and_the_hook_answers_503(shop: ServingContext) -> None:
-    with service_of(replace(shop, ranker=None, degraded=NO_MODEL)) as client:
+def test_without_a_model_order_degrades_and_the_hook_answers_503(context: ServingContext) -> None:
+    with service_of(replace(context, ranker=None, degraded=NO_MODEL)) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
         hook = client.post("/v1/hook/shop", json={"ctx": {"q": ""}, "docs": ["a", "b"]})
     assert answer["order"] == ["a", "b"]
@@ -132,8 +132,10 @@ def test_without_a_model_order_degrades_and_the_hook_answers_503(shop: ServingCo
         (ValueError("inside"), "ranking failed (ValueError)"),
     ],
 )
-def test_a_ranker_that_fails_leaves_engine_order(shop: ServingContext, error: Exception, reason: str) -> None:
-    with service_of(replace(shop, ranker=ReverseRanker(error=error))) as client:
+def test_a_ranker_that_fails_leaves_engine_order(
+    context: ServingContext, error: Exception, reason: str
+) -> None:
+    with service_of(replace(context, ranker=ReverseRanker(error=error))) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
         hook = client.post("/v1/hook/shop", json={"ctx": {"q": ""}, "docs": ["a", "b"]})
     assert (answer["order"], answer["degraded"]) == (["a", "b"], reason)
@@ -141,18 +143,18 @@ def test_a_ranker_that_fails_leaves_engine_order(shop: ServingContext, error: Ex
 
 
 def test_scores_that_are_not_finite_leave_engine_order(
-    shop: ServingContext, monkeypatch: pytest.MonkeyPatch
+    context: ServingContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ReverseRanker, "score", lambda self, inputs: np.array([np.nan, 1.0], np.float32))
-    with service_of(shop) as client:
+    with service_of(context) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
     assert answer["order"] == ["a", "b"]
     assert "expected one finite score each" in answer["degraded"]
 
 
-def test_a_window_that_is_not_ranked_by_the_deadline_keeps_the_engine_order(shop: ServingContext) -> None:
+def test_a_window_that_is_not_ranked_by_the_deadline_keeps_the_engine_order(context: ServingContext) -> None:
     gate = threading.Event()  # scoring ends only after the answer
-    with service_of(replace(shop, ranker=ReverseRanker(gate))) as client:
+    with service_of(replace(context, ranker=ReverseRanker(gate))) as client:
         answer = client.post("/v1/order/shop", json={"ids": ["a", "b"], "deadline_ms": 40}).json()
         gate.set()
     assert answer["order"] == ["a", "b"]
@@ -163,19 +165,19 @@ def test_a_window_that_is_not_ranked_by_the_deadline_keeps_the_engine_order(shop
     "lookups", [StubLookups(never=True), StubLookups(error=ConnectionError("engine away"))]
 )
 def test_a_history_that_is_late_or_lost_never_fails_the_order(
-    shop: ServingContext, lookups: StubLookups
+    context: ServingContext, lookups: StubLookups
 ) -> None:
     lookups.histories = {shopper_hash("anna"): [Click("a", 1.0)]}
     body = {"ids": ["a", "b"], "shopper": "anna", "deadline_ms": 2000}
-    with service_of(shop, lookups=lookups) as client:
+    with service_of(context, lookups=lookups) as client:
         answer = client.post("/v1/order/shop", json=body).json()
     assert answer["order"] == ["b", "a"]
     assert answer["degraded"] is None
 
 
-def test_too_many_waiting_windows_degrade_at_once(shop: ServingContext) -> None:
+def test_too_many_waiting_windows_degrade_at_once(context: ServingContext) -> None:
     pool, gate = WorkerPool(workers=1), threading.Event()
-    blocked = replace(shop, ranker=ReverseRanker(gate))
+    blocked = replace(context, ranker=ReverseRanker(gate))
 
     async def storm() -> list[RankedWindow]:
         request = RerankRequest(["a", "b"], deadline_ms=60_000)
@@ -247,8 +249,8 @@ def test_health_ready_and_metrics(client: TestClient) -> None:
     assert 'vitrine_refused_total{endpoint="order",status="400"} 1.0' in text
 
 
-def test_the_service_is_not_ready_before_the_engine_answered(shop: ServingContext) -> None:
-    with service_of(shop, error="no OpenSearch answers") as client:
+def test_the_service_is_not_ready_before_the_engine_answered(context: ServingContext) -> None:
+    with service_of(context, error="no OpenSearch answers") as client:
         ready = client.get("/ready")
         answer = client.post("/v1/order/shop", json={"ids": ["a"]})
     assert ready.status_code == 503
@@ -256,9 +258,9 @@ def test_the_service_is_not_ready_before_the_engine_answered(shop: ServingContex
     assert answer.status_code == 503
 
 
-def test_slates_hold_both_orders_and_only_the_hash(shop: ServingContext) -> None:
+def test_slates_hold_both_orders_and_only_the_hash(context: ServingContext) -> None:
     slates: list[Mapping[str, Any]] = []
-    with service_of(shop, slates=slates) as client:
+    with service_of(context, slates=slates) as client:
         body = {"ids": ["a", "b"], "query": "shoes", "shopper": "anna", "query_id": "q-7"}
         client.post("/v1/order/shop", json=body)
         client.post("/v1/order/shop", json={"ids": ["alone"]})

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from opensearch.logs.profiles import Click
 from rerank.features.groups import fit_scaler
 from rerank.models.ranker import load_ranker, order_of
-from rerank.request import RerankRequest
 from rerank.models.served import FusedModel
+from rerank.request import RerankRequest
 from rerank.training.events import Event, Log
 from rerank.training.fit import Settings, SlateDataset, fit, score
 from rerank.training.propensity import estimate_positions

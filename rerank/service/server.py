@@ -34,7 +34,7 @@ class Contexts(Protocol):
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service stands on; a test may give something smaller. `client` is used from several threads at once."""
+    """What the service runs on, replaceable in tests. `client` is used by several threads at once."""
 
     contexts: Contexts
     lookups: Lookups

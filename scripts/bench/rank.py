@@ -43,8 +43,8 @@ from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import Catalogue
 from rerank.models.network import Batch, ItemInputs, Network, Sizes
 from rerank.models.ranker import FeatureStore, FusedRanker
-from rerank.request import RerankRequest
 from rerank.models.served import FusedModel
+from rerank.request import RerankRequest
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
 AS_OF = 1_770_000_000.0
