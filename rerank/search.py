@@ -25,7 +25,7 @@ from rerank.models.ranker import Ranker
 from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
 
 from . import cheapest
-from .answer import Answer, Order, hits_of
+from .answer import Answer, hits_of
 from .arrays import FloatArray
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
 from .rules import apply_rules
@@ -53,12 +53,11 @@ def search_with_vectors(
         return _search_cheapest(client, context, search, vectors)
     retrieved = retrieve(client, context.alias, engine_body(context, search, vectors))
     candidates = [*retrieved.candidates, *_not_retrieved(search.candidates, retrieved)]
+    window = engine_order(len(candidates))
     if search.reranks:
         window = rerank(context, rerank_request(client, context, search, vectors, candidates))
-    else:
-        window = engine_order(len(candidates))
-    order: Order = "reranked" if window.artifacts else "engine"
-    return Answer(hits_of(candidates, window), retrieved, order, window)
+    hits = hits_of(candidates, window)
+    return Answer(hits, retrieved, "reranked" if window.artifacts else "engine", window)
 
 
 def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
@@ -69,14 +68,14 @@ def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
     try:
         ranker = _require_ranker(context)
         request = _complete(context, request)
-        inputs = ranker.inputs(request)
-        scores = _finite_scores(ranker, ranker.score(inputs), len(request.ids))
-        return replace(apply_rules(request, scores), artifacts=ranker.artifacts)
+        inputs = ranker.inputs(request)  # features
+        scores = _finite(ranker.score(inputs), ranker, len(request.ids))
+        window = apply_rules(request, scores)
+        return replace(window, artifacts=ranker.artifacts)
     except VitrineError as error:
         return engine_order(len(request.ids), str(error))
-    except (
-        Exception
-    ) as error:  # a broken artifact can raise anything, and the search is answered all the same
+    except Exception as error:
+        # A broken artifact can raise anything, and the search is answered all the same.
         _log.warning("ranking failed for %s: %s: %s", context.alias, type(error).__name__, error)
         return engine_order(len(request.ids), f"ranking failed ({type(error).__name__})")
 
@@ -132,7 +131,7 @@ def rerank_request(
 def _history(client: OpenSearch, context: ServingContext, shopper: str | None) -> Sequence[Click]:
     """Return a shopper's clicks; one that cannot be read counts as empty, as it does in the service."""
     try:
-        return read_history(client, context.alias, shopper) if shopper else ()
+        return read_history(client, context.alias, shopper) if shopper and context.ranker else ()
     except VitrineError as error:
         _log.warning("the history of a shopper of %s cannot be read: %s", context.alias, error)
         return ()
@@ -151,7 +150,7 @@ def _complete(context: ServingContext, request: RerankRequest) -> RerankRequest:
     return replace(request, query=words, vectors=vectors)
 
 
-def _finite_scores(ranker: Ranker, scores: FloatArray, count: int) -> FloatArray:
+def _finite(scores: FloatArray, ranker: Ranker, count: int) -> FloatArray:
     if scores.shape != (count,) or not np.isfinite(scores).all():
         raise RerankError(
             f"model {ranker.artifacts.model} gave {scores.size} scores for {count} candidates, "

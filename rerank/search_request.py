@@ -129,7 +129,7 @@ def resolve(request: SearchRequest, schema: IndexSchema, image: Image | None = N
         query=request.query,
         image=image,
         filters=tuple(parse_filters(as_list(request.filters), plan)),
-        shopper=request_shopper(request),
+        shopper=shopper_hash(request.shopper) if request.shopper else request.shopper_hash,
         order=request.order,
         cheapest=request.cheapest,
         facets=tuple(as_list(request.facets)),
@@ -142,11 +142,6 @@ def resolve(request: SearchRequest, schema: IndexSchema, image: Image | None = N
         window=window,
         candidates=tuple(dict.fromkeys(request.candidates or ())),
     )
-
-
-def request_shopper(request: SearchRequest) -> str | None:
-    """Return the keyed hash of the request's shopper."""
-    return shopper_hash(request.shopper) if request.shopper else request.shopper_hash
 
 
 def as_list(values: Any) -> list[Any]:

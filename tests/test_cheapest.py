@@ -1,4 +1,4 @@
-"""Photo price comparison: a floor learned from the index's own pictures, and the cheapest above it."""
+"""Photo price comparison: a threshold learned from the index's own images, and the cheapest products above it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def colour(step: float) -> tuple[int, int, int]:
 
 
 def vector(step: float) -> list[float]:
-    """What `colour_shop.image_encoder` sees in a picture of this colour."""
+    """The vector of `colour_shop.image_encoder` for an image of this colour."""
     values = np.zeros(DIMENSION)
     values[:3] = np.array(colour(step)) / 255
     values[3] = 0.05
@@ -167,7 +167,7 @@ def run(engine_url: str, store: Store, alias: str, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def photo(tmp_path: Path) -> str:
-    """A photo of colour 20 in a light that none of the sellers had."""
+    """A photo of colour 20 with another brightness than any indexed image."""
     Image.new("RGB", (16, 16), colour(20.05)).save(tmp_path / "photo.png")
     return str(tmp_path / "photo.png")
 
@@ -209,7 +209,7 @@ def test_the_threshold_separates_sellers_of_one_product_from_the_next(
     assert "cheapest first" in table
     some = json.loads(run("search", "--image", photo, "--cheapest", "--filter", "price>35", "--json").stdout)
     assert ids(some["hits"]) == ["c20-1", "c20-0"]
-    # a new version on the same picture vectors keeps the floor, one on others forgets it
+    # a new version with the same image encoder keeps the threshold, one with another drops it
     schema = schema_of(engine, alias_index(engine, alias))
     same = create_version(engine, alias, IndexSchema(schema.plan, {"image": schema.vectors["image"]}))
     other = create_version(engine, alias, IndexSchema(schema.plan, {"image": VectorField("x-1", "x-1", 4)}))

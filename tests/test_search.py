@@ -1,4 +1,4 @@
-"""A search from end to end on the live node: pages, permutation, pictures, shoppers, candidates, degradation."""
+"""A search from end to end on the live node: pages, permutation, images, shoppers, candidates, degradation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vitrine search` as people type it: tables, JSON, runs, and a sentence for everything that is wrong."""
+"""`vitrine search` as a command: tables, JSON, runs, and one sentence for every error."""
 
 from __future__ import annotations
 

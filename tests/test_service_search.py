@@ -1,4 +1,4 @@
-"""POST /v1/search on a live node: words, pasted pictures, filters, pages, and a sentence for all that is wrong."""
+"""POST /v1/search on a live node: words, pasted images, filters, pages, and one sentence for every error."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_an_image_is_taken_as_base64_as_a_data_uri_and_as_the_body(client: TestC
     headers = {"content-type": f"image/{form.lower()}"}
     raw = client.post("/v1/search/shop?order=engine&size=10", content=data, headers=headers)
     assert ids(plain) == ids(as_uri) == ids(raw)
-    assert all(12 <= int(product[1:]) < 24 for product in ids(raw)[:8])  # green products with a picture
+    assert all(12 <= int(product[1:]) < 24 for product in ids(raw)[:8])  # green products with an image
 
 
 def test_an_image_body_takes_filters_and_words_from_the_query_string(client: TestClient) -> None:

@@ -1,4 +1,4 @@
-"""Engine pipeline, service and `vitrine search` on live processes: one order, also when the service comes and goes."""
+"""Engine pipeline, service and `vitrine search` on live processes: one order, also while the service is down."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class World:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=stderr)
 
     def engine_ids(self, query: str, shopper: str | None = None) -> tuple[list[str], bool]:
-        """The hits of OpenSearch's own `_search` through the hook, and whether it says they are reranked."""
+        """The hits of OpenSearch's own `_search` through the hook, and whether they are reranked."""
         context = open_context(self.engine, self.store, self.alias)
         body = engine_body(context, Search(query), context.encoders.vectors(query))
         del body["search_pipeline"]

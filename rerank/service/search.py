@@ -16,7 +16,7 @@ from starlette.responses import Response
 from rerank.answer import Answer, answer_to_dict
 from rerank.query_image import decode_image
 from rerank.search import search as run_search
-from rerank.search_request import SearchRequest, decode_fields, decode_request, request_shopper, resolve
+from rerank.search_request import Search, SearchRequest, decode_fields, decode_request, resolve
 from rerank.serving_context import ServingContext
 from vitrine.errors import EngineError
 
@@ -41,14 +41,14 @@ async def search(server: Server, request: Request) -> Response:
     context = server.context(alias)
     wanted, image = await _read(request)
     start = time.perf_counter()
-    answer = await server.search_pool.run(partial(_search, server.client, context, wanted, image))
+    resolved, answer = await server.search_pool.run(partial(_search, server.client, context, wanted, image))
     query_id = wanted.query_id or uuid.uuid4().hex
-    ranked = wanted.order == "reranked" and not wanted.sort and not wanted.cheapest
-    server.count("search", alias, answer.window if ranked else None, time.perf_counter() - start)
-    if ranked and wanted.page == 1 and answer.window:
+    window = answer.window if resolved.reranks else None
+    server.count("search", alias, window, time.perf_counter() - start)
+    if window and wanted.page == 1:
         engine = [hit.id for hit in answer.in_engine_order()]
-        slate = make_slate(alias, wanted.query, request_shopper(wanted), engine, answer.window, query_id)
-        server.log(slate, context, answer.window)
+        slate = make_slate(alias, resolved.query, resolved.shopper, engine, window, query_id)
+        server.log(slate, context, window)
     return json_response({"query_id": query_id, **answer_to_dict(answer, wanted.page, wanted.size)})
 
 
@@ -76,13 +76,13 @@ async def _read(request: Request) -> tuple[SearchRequest, bytes | None]:
 
 def _search(
     client: OpenSearch | None, context: ServingContext, wanted: SearchRequest, image: bytes | None
-) -> Answer:
-    """Return the answer: all the work that blocks, in a thread of the pool. Raises VitrineError."""
+) -> tuple[Search, Answer]:
+    """Return the resolved search and its answer: the work that blocks, for a thread. Raises VitrineError."""
     if client is None:
         raise EngineError("this service has no engine to search")
     data = image if wanted.image is None else _base64_bytes(wanted.image)
     resolved = resolve(wanted, context.schema, None if data is None else _decode(data))
-    return run_search(client, context, resolved)
+    return resolved, run_search(client, context, resolved)
 
 
 def _decode(data: bytes) -> Image:

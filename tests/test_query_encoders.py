@@ -1,4 +1,4 @@
-"""Query words and pictures before any encoder: language, and pictures as a person sees them."""
+"""Query encoders, and the decoding of a query's image."""
 
 from __future__ import annotations
 
