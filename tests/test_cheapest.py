@@ -188,22 +188,22 @@ def test_the_threshold_separates_sellers_of_one_product_from_the_next(
     assert done.exit_code == 0, done.output
     calibration = json.loads(done.stdout)
     assert calibration["pictures"] == 2 * 3 * COLOURS  # both photos of every offer
-    assert calibration["strays"] <= 0.05
+    assert calibration["false_accept_rate"] <= 0.05
     assert calibration["same_product"] == {
         "count": 3 * COLOURS,
         "median": pytest.approx(1, abs=1e-3),
-        "passing": 1.0,
+        "true_accept_rate": 1.0,
     }
     assert calibration["same_group"]["count"] == 3 * COLOURS
-    assert read_schema(engine, alias).similarity_threshold == calibration["floor"]
+    assert read_schema(engine, alias).similarity_threshold == calibration["similarity_threshold"]
     answer = json.loads(run("search", "--image", photo, "--cheapest", "--json").stdout)
     assert ids(answer["hits"]) == ["c20-2", "c20-1", "c20-0"]  # 30, 40 and 50; the neighbours cost less
     assert [hit["product"]["numbers"]["price"] for hit in answer["hits"]] == [30.0, 40.0, 50.0]
-    assert all(hit["score"] >= calibration["floor"] for hit in answer["hits"])
+    assert all(hit["score"] >= calibration["similarity_threshold"] for hit in answer["hits"])
     assert (answer["order"], answer["total"], answer["similarity_threshold"]) == (
         "cheapest",
         3,
-        calibration["floor"],
+        calibration["similarity_threshold"],
     )
     table = run("search", "--image", photo, "--cheapest").stdout
     assert "cheapest first" in table
@@ -213,7 +213,7 @@ def test_the_threshold_separates_sellers_of_one_product_from_the_next(
     schema = schema_of(engine, alias_index(engine, alias))
     same = create_version(engine, alias, IndexSchema(schema.plan, {"image": schema.vectors["image"]}))
     other = create_version(engine, alias, IndexSchema(schema.plan, {"image": VectorField("x-1", "x-1", 4)}))
-    assert schema_of(engine, same).similarity_threshold == calibration["floor"]
+    assert schema_of(engine, same).similarity_threshold == calibration["similarity_threshold"]
     assert schema_of(engine, other).similarity_threshold is None
     for version in (same, other):
         drop(engine, alias, version)
