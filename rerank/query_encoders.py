@@ -1,9 +1,9 @@
-"""From what a person asks, words or a picture or both, to vectors in the two spaces of one index."""
+"""From the words and the image of a query to its vectors in the vector spaces of one index."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -20,100 +20,100 @@ from vitrine.store import Store
 
 from .arrays import FloatArray, unit
 
+TEXT_SPACE = "text"  # the space whose encoder `/v1/embed` offers
+IMAGE_SPACE = "image"  # the space that a query's image lies in; words reach every space
+
 T = TypeVar("T")
 
 
 class QueryEncoders:
-    """The encoders that make query vectors for one index, opened when the first query needs them."""
+    """The encoders that make query vectors for one index, each opened when the first query needs it."""
 
     def __init__(self, schema: IndexSchema, store: Store) -> None:
         self.schema = schema
         self._store = store
-        self._words: dict[str, _Once[TextEmbedder]] = {
-            field.query_encoder: _Once(self._opener(field.query_encoder)) for field in schema.vectors.values()
-        }
-        self._pictures = _Once(self._open_pictures)
+        self._text = {name: _Lazy(self._text_opener(name)) for name in _query_encoders(schema)}
+        self._image = _Lazy(self._open_image_embedder)
 
-    def vectors(self, words: str, picture: Image.Image | None = None) -> QueryVectors:
-        """The query in the space of the products' texts and of their pictures; None where it has no vector.
+    def vectors(self, words: str, image: Image.Image | None = None) -> QueryVectors:
+        """Return the query's unit vector (d,) in each vector space of the index where it has one.
 
-        Words in a language that an encoder does not know give none; with a picture the picture space takes
-        the direction halfway between both.
+        Words in a language that a space's query encoder does not know have no vector there. With words and an image,
+        the vector in the image space is the direction halfway between both.
         """
-        return self.batch([words], [picture])[0]
+        return self.batch([words], [image])[0]
 
-    def batch(self, words: Sequence[str], pictures: Sequence[Image.Image | None]) -> list[QueryVectors]:
-        """One `vectors` a query, the words embedded in batches."""
+    def batch(self, words: Sequence[str], images: Sequence[Image.Image | None]) -> list[QueryVectors]:
+        """Return the `vectors` of each query, embedded in batches; `words` and `images` are aligned."""
         lines = [clean_words(text) for text in words]
-        text = self._embed(self.schema.vectors.get("text"), lines)
-        image = self._embed(self.schema.vectors.get("image"), lines)
-        shown = [row for row, picture in enumerate(pictures) if picture is not None]
-        seen = self._see([picture for picture in pictures if picture is not None])
-        for row, vector in zip(shown, seen, strict=True):
-            image[row] = _both(image[row], vector)
-        return [
-            {name: vector for name, vector in zip(("text", "image"), pair, strict=True) if vector is not None}
-            for pair in zip(text, image, strict=True)
-        ]
+        vectors: list[dict[str, FloatArray]] = [{} for _ in lines]
+        for space, field in self.schema.vectors.items():
+            for row, vector in self._embed_words(field, lines):
+                vectors[row][space] = vector
+        for row, vector in self._embed_images(images):
+            vectors[row][IMAGE_SPACE] = _halfway(vectors[row].get(IMAGE_SPACE), vector)
+        return list(vectors)
 
-    def text_embedder(self) -> TextEmbedder | None:
-        """The encoder of words for the text space, None when the index has no text vectors."""
-        text = self.schema.vectors.get("text")
-        return self._words[text.query_encoder].get() if text else None
+    def text_embedder(self, space: str = TEXT_SPACE) -> TextEmbedder | None:
+        """Return the query encoder of a space; None when the index has no such vectors."""
+        field = self.schema.vectors.get(space)
+        return self._text[field.query_encoder].get() if field else None
 
     def warm(self) -> None:
-        """Open what queries of words need and run it once."""
+        """Open the encoders that a query of words needs, and run each once."""
         self.vectors("warm")
 
-    def _embed(self, field: VectorField | None, words: Sequence[str]) -> list[FloatArray | None]:
-        made: list[FloatArray | None] = [None] * len(words)
-        usual = self.schema.plan.language
+    def _embed_words(self, field: VectorField, lines: Sequence[str]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the row and the vector of each line whose language the field's query encoder knows."""
+        default = self.schema.plan.language
         rows = [
             row
-            for row, text in enumerate(words)
-            if text and supports_language(field, language_of(text, usual))
+            for row, line in enumerate(lines)
+            if line and supports_language(field, language_of(line, default))
         ]
-        if field and rows:
-            embedder = self._words[field.query_encoder].get()
-            require_dimension(field, embedder.name, embedder.dimension)
-            for row, vector in zip(rows, embedder.encode([words[row] for row in rows]), strict=True):
-                made[row] = vector
-        return made
+        if not rows:
+            return
+        embedder = self._text[field.query_encoder].get()
+        require_dimension(field, embedder.name, embedder.dimension)
+        yield from zip(rows, embedder.encode([lines[row] for row in rows]), strict=True)
 
-    def _see(self, pictures: Sequence[Image.Image]) -> list[FloatArray]:
-        return list(self._pictures.get().encode(pictures)) if pictures else []
+    def _embed_images(self, images: Sequence[Image.Image | None]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the row and the vector of each image."""
+        present = {row: image for row, image in enumerate(images) if image is not None}
+        if present:
+            yield from zip(present, self._image.get().encode(list(present.values())), strict=True)
 
-    def _opener(self, name: str) -> Callable[[], TextEmbedder]:
+    def _text_opener(self, name: str) -> Callable[[], TextEmbedder]:
         return lambda: open_text_embedder(self._store, name)
 
-    def _open_pictures(self) -> ImageEmbedder:
-        field = self.schema.vectors.get("image")
+    def _open_image_embedder(self) -> ImageEmbedder:
+        field = self.schema.vectors.get(IMAGE_SPACE)
         if field is None:
-            raise QueryError("the index has no picture vectors; index the catalogue with --image-encoder")
+            raise QueryError("the index has no image vectors; index the catalogue with --image-encoder")
         embedder = open_image_embedder(self._store, field.encoder)
         require_dimension(field, embedder.name, embedder.dimension)
         if embedder.query_encoder not in (None, field.query_encoder):
             raise ArtifactError(
-                f"picture encoder {embedder.name} was made for words of {embedder.query_encoder}, "
-                f"the index was searched with {field.query_encoder} so far; index the pictures again"
+                f"image encoder {embedder.name} fits the query encoder {embedder.query_encoder}, and the index "
+                f"was searched with {field.query_encoder} so far; index the images again"
             )
         return embedder
 
 
 def require_same_encoders(schema: IndexSchema, encoders: Mapping[str, str | None], what: str) -> None:
-    """Refuse to judge an index with what was made for others' vectors, naming both encoders."""
+    """Refuse to rank an index with a model for the vectors of other encoders. Raises ArtifactError."""
     for space in space_names([*schema.vectors, *encoders]):
         field = schema.vectors.get(space)
-        found, wanted = field.encoder if field else None, encoders.get(space)
-        if found != wanted:
+        actual, expected = field.encoder if field else None, encoders.get(space)
+        if actual != expected:
             raise ArtifactError(
-                f"the {space} vectors of the index are by {found or 'no encoder'}, {what} was made "
-                f"for those of {wanted or 'none'}; run `vitrine train`, or index with that encoder again"
+                f"the {space} vectors of the index are by {actual or 'no encoder'}, {what} was made "
+                f"for those of {expected or 'none'}; run `vitrine train`, or index with that encoder again"
             )
 
 
 def require_dimension(field: VectorField, name: str, dimension: int) -> None:
-    """Refuse an encoder whose vectors cannot be compared with the field's."""
+    """Refuse an encoder whose vectors cannot be compared with the field's. Raises ArtifactError."""
     if field.dimension != dimension:
         raise ArtifactError(
             f"query encoder {name} gives vectors of {dimension} values, the index holds {field.dimension} "
@@ -121,21 +121,25 @@ def require_dimension(field: VectorField, name: str, dimension: int) -> None:
         )
 
 
-def _both(words: FloatArray | None, picture: FloatArray) -> FloatArray:
-    """The direction halfway, or the picture's where the words have none."""
-    return picture if words is None else unit(np.add(words, picture))
+def _query_encoders(schema: IndexSchema) -> set[str]:
+    return {field.query_encoder for field in schema.vectors.values()}
 
 
-class _Once(Generic[T]):
-    """A value made on first use, once, whatever the number of threads."""
+def _halfway(words: FloatArray | None, image: FloatArray) -> FloatArray:
+    """Return the direction halfway between two unit vectors (d,), or the image's where the words have none."""
+    return image if words is None else unit(np.add(words, image))
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
+
+class _Lazy(Generic[T]):
+    """A value that the first `get` creates, once for any number of threads."""
+
+    def __init__(self, create: Callable[[], T]) -> None:
+        self._create = create
         self._lock = threading.Lock()
         self._value: T | None = None
 
     def get(self) -> T:
         with self._lock:
             if self._value is None:
-                self._value = self._make()
+                self._value = self._create()
             return self._value

@@ -1,39 +1,53 @@
-"""What the shop decides after the reranker: pure rules from order to order, named in the hits they moved."""
+"""Business rules, applied after the ranker. Each is a pure function that permutes a window and names what it moved."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from rerank.models.ranker import order_of
 
 from .arrays import FloatArray
+from .request import RankedWindow, RerankRequest
 
 UNAVAILABLE = "not available: shown after everything that is"
 
-
-@dataclass(frozen=True)
-class Ranking:
-    """A window in its final order: positions (n,), scores aligned with the window, rules by id moved."""
-
-    order: list[int]
-    scores: FloatArray
-    rules: dict[str, str] = field(default_factory=dict)
+Rule = Callable[[RerankRequest, RankedWindow], RankedWindow]
 
 
-def settle(ids: Sequence[str], scores: FloatArray, unavailable: Collection[str] = ()) -> Ranking:
-    """Order a window by its scores (n,) and apply the rules; every id that came in goes out once.
+def apply_rules(request: RerankRequest, scores: FloatArray) -> RankedWindow:
+    """Return the window of a request, ordered by its scores (n,) and then by each of `RULES`.
 
-    Scores of demoted products are lowered by more than the window's span, so scores and order agree.
+    The order is a permutation of the window. Equal scores keep the engine's order.
     """
-    demoted = np.array([product in unavailable for product in ids], dtype=np.bool_)
-    if not demoted.any():
-        return Ranking(order_of(scores), scores)
-    span = np.float32(scores.max() - scores.min() + 1.0)
-    settled = np.where(demoted, scores - span, scores).astype(np.float32)
     order = order_of(scores)
-    order = [i for i in order if not demoted[i]] + [i for i in order if demoted[i]]
-    named = {product: UNAVAILABLE for product, moved in zip(ids, demoted, strict=True) if moved}
-    return Ranking(order, settled, named)
+    window = RankedWindow(order, [float(scores[position]) for position in order], request=request)
+    for rule in RULES:
+        window = rule(request, window)
+    return window
+
+
+def demote_unavailable(request: RerankRequest, window: RankedWindow) -> RankedWindow:
+    """Return the window with sold-out products last.
+
+    Their scores are lowered by more than the window's range, so the scores still fall along the order.
+    """
+    demoted = [request.ids[position] in request.unavailable for position in window.order]
+    if not any(demoted):
+        return window
+    scores = np.asarray(window.scores, dtype=np.float32)
+    lowered = scores - np.float32(scores.max() - scores.min() + 1.0)
+    rows = [row for row, last in enumerate(demoted) if not last] + [
+        row for row, last in enumerate(demoted) if last
+    ]
+    return replace(
+        window,
+        order=[window.order[row] for row in rows],
+        scores=[float(lowered[row] if demoted[row] else scores[row]) for row in rows],
+        rules=window.rules | {request.ids[window.order[row]]: UNAVAILABLE for row in rows if demoted[row]},
+    )
+
+
+RULES: tuple[Rule, ...] = (demote_unavailable,)

@@ -1,224 +1,198 @@
 """READ FIRST. A search from end to end: retrieve, features, rank, rules, hits.
 
-`vitrine search` calls `search`; the service and the engine's hook join at `window.rank_window`. All three give the
-same order for the same window, query, shopper and artifacts.
+`search_with_vectors` runs the five steps for `vitrine search` and `POST /v1/search`. The engine's hook and
+`POST /v1/order` bring their own candidates and join at `rerank`. All give the same order for the same window, query,
+shopper and artifacts.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from opensearch.index.spaces import SPACES, sub_queries
 from opensearch.logs.profiles import Click
 from opensearch.search.filters import ids_filter
-from opensearch.search.query import WINDOW, Clause, Fusion, Page, Query, hybrid_body
+from opensearch.search.query import Page, Query, hybrid_body
+from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Candidate, Retrieved, retrieve
 from rerank.features.groups import QueryVectors
-from vitrine.errors import QueryError, VitrineError
-from vitrine.store import ArtifactSet
+from rerank.models.ranker import Ranker
+from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
 
 from . import cheapest
+from .answer import Answer, hits_of
+from .arrays import FloatArray
+from .request import RankedWindow, RerankRequest, engine_order, this_minute
+from .rules import apply_rules
+from .search_request import Search
 from .serving_context import ServingContext
 from .shoppers import read_history
-from .window import RankedWindow, Window, engine_order, rank_window, this_minute
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from opensearch.client import OpenSearch
 
-Order = Literal["engine", "reranked", "cheapest"]
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Search:
-    """What is asked for. `shopper` is a keyed hash; filters and sort are clauses of `opensearch.filters`."""
-
-    words: str = ""
-    picture: Image | None = None
-    filters: Sequence[Clause] = ()
-    shopper: str | None = None
-    order: Literal["engine", "reranked"] = "reranked"
-    cheapest: bool = False  # the same product as on the picture, by price
-    facets: Sequence[str] = ()
-    sort: Sequence[Clause] = ()
-    fusion: Fusion = field(default_factory=Fusion)
-    window: int = WINDOW
-    candidates: Sequence[str] = ()  # rank these instead of the whole index
+def search(client: OpenSearch, context: ServingContext, search: Search) -> Answer:
+    """Return the answer to one search. Raises VitrineError only for the engine or the query, never for the ranker."""
+    (vectors,) = embed_queries(context, [search])
+    return search_with_vectors(client, context, search, vectors)
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A product in its final place; ranks count from one, `sub_query_scores` are raw."""
-
-    id: str
-    rank: int
-    engine_rank: int
-    score: float
-    sub_query_scores: dict[str, float] = field(default_factory=dict)
-    rule: str | None = None
-    product: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The whole window in its final order; pages are slices of it, so they never repeat or lose a product."""
-
-    hits: list[Hit]
-    found: Retrieved
-    order: Order
-    artifacts: ArtifactSet | None = None
-    degraded: str | None = None
-    verdict: RankedWindow | None = field(default=None, compare=False, repr=False)
-    similarity_threshold: float | None = None  # the least cosine, where the cheapest were asked for
-
-    def page(self, number: int, size: int) -> list[Hit]:
-        """The hits of page `number`, counted from one."""
-        return self.hits[(number - 1) * size : number * size]
+def search_with_vectors(
+    client: OpenSearch, context: ServingContext, search: Search, vectors: QueryVectors
+) -> Answer:
+    """Return the answer to a search whose query vectors are known; raises as `search` does."""
+    if search.cheapest:
+        return _search_cheapest(client, context, search, vectors)
+    retrieved = retrieve(client, context.alias, engine_body(context, search, vectors))
+    candidates = [*retrieved.candidates, *_not_retrieved(search.candidates, retrieved)]
+    window = engine_order(len(candidates))
+    if search.reranks:
+        window = rerank(context, rerank_request(client, context, search, vectors, candidates))
+    hits = hits_of(candidates, window)
+    return Answer(hits, retrieved, "reranked" if window.artifacts else "engine", window)
 
 
-def search(client: OpenSearch, shop: ServingContext, asked: Search) -> Answer:
-    """Retrieve a window, rank it, apply the rules. Raises VitrineError only for what the engine or the query is."""
-    (vectors,) = vectors_of(shop, [asked])
-    return search_with(client, shop, asked, vectors)
+def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
+    """Return the window after features, rank and rules; the engine's order with the reason where any of these fails.
+
+    This is the one place that decides between both orders, for every way into the reranker. It never raises.
+    """
+    try:
+        ranker = _require_ranker(context)
+        request = _complete(context, request)
+        inputs = ranker.inputs(request)  # features
+        scores = _finite(ranker.score(inputs), ranker, len(request.ids))
+        window = apply_rules(request, scores)
+        return replace(window, artifacts=ranker.artifacts)
+    except VitrineError as error:
+        return engine_order(len(request.ids), str(error))
+    except Exception as error:
+        # A broken artifact can raise anything, and the search is answered all the same.
+        _log.warning("ranking failed for %s: %s: %s", context.alias, type(error).__name__, error)
+        return engine_order(len(request.ids), f"ranking failed ({type(error).__name__})")
 
 
-def vectors_of(shop: ServingContext, asked: Sequence[Search]) -> list[QueryVectors]:
-    """The vectors of many queries, embedded in batches; none are made where no leg and no ranker needs them."""
-    for one in asked:
-        _require_picture_alone(one)
-    needed = [one.order == "reranked" or bool(_used(one) & set(SPACES)) for one in asked]
-    made = iter(
-        shop.encoders.batch(
-            [one.words for one, need in zip(asked, needed, strict=True) if need],
-            [one.picture for one, need in zip(asked, needed, strict=True) if need],
+def embed_queries(context: ServingContext, searches: Sequence[Search]) -> list[QueryVectors]:
+    """Return the query vectors of each search, embedded in batches; none where neither engine nor ranker uses them."""
+    for search in searches:
+        _require_image_alone(search)
+    needed = [
+        search.order == "reranked" or bool(search.used_sub_queries() & set(SPACES)) for search in searches
+    ]
+    embedded = iter(
+        context.encoders.batch(
+            [search.query for search, need in zip(searches, needed, strict=True) if need],
+            [search.image for search, need in zip(searches, needed, strict=True) if need],
         )
     )
-    return [next(made) if need else {} for need in needed]
+    return [next(embedded) if need else {} for need in needed]
 
 
-def _used(asked: Search) -> set[str]:
-    """The sub-queries that a search uses."""
-    names = asked.fusion.sub_queries
-    return set(sub_queries() if names is None else names)
+def engine_body(context: ServingContext, search: Search, vectors: QueryVectors) -> dict[str, Any]:
+    """Return the engine's query for the whole window."""
+    filters = [*search.filters, *([ids_filter(search.candidates)] if search.candidates else [])]
+    query = Query(search.query, vectors, filters, has_image=search.image is not None)
+    return hybrid_body(
+        query,
+        context.schema,
+        window=max(search.window, len(search.candidates)),
+        page=Page(facets=search.facets, sort=search.sort),
+        fusion=search.fusion,
+    )
 
 
-def _require_picture_alone(asked: Search) -> None:
-    """Refuse a price comparison that is not by a picture alone. Raises QueryError."""
-    if not asked.cheapest:
+def rerank_request(
+    client: OpenSearch,
+    context: ServingContext,
+    search: Search,
+    vectors: QueryVectors,
+    candidates: Sequence[Candidate],
+) -> RerankRequest:
+    """Return what the ranker reads about retrieved candidates."""
+    return RerankRequest(
+        ids=[candidate.id for candidate in candidates],
+        query=search.query,
+        vectors=vectors,
+        history=_history(client, context, search.shopper),
+        as_of=this_minute(),
+        shopper=search.shopper,
+        unavailable={c.id for c in candidates if c.source.get("available") is False},
+    )
+
+
+def _history(client: OpenSearch, context: ServingContext, shopper: str | None) -> Sequence[Click]:
+    """Return a shopper's clicks; one that cannot be read counts as empty, as it does in the service."""
+    try:
+        return read_history(client, context.alias, shopper) if shopper and context.ranker else ()
+    except VitrineError as error:
+        _log.warning("the history of a shopper of %s cannot be read: %s", context.alias, error)
+        return ()
+
+
+def _require_ranker(context: ServingContext) -> Ranker:
+    if context.ranker is None:
+        raise ArtifactError(context.degraded or f"no model for alias {context.alias}")
+    return context.ranker
+
+
+def _complete(context: ServingContext, request: RerankRequest) -> RerankRequest:
+    """Return the request with cleaned words, and with the vectors of its words where the caller gave none."""
+    words = clean_words(request.query)
+    vectors = context.encoders.vectors(words) if request.vectors is None else request.vectors
+    return replace(request, query=words, vectors=vectors)
+
+
+def _finite(scores: FloatArray, ranker: Ranker, count: int) -> FloatArray:
+    if scores.shape != (count,) or not np.isfinite(scores).all():
+        raise RerankError(
+            f"model {ranker.artifacts.model} gave {scores.size} scores for {count} candidates, "
+            "expected one finite score each; go back with `vitrine model rollback`"
+        )
+    return scores
+
+
+def _not_retrieved(ids: Sequence[str], retrieved: Retrieved) -> list[Candidate]:
+    """Return requested candidates that the engine did not find, in the order of the request."""
+    known = {candidate.id for candidate in retrieved.candidates}
+    return [Candidate(product, 0.0) for product in dict.fromkeys(ids) if product not in known]
+
+
+def _search_cheapest(
+    client: OpenSearch, context: ServingContext, search: Search, vectors: QueryVectors
+) -> Answer:
+    """Return the products whose image is as near as the index's similarity threshold, by price; a score is a cosine."""
+    threshold, price = cheapest.comparison_terms(context.alias, context.schema)
+    body = engine_body(context, replace(search, window=max(search.window, cheapest.WINDOW)), vectors)
+    retrieved = retrieve(client, context.alias, body)
+    hits = cheapest.cheapest_hits(retrieved.candidates, threshold, price)
+    may_be_more = bool(hits) and len(hits) == body["size"]  # every retrieved product is near enough
+    retrieved = replace(retrieved, total=len(hits), total_is_exact=not may_be_more)
+    return Answer(hits, retrieved, "cheapest", similarity_threshold=threshold)
+
+
+def _require_image_alone(search: Search) -> None:
+    """Refuse a price comparison that is not by an image alone. Raises QueryError."""
+    if not search.cheapest:
         return
-    if asked.picture is None:
-        raise QueryError("the cheapest is found by a picture: give one (--image FILE, or `image` over HTTP)")
+    if search.image is None:
+        raise QueryError("the cheapest is found by an image: give one (--image FILE, or `image` over HTTP)")
     extras = (
-        asked.words.strip(),
-        asked.facets,
-        asked.sort,
-        asked.fusion.weights,
-        set(sub_queries()) - _used(asked),
+        search.query.strip(),
+        search.facets,
+        search.sort,
+        search.fusion.weights,
+        set(sub_queries()) - search.used_sub_queries(),
     )
     if any(extras):
         raise QueryError(
-            "the cheapest is found by its picture alone: leave words, facets, sort columns, legs and weights "
+            "the cheapest is found by its image alone: leave words, facets, sort columns, sub-queries and weights "
             "out, and narrow with filters"
         )
-
-
-def search_with(client: OpenSearch, shop: ServingContext, asked: Search, vectors: QueryVectors) -> Answer:
-    """`search` for a query whose vectors are there already."""
-    if asked.cheapest:
-        return _cheapest(client, shop, asked, vectors)
-    found = retrieve(client, shop.alias, body_of(shop, asked, vectors))
-    candidates = [*found.candidates, *_not_found(asked.candidates, found)]
-    verdict = judge(client, shop, asked, vectors, candidates)
-    hits = [
-        Hit(
-            id=candidates[place].id,
-            rank=rank,
-            engine_rank=place + 1,
-            score=verdict.scores[rank - 1] if verdict.scores else candidates[place].score,
-            sub_query_scores=candidates[place].sub_query_scores,
-            rule=verdict.rules.get(candidates[place].id),
-            product=candidates[place].source,
-        )
-        for rank, place in enumerate(verdict.order, start=1)
-    ]
-    order: Order = "reranked" if verdict.artifacts else "engine"
-    return Answer(hits, found, order, verdict.artifacts, verdict.degraded, verdict)
-
-
-def _cheapest(client: OpenSearch, shop: ServingContext, asked: Search, vectors: QueryVectors) -> Answer:
-    """Products as near to the picture as the index's floor asks, by price; a hit's score is the cosine."""
-    similarity_threshold, price = cheapest.terms_of(shop.alias, shop.schema)
-    body = body_of(shop, replace(asked, window=max(asked.window, cheapest.WINDOW)), vectors)
-    found = retrieve(client, shop.alias, body)
-    offers = cheapest.offers(found.candidates, similarity_threshold, price)
-    hits = [
-        Hit(
-            id=offer.candidate.id,
-            rank=rank,
-            engine_rank=offer.place + 1,
-            score=offer.cosine,
-            sub_query_scores=offer.candidate.sub_query_scores,
-            rule=offer.rule,
-            product=offer.candidate.source,
-        )
-        for rank, offer in enumerate(offers, start=1)
-    ]
-    all_near = bool(hits) and len(hits) == body["size"]  # and there may be more
-    return Answer(
-        hits,
-        replace(found, total=len(hits), total_is_exact=not all_near),
-        "cheapest",
-        similarity_threshold=similarity_threshold,
-    )
-
-
-def body_of(shop: ServingContext, asked: Search, vectors: QueryVectors) -> dict[str, Any]:
-    """The engine's query for the whole window."""
-    filters = [*asked.filters, *([ids_filter(asked.candidates)] if asked.candidates else [])]
-    query = Query(asked.words, vectors, filters, has_image=asked.picture is not None)
-    return hybrid_body(
-        query,
-        shop.schema,
-        window=max(asked.window, len(asked.candidates)),
-        page=Page(facets=asked.facets, sort=asked.sort),
-        fusion=asked.fusion,
-    )
-
-
-def judge(
-    client: OpenSearch,
-    shop: ServingContext,
-    asked: Search,
-    vectors: QueryVectors,
-    candidates: Sequence[Candidate],
-) -> RankedWindow:
-    """The candidates' final order; engine order where that is asked for, sorted for, or all that can be had."""
-    if asked.order == "engine" or asked.sort:
-        return engine_order(len(candidates))
-    if shop.ranker is None:
-        return engine_order(len(candidates), shop.degraded or f"no model for alias {shop.alias}")
-    try:
-        window = Window(
-            ids=[candidate.id for candidate in candidates],
-            query=asked.words,
-            vectors=vectors,
-            history=_history(client, shop, asked.shopper),
-            unavailable={c.id for c in candidates if c.source.get("available") is False},
-        )
-        return rank_window(shop.ranker, shop.encoders, window, this_minute())
-    except VitrineError as error:
-        return engine_order(len(candidates), str(error))
-    except Exception as error:  # a broken artifact can raise anything; the search is answered all the same
-        return engine_order(len(candidates), f"ranking failed ({type(error).__name__}: {error})")
-
-
-def _history(client: OpenSearch, shop: ServingContext, shopper: str | None) -> Sequence[Click]:
-    return read_history(client, shop.alias, shopper) if shopper else ()
-
-
-def _not_found(wanted: Sequence[str], found: Retrieved) -> list[Candidate]:
-    there = {candidate.id for candidate in found.candidates}
-    return [Candidate(product, 0.0) for product in dict.fromkeys(wanted) if product not in there]

@@ -1,4 +1,4 @@
-"""One alias made ready: the schema of its index, its query encoders and the ranker its pointer names."""
+"""One alias opened for searching: the schema of its index, its query encoders and the ranker of its pointer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServingContext:
-    """What a search of one alias needs; without a ranker `degraded` says why engine order stands."""
+    """What a search of one alias needs. Without a ranker, `degraded` is the reason why the engine's order stands."""
 
     alias: str
     schema: IndexSchema
@@ -31,24 +31,26 @@ class ServingContext:
 
 
 def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> ServingContext:
-    """Read schema and pointer of an alias and open their artifacts; without `ranked` no ranker is looked for.
+    """Return the context of an alias, with the artifacts of its pointer opened; without `ranked` there is no ranker.
 
-    A ranker that does not open is told in `degraded`. Raises IndexMissingError for an alias without index.
+    A ranker that cannot be opened leaves its reason in `degraded`. Raises IndexMissingError for an alias without index.
     """
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, store)
     if not ranked:
         return ServingContext(alias, schema, encoders, None)
     try:
-        return ServingContext(
-            alias, schema, encoders, open_ranker(store, schema, alias, read_pointer(client, alias))
-        )
+        ranker = open_ranker(store, schema, alias, read_pointer(client, alias))
     except VitrineError as error:
         return ServingContext(alias, schema, encoders, None, str(error))
+    return ServingContext(alias, schema, encoders, ranker)
 
 
 def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: ArtifactSet | None) -> Ranker:
-    """The ranker that a pointer names. Raises ArtifactError when there is none or it judges other vectors."""
+    """Return the ranker that a pointer names.
+
+    Raises ArtifactError when there is no pointer, or the model was trained on the vectors of other encoders.
+    """
     if pointer is None:
         raise ArtifactError(f"no model for alias {alias} yet: run `vitrine train`")
     card = read_card(store.get("models", pointer.model))

@@ -1,4 +1,4 @@
-"""Shoppers as the system knows them: keyed hashes instead of ids, and what a hash has clicked."""
+"""Shoppers: keyed hashes in place of their ids, and the clicks of a hash."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _HASH = re.compile(r"[0-9a-f]{32}")
 
 
 def shopper_hash(raw_id: str, key: bytes | None = None) -> str:
-    """HMAC-SHA256 of a shopper's id, cut to 32 hex characters; `key` defaults to this installation's own."""
+    """Return the HMAC-SHA256 of a shopper's id, cut to 32 hex characters. `key` None: `shopper_key()`."""
     return hmac.new(key or shopper_key(), raw_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def is_hash(text: str) -> bool:
-    """True for the 32 hex characters that `shopper_hash` gives."""
+    """Return whether the text has the form of a `shopper_hash`."""
     return _HASH.fullmatch(text) is not None
 
 
 def shopper_key() -> bytes:
-    """VITRINE_SHOPPER_KEY, else the key file in the user's data directory, made on first use."""
-    given = os.environ.get("VITRINE_SHOPPER_KEY")
-    if given:
-        return given.encode()
+    """Return VITRINE_SHOPPER_KEY, else the key in the user's data directory, which the first call creates."""
+    key = os.environ.get("VITRINE_SHOPPER_KEY")
+    if key:
+        return key.encode()
     path = Path(platformdirs.user_data_dir("vitrine")) / "shopper.key"
-    return _read_key(path) if path.exists() else _make_key(path)
+    return _read_key(path) if path.exists() else _create_key(path)
 
 
 def _read_key(path: Path) -> bytes:
@@ -51,28 +51,27 @@ def _read_key(path: Path) -> bytes:
     return key
 
 
-def _make_key(path: Path) -> bytes:
-    """Write a new key whole and readable by its owner only; the first of several processes wins."""
+def _create_key(path: Path) -> bytes:
+    """Write a new key atomically, readable by its owner only; the first of several processes wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_hex(32).encode())
-    with contextlib.suppress(FileExistsError):  # another process made it between our look and our write
+    with contextlib.suppress(FileExistsError):  # another process wrote the key after this one found none
         os.link(staged, path)
     staged.unlink()
     return _read_key(path)
 
 
 def read_history(client: OpenSearch, alias: str, shopper: str) -> tuple[Click, ...]:
-    """What a shopper (keyed hash) clicked, oldest first; empty for a stranger."""
-    return _clicks(read_profile(client, alias, shopper))
+    """Return the latest clicks of a shopper (keyed hash), oldest first; empty for an unknown one."""
+    return _latest(read_profile(client, alias, shopper))
 
 
 async def read_history_async(client: AsyncOpenSearch, alias: str, shopper: str) -> tuple[Click, ...]:
-    """`read_history` without blocking the event loop."""
-    return _clicks(await read_profile_async(client, alias, shopper))
+    """Return `read_history` without blocking the event loop."""
+    return _latest(await read_profile_async(client, alias, shopper))
 
 
-def _clicks(profile: Sequence[Click]) -> tuple[Click, ...]:
-    newest_last = sorted(profile, key=lambda click: click.at)
-    return tuple(Click(click.id, click.at) for click in newest_last[-HISTORY:])
+def _latest(profile: Sequence[Click]) -> tuple[Click, ...]:
+    return tuple(sorted(profile, key=lambda click: click.at)[-HISTORY:])

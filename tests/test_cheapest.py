@@ -1,4 +1,4 @@
-"""Photo price comparison: a floor learned from the index's own pictures, and the cheapest above it."""
+"""Photo price comparison: a threshold learned from the index's own images, and the cheapest products above it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from colour_shop import DIMENSION, delete_shop, image_encoder, index_shop, text_
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from starlette.testclient import TestClient
-from test_service import Clicks, FixedShops
+from service_stubs import service_of
 
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
@@ -29,15 +28,14 @@ from opensearch.index.versions import (
     publish,
     read_schema,
 )
-from opensearch.search.query import Leg
+from opensearch.search.query import Fusion
 from opensearch.search.retrieve import Candidate
-from rerank.cheapest import offers, price_column, terms_of
+from rerank.cheapest import cheapest_hits, comparison_terms, price_column
 from rerank.rules import UNAVAILABLE
-from rerank.search import Search, search
-from rerank.service.app import make_app
+from rerank.search import search
+from rerank.search_request import Search
 from rerank.service.metrics import Metrics
-from rerank.service.server import Parts
-from rerank.service.state import EngineShops
+from rerank.service.state import EngineContexts
 from rerank.serving_context import open_context
 from rerank.training.similarity_threshold import calibrate, floor_of
 from vitrine.cli import main
@@ -55,8 +53,8 @@ def candidate(product: str, cosine: float, price: float | None, available: bool 
     return Candidate(product, 1.0, {"image": (1 + cosine) / 2}, {"numbers": numbers, "available": available})
 
 
-def test_the_cheapest_above_the_floor_come_first() -> None:
-    found = offers(
+def test_the_cheapest_above_the_threshold_come_first() -> None:
+    hits = cheapest_hits(
         [
             candidate("dear", 0.99, 50.0),
             candidate("unknown", 0.98, None),
@@ -68,36 +66,36 @@ def test_the_cheapest_above_the_floor_come_first() -> None:
         0.95,
         "price",
     )
-    assert [o.candidate.id for o in found] == ["cheap and nearer", "cheap", "dear", "gone", "unknown"]
-    assert [o.place for o in found] == [4, 3, 0, 2, 1]
-    assert [o.rule for o in found] == [None, None, None, UNAVAILABLE, None]
-    assert found[2].cosine == pytest.approx(0.99)
+    assert [hit.id for hit in hits] == ["cheap and nearer", "cheap", "dear", "gone", "unknown"]
+    assert [hit.engine_rank for hit in hits] == [5, 4, 1, 3, 2]
+    assert [hit.rule for hit in hits] == [None, None, None, UNAVAILABLE, None]
+    assert hits[2].score == pytest.approx(0.99)
 
 
-def test_of_twenty_pictures_one_may_stray() -> None:
+def test_at_a_false_accept_rate_of_five_percent_one_of_twenty_images_passes() -> None:
     nearest = [0.50 + place / 100 for place in range(20)]  # 0.50 .. 0.69: 0.68 must not pass, 0.69 may
     assert floor_of(nearest, 0.05) == 0.68001
     assert floor_of(nearest, 0.1) == 0.67001
 
 
 @given(st.lists(st.floats(-1, 0.9998), min_size=20, max_size=80))
-def test_no_more_than_the_share_reach_the_floor(nearest: list[float]) -> None:
+def test_no_more_than_the_false_accept_rate_reach_the_threshold(nearest: list[float]) -> None:
     similarity_threshold = floor_of(nearest, 0.05)
     assert sum(cosine >= similarity_threshold for cosine in nearest) <= 0.05 * len(nearest)
 
 
-def test_too_few_or_too_like_pictures_are_refused() -> None:
+def test_too_few_or_too_similar_images_are_refused() -> None:
     with pytest.raises(RerankError, match=r"has 19 pictures .* needs at least 20"):
         floor_of([0.5] * 19, 0.05)
     with pytest.raises(RerankError, match="no floor tells them apart"):
         floor_of([1.0] * 20, 0.05)
 
 
-def test_a_plan_without_price_says_so() -> None:
+def test_a_plan_without_price_column_is_refused() -> None:
     schema = IndexSchema(FieldPlan(numbers=("weight",)), similarity_threshold=0.9)
     assert price_column(schema) is None
     with pytest.raises(QueryError, match=r"no number column with `price` in its name \(numbers: weight\)"):
-        terms_of("shop", schema)
+        comparison_terms("shop", schema)
 
 
 def colour(step: float) -> tuple[int, int, int]:
@@ -106,14 +104,14 @@ def colour(step: float) -> tuple[int, int, int]:
 
 
 def vector(step: float) -> list[float]:
-    """What `colour_shop.image_encoder` sees in a picture of this colour."""
-    seen = np.zeros(DIMENSION)
-    seen[:3] = np.array(colour(step)) / 255
-    seen[3] = 0.05
-    return list(seen / np.linalg.norm(seen))
+    """The vector of `colour_shop.image_encoder` for an image of this colour."""
+    values = np.zeros(DIMENSION)
+    values[:3] = np.array(colour(step)) / 255
+    values[3] = 0.05
+    return list(values / np.linalg.norm(values))
 
 
-def shelf() -> Iterator[dict[str, Any]]:
+def products() -> Iterator[dict[str, Any]]:
     """Every colour is one product with two photos, offered by three sellers as one group at falling prices."""
     for step in range(COLOURS):
         for seller in range(3):
@@ -144,14 +142,14 @@ def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
     words = text_encoder(store)
     image = VectorField(image_encoder(store, words), words, DIMENSION, ("en",))
     schema = IndexSchema(FieldPlan(numbers=("price",), group="seller"), {"image": image})
-    made = f"srv-{uuid4().hex[:8]}"
-    index = create_version(engine, made, schema)
+    name = f"srv-{uuid4().hex[:8]}"
+    index = create_version(engine, name, schema)
     assert all(
-        o.status != "failed" for o in write(engine, index, (Action("index", p["id"], p) for p in shelf()))
+        o.status != "failed" for o in write(engine, index, (Action("index", p["id"], p) for p in products()))
     )
-    publish(engine, made, index)
-    yield made
-    delete_shop(engine, made)
+    publish(engine, name, index)
+    yield name
+    delete_shop(engine, name)
 
 
 @pytest.fixture
@@ -168,7 +166,7 @@ def run(engine_url: str, store: Store, alias: str, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def photo(tmp_path: Path) -> str:
-    """A photo of colour 20 in a light that none of the sellers had."""
+    """A photo of colour 20 with another brightness than any indexed image."""
     Image.new("RGB", (16, 16), colour(20.05)).save(tmp_path / "photo.png")
     return str(tmp_path / "photo.png")
 
@@ -178,7 +176,7 @@ def ids(hits: Sequence[Any]) -> list[str]:
 
 
 @pytest.mark.live
-def test_the_floor_parts_sellers_of_one_product_from_the_next(
+def test_the_threshold_separates_sellers_of_one_product_from_the_next(
     engine: OpenSearch, run: Any, alias: str, photo: str, store: Store
 ) -> None:
     set_similarity_threshold(engine, alias, None)
@@ -187,30 +185,34 @@ def test_the_floor_parts_sellers_of_one_product_from_the_next(
     assert f"run `vitrine calibrate --index {alias}`" in early.stderr
     done = run("calibrate", "--json")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["pictures"] == 2 * 3 * COLOURS  # both photos of every offer
-    assert told["strays"] <= 0.05
-    assert told["same_product"] == {
+    calibration = json.loads(done.stdout)
+    assert calibration["pictures"] == 2 * 3 * COLOURS  # both photos of every offer
+    assert calibration["false_accept_rate"] <= 0.05
+    assert calibration["same_product"] == {
         "count": 3 * COLOURS,
         "median": pytest.approx(1, abs=1e-3),
-        "passing": 1.0,
+        "true_accept_rate": 1.0,
     }
-    assert told["same_group"]["count"] == 3 * COLOURS
-    assert read_schema(engine, alias).similarity_threshold == told["floor"]
-    found = json.loads(run("search", "--image", photo, "--cheapest", "--json").stdout)
-    assert ids(found["hits"]) == ["c20-2", "c20-1", "c20-0"]  # 30, 40 and 50; the neighbours cost less
-    assert [hit["product"]["numbers"]["price"] for hit in found["hits"]] == [30.0, 40.0, 50.0]
-    assert all(hit["score"] >= told["floor"] for hit in found["hits"])
-    assert (found["order"], found["total"], found["floor"]) == ("cheapest", 3, told["floor"])
+    assert calibration["same_group"]["count"] == 3 * COLOURS
+    assert read_schema(engine, alias).similarity_threshold == calibration["similarity_threshold"]
+    answer = json.loads(run("search", "--image", photo, "--cheapest", "--json").stdout)
+    assert ids(answer["hits"]) == ["c20-2", "c20-1", "c20-0"]  # 30, 40 and 50; the neighbours cost less
+    assert [hit["product"]["numbers"]["price"] for hit in answer["hits"]] == [30.0, 40.0, 50.0]
+    assert all(hit["score"] >= calibration["similarity_threshold"] for hit in answer["hits"])
+    assert (answer["order"], answer["total"], answer["similarity_threshold"]) == (
+        "cheapest",
+        3,
+        calibration["similarity_threshold"],
+    )
     table = run("search", "--image", photo, "--cheapest").stdout
     assert "cheapest first" in table
     some = json.loads(run("search", "--image", photo, "--cheapest", "--filter", "price>35", "--json").stdout)
     assert ids(some["hits"]) == ["c20-1", "c20-0"]
-    # a new version on the same picture vectors keeps the floor, one on others forgets it
+    # a new version with the same image encoder keeps the threshold, one with another drops it
     schema = schema_of(engine, alias_index(engine, alias))
     same = create_version(engine, alias, IndexSchema(schema.plan, {"image": schema.vectors["image"]}))
     other = create_version(engine, alias, IndexSchema(schema.plan, {"image": VectorField("x-1", "x-1", 4)}))
-    assert schema_of(engine, same).similarity_threshold == told["floor"]
+    assert schema_of(engine, same).similarity_threshold == calibration["similarity_threshold"]
     assert schema_of(engine, other).similarity_threshold is None
     for version in (same, other):
         drop(engine, alias, version)
@@ -221,12 +223,11 @@ def alias_index(engine: OpenSearch, alias: str) -> str:
 
 
 @pytest.mark.live
-def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, photo: str) -> None:
+def test_the_cheapest_are_found_over_http(engine: OpenSearch, alias: str, store: Store, photo: str) -> None:
     set_similarity_threshold(engine, alias, 0.9995)
-    shop = open_context(engine, store, alias)
-    parts = Parts(FixedShops({"shop": shop}), Clicks(), lambda slates: None, Metrics(), engine)
+    context = open_context(engine, store, alias)
     data = Path(photo).read_bytes()
-    with TestClient(make_app(parts)) as http:
+    with service_of(context, client=engine) as http:
         body = {"image": base64.b64encode(data).decode(), "cheapest": True}
         pasted = http.post("/v1/search/shop", json=body).json()
         headers = {"content-type": "image/png"}
@@ -234,35 +235,39 @@ def test_the_cheapest_over_http(engine: OpenSearch, alias: str, store: Store, ph
         words = http.post("/v1/search/shop", json={**body, "query": "red"})
         none = http.post("/v1/search/shop", json={"cheapest": True})
     assert ids(pasted["hits"]) == ids(raw["hits"]) == ["c20-2", "c20-1", "c20-0"]
-    assert (pasted["order"], pasted["degraded"], pasted["floor"]) == ("cheapest", None, 0.9995)
+    assert (pasted["order"], pasted["degraded"], pasted["similarity_threshold"]) == ("cheapest", None, 0.9995)
     assert (words.status_code, none.status_code) == (400, 400)
-    assert "by its picture alone" in words.json()["error"]
+    assert "by its image alone" in words.json()["error"]
     assert "give one (--image FILE, or `image` over HTTP)" in none.json()["error"]
 
 
 @pytest.mark.live
-def test_nothing_as_near_is_said(engine: OpenSearch, run: Any, alias: str, tmp_path: Path) -> None:
+def test_an_image_without_near_products_is_reported(
+    engine: OpenSearch, run: Any, alias: str, tmp_path: Path
+) -> None:
     set_similarity_threshold(engine, alias, 0.9995)
     Image.new("RGB", (16, 16), (0, 0, 255)).save(tmp_path / "blue.png")
     result = run("search", "--image", str(tmp_path / "blue.png"), "--cheapest")
     assert result.exit_code == 0, result.output
-    assert "no product is as near to the picture as the floor of 0.99950 asks" in result.stdout
+    assert (
+        "no product is as near to the image as the similarity threshold of 0.99950 requires" in result.stdout
+    )
 
 
 @pytest.mark.live
-def test_an_open_shop_takes_a_new_floor_over(engine: OpenSearch, alias: str, store: Store) -> None:
+def test_an_open_context_takes_over_a_new_threshold(engine: OpenSearch, alias: str, store: Store) -> None:
     set_similarity_threshold(engine, alias, None)
-    shops = EngineShops(engine, store, Metrics())
-    shops.refresh()
-    opened = shops.open[alias]
+    contexts = EngineContexts(engine, store, Metrics())
+    contexts.refresh()
+    opened = contexts.open[alias]
     set_similarity_threshold(engine, alias, 0.91)
-    shops.refresh()
-    assert shops.open[alias].schema.similarity_threshold == 0.91
-    assert shops.open[alias].encoders is opened.encoders
+    contexts.refresh()
+    assert contexts.open[alias].schema.similarity_threshold == 0.91
+    assert contexts.open[alias].encoders is opened.encoders
 
 
 @pytest.mark.live
-def test_calibration_without_pictures_and_without_difference_is_one_sentence(
+def test_calibration_without_images_or_without_difference_is_refused(
     engine: OpenSearch, store: Store, run: Any
 ) -> None:
     with pytest.raises(RerankError, match="holds no picture vectors"):
@@ -278,14 +283,13 @@ def test_calibration_without_pictures_and_without_difference_is_one_sentence(
 
 
 @pytest.mark.live
-def test_a_search_by_words_is_no_price_comparison(engine: OpenSearch, store: Store, alias: str) -> None:
-    picture = Image.open(io.BytesIO(_png()))
-    shop = open_context(engine, store, alias)
-    words: tuple[Leg, ...] = ("words",)
-    with pytest.raises(QueryError, match="by its picture alone"):
-        search(engine, shop, Search("red", picture, cheapest=True))
-    with pytest.raises(QueryError, match="by its picture alone"):
-        search(engine, shop, Search(picture=picture, cheapest=True, legs=words))
+def test_a_price_comparison_by_words_is_refused(engine: OpenSearch, store: Store, alias: str) -> None:
+    image = Image.open(io.BytesIO(_png()))
+    context = open_context(engine, store, alias)
+    with pytest.raises(QueryError, match="by its image alone"):
+        search(engine, context, Search("red", image, cheapest=True))
+    with pytest.raises(QueryError, match="by its image alone"):
+        search(engine, context, Search(image=image, cheapest=True, fusion=Fusion(sub_queries=("lexical",))))
 
 
 def _png() -> bytes:

@@ -20,7 +20,8 @@ import pytest
 from opensearch.client import OpenSearch, connect
 from opensearch.index.scan import scan
 from opensearch.node.local import LocalNode, cluster
-from rerank.search import Search, search
+from rerank.search import search
+from rerank.search_request import Search
 from rerank.serving_context import open_context
 from vitrine.store import open_store
 
@@ -173,7 +174,7 @@ def test_a_node_killed_while_the_catalogue_is_searched_fails_no_search(site: Sit
 
     def one() -> tuple[int, int]:
         answer = search(site.client, held, asked)
-        return answer.found.total, len(answer.hits)
+        return answer.retrieved.total, len(answer.hits)
 
     with Searches(one) as searches:
         searches.more(20)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from opensearch.logs.profiles import Click
 from rerank.models.card import load_model, read_card, save_model
 from rerank.models.fusion import RRF_AFTER_BM25, RRF_AFTER_HYBRID, SignalFusion, reciprocal_ranks
-from rerank.models.ranker import RankRequest, load_ranker, order_of, pin_unknown
+from rerank.models.ranker import load_ranker, order_of, pin_unknown
+from rerank.request import RerankRequest
 from rerank.training.events import Log
 from rerank.training.train import Trained, TrainingData, make_fusion
 from vitrine.errors import ArtifactError, RerankError
@@ -43,14 +44,14 @@ def fusion(store: Store) -> Trained:
     return make_fusion(ground(small_shop.log(300)), store, RRF_AFTER_BM25, quiet)
 
 
-def request(ids: list[str], query: str = "kind 1", **given: object) -> RankRequest:
+def request(ids: list[str], query: str = "kind 1", **given: object) -> RerankRequest:
     vectors = small_shop.embed([query])[0]
     values: dict[str, object] = {
         "text_vector": vectors["text"],
         "image_vector": vectors["image"],
         "as_of": AS_OF,
     }
-    return RankRequest(ids, query, **{**values, **given})  # type: ignore[arg-type]
+    return RerankRequest(ids, query, **{**values, **given})  # type: ignore[arg-type]
 
 
 @given(st.lists(st.floats(-5, 5, width=32), max_size=12), st.data())

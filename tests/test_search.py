@@ -1,4 +1,4 @@
-"""A search from end to end on the live node: pages, permutation, pictures, shoppers, candidates, degradation."""
+"""A search from end to end on the live node: pages, permutation, images, shoppers, candidates, degradation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.logs.profiles import Click
 from opensearch.logs.ubi import SHOPPERS, write_profiles
 from opensearch.search.filters import parse_filters, parse_sort
+from rerank.answer import Answer
 from rerank.arrays import FloatArray
-from rerank.models.ranker import RankRequest, load_ranker
+from rerank.models.ranker import load_ranker
 from rerank.query_encoders import QueryEncoders
+from rerank.request import RerankRequest
 from rerank.rules import UNAVAILABLE
-from rerank.search import Answer, Search, search
+from rerank.search import rerank, search
+from rerank.search_request import Search
 from rerank.serving_context import ServingContext, open_context, open_ranker
 from rerank.shoppers import read_history
-from rerank.window import Window, rank_window
 from vitrine.errors import IndexMissingError, QueryError
 from vitrine.store import ArtifactSet, Store
 
@@ -36,14 +38,17 @@ COLOUR_OF = {f"p{place:02d}": ("red", "green", "blue", "black")[place // 12] for
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FixedRanker:
     """A ranker whose scores are given."""
 
-    drawn: Sequence[float]
+    fixed: Sequence[float]
     artifacts = ArtifactSet("m", "i", "b")
 
-    def scores(self, request: RankRequest) -> FloatArray:
-        return np.array(self.drawn, dtype=np.float32)
+    def inputs(self, request: RerankRequest) -> RerankRequest:
+        return request
+
+    def score(self, inputs: RerankRequest) -> FloatArray:
+        return np.array(self.fixed, dtype=np.float32)
 
     def warm(self) -> None:
         pass
@@ -51,14 +56,16 @@ class Drawn:
 
 @given(st.lists(st.tuples(st.floats(-9, 9, width=32), st.booleans()), min_size=1, max_size=50))
 def test_a_ranked_window_is_a_permutation_of_it(window: list[tuple[float, bool]]) -> None:
-    encoders = QueryEncoders(IndexSchema(FieldPlan()), Store("/nowhere"))
+    schema = IndexSchema(FieldPlan())
     ids = [f"p{place}" for place in range(len(window))]
-    gone = {product for product, (_, out) in zip(ids, window, strict=True) if out}
-    ranker = Drawn([score for score, _ in window])
-    verdict = rank_window(ranker, encoders, Window(ids, "x", unavailable=gone), 0.0)
-    assert sorted(verdict.order) == list(range(len(ids)))
-    assert verdict.scores == sorted(verdict.scores, reverse=True)
-    assert set(verdict.rules) == gone
+    sold_out = {product for product, (_, out) in zip(ids, window, strict=True) if out}
+    ranker = FixedRanker([score for score, _ in window])
+    context = ServingContext("shop", schema, QueryEncoders(schema, Store("/nowhere")), ranker)
+    ranked = rerank(context, RerankRequest(ids, "x", unavailable=sold_out))
+    assert ranked.degraded is None
+    assert sorted(ranked.order) == list(range(len(ids)))
+    assert ranked.scores == sorted(ranked.scores, reverse=True)
+    assert set(ranked.rules) == sold_out
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +75,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
-    made, _ = index_shop(engine, store)
-    yield made
-    delete_shop(engine, made)
+    name, _ = index_shop(engine, store)
+    yield name
+    delete_shop(engine, name)
 
 
 @pytest.fixture(scope="module")
-def shop(
+def context(
     engine: OpenSearch, store: Store, alias: str, tmp_path_factory: pytest.TempPathFactory
 ) -> ServingContext:
     bare = open_context(engine, store, alias)
@@ -87,7 +94,7 @@ def ids_of(answer: Answer) -> list[str]:
 
 
 @pytest.mark.live
-def test_without_a_model_the_engine_order_stands_and_says_why(
+def test_without_a_model_the_engine_order_is_returned_with_the_reason(
     engine: OpenSearch, store: Store, alias: str
 ) -> None:
     answer = search(engine, open_context(engine, store, alias), Search("red shoes"))
@@ -99,13 +106,13 @@ def test_without_a_model_the_engine_order_stands_and_says_why(
 
 @pytest.mark.live
 def test_reranking_permutes_the_window_and_names_its_artifacts(
-    engine: OpenSearch, shop: ServingContext
+    engine: OpenSearch, context: ServingContext
 ) -> None:
-    plain = search(engine, shop, Search("red shoes", order="engine"))
-    ranked = search(engine, shop, Search("red shoes"))
+    plain = search(engine, context, Search("red shoes", order="engine"))
+    ranked = search(engine, context, Search("red shoes"))
     assert plain.degraded is None
     assert ranked.order == "reranked"
-    assert ranked.artifacts == shop.ranker.artifacts if shop.ranker else False
+    assert ranked.artifacts == context.ranker.artifacts if context.ranker else False
     assert sorted(ids_of(ranked)) == sorted(ids_of(plain))
     assert ids_of(ranked) != ids_of(plain)
     engine_ranks = {hit.id: hit.engine_rank for hit in ranked.hits}
@@ -115,18 +122,20 @@ def test_reranking_permutes_the_window_and_names_its_artifacts(
 @pytest.mark.live
 @pytest.mark.parametrize("order", ["engine", "reranked"])
 def test_pages_neither_repeat_nor_lose_a_product(
-    engine: OpenSearch, shop: ServingContext, order: str
+    engine: OpenSearch, context: ServingContext, order: str
 ) -> None:
-    asked = Search("shoes", order="engine" if order == "engine" else "reranked")
-    whole = search(engine, shop, asked)
-    pages = [search(engine, shop, asked).page(number, 7) for number in range(1, 9)]
+    request = Search("shoes", order="engine" if order == "engine" else "reranked")
+    whole = search(engine, context, request)
+    pages = [search(engine, context, request).page(number, 7) for number in range(1, 9)]
     assert [hit.id for page in pages for hit in page] == ids_of(whole)
     assert len(set(ids_of(whole))) == len(whole.hits)
 
 
 @pytest.mark.live
-def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: ServingContext) -> None:
-    answer = search(engine, shop, Search("shoes"))
+def test_unavailable_products_come_last_with_the_rule_named(
+    engine: OpenSearch, context: ServingContext
+) -> None:
+    answer = search(engine, context, Search("shoes"))
     ruled = [hit.rule is not None for hit in answer.hits]
     assert ruled == sorted(ruled)
     assert any(ruled)
@@ -134,17 +143,17 @@ def test_unavailable_products_come_last_and_say_so(engine: OpenSearch, shop: Ser
 
 
 @pytest.mark.live
-def test_a_picture_finds_products_of_its_colour(engine: OpenSearch, shop: ServingContext) -> None:
-    answer = search(engine, shop, Search(picture=picture("green"), order="engine"))
-    with_picture = [product["id"] for product in products() if "images" in product]
-    green = {product for product in with_picture if COLOUR_OF[product] == "green"}
+def test_an_image_finds_products_of_its_colour(engine: OpenSearch, context: ServingContext) -> None:
+    answer = search(engine, context, Search(image=picture("green"), order="engine"))
+    with_image = [product["id"] for product in products() if "images" in product]
+    green = {product for product in with_image if COLOUR_OF[product] == "green"}
     assert set(ids_of(answer)[: len(green)]) == green
-    assert set(ids_of(answer)) <= set(with_picture)
+    assert set(ids_of(answer)) <= set(with_image)
 
 
 @pytest.mark.live
-def test_words_and_picture_together(engine: OpenSearch, shop: ServingContext) -> None:
-    answer = search(engine, shop, Search("dress", picture("blue"), order="engine"))
+def test_words_and_an_image_are_combined(engine: OpenSearch, context: ServingContext) -> None:
+    answer = search(engine, context, Search("dress", picture("blue"), order="engine"))
     first = answer.hits[0]
     assert "dress" in first.product["title"]
     assert COLOUR_OF[first.id] == "blue"
@@ -152,35 +161,35 @@ def test_words_and_picture_together(engine: OpenSearch, shop: ServingContext) ->
 
 
 @pytest.mark.live
-def test_filters_facets_and_sort(engine: OpenSearch, shop: ServingContext) -> None:
-    plan = shop.schema.plan
-    found = search(engine, shop, Search("red", filters=parse_filters(["price<20"], plan), facets=["thing"]))
-    assert found.hits
-    assert all(hit.product["numbers"]["price"] < 20 for hit in found.hits)
-    assert sum(row["count"] for row in found.found.facets["thing"]["values"]) == found.found.total
-    dear = search(engine, shop, Search("shoes", sort=parse_sort("-price", plan)))
+def test_filters_facets_and_sort_columns_are_applied(engine: OpenSearch, context: ServingContext) -> None:
+    plan = context.schema.plan
+    answer = search(
+        engine, context, Search("red", filters=parse_filters(["price<20"], plan), facets=["thing"])
+    )
+    assert answer.hits
+    assert all(hit.product["numbers"]["price"] < 20 for hit in answer.hits)
+    assert sum(row["count"] for row in answer.retrieved.facets["thing"]["values"]) == answer.retrieved.total
+    dear = search(engine, context, Search("shoes", sort=parse_sort("-price", plan)))
     prices = [hit.product["numbers"]["price"] for hit in dear.hits]
     assert prices == sorted(prices, reverse=True)
     assert dear.order == "engine"
 
 
 @pytest.mark.live
-def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, shop: ServingContext) -> None:
+def test_candidates_are_all_ranked_and_nothing_else(engine: OpenSearch, context: ServingContext) -> None:
     wanted = ["p47", "no such", "p00", "p30", "p47"]
     for order in ("engine", "reranked"):
-        asked = Search("red shoes", order="engine" if order == "engine" else "reranked", candidates=wanted)
-        answer = search(engine, shop, asked)
+        request = Search("red shoes", order="engine" if order == "engine" else "reranked", candidates=wanted)
+        answer = search(engine, context, request)
         assert sorted(ids_of(answer)) == ["no such", "p00", "p30", "p47"]
         assert ids_of(answer)[0] == "p00"
         assert [hit.id for hit in answer.hits if hit.engine_rank == 4] == ["no such"]
 
 
 @pytest.mark.live
-def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, shop: ServingContext) -> None:
-    vectors = shop.encoders.vectors("红色跑鞋")
-    assert vectors["text"] is None
-    assert vectors["image"] is None
-    assert search(engine, shop, Search("红色跑鞋")).degraded is None
+def test_a_chinese_query_uses_no_english_encoder(engine: OpenSearch, context: ServingContext) -> None:
+    assert context.encoders.vectors("红色跑鞋") == {}
+    assert search(engine, context, Search("红色跑鞋")).degraded is None
 
 
 @pytest.mark.live
@@ -195,26 +204,28 @@ def test_clicks_are_read_oldest_first(engine: OpenSearch, alias: str) -> None:
 
 
 @pytest.mark.live
-def test_an_index_that_is_not_there_is_one_sentence(engine: OpenSearch, store: Store) -> None:
+def test_a_missing_index_is_reported_in_one_sentence(engine: OpenSearch, store: Store) -> None:
     with pytest.raises(IndexMissingError, match="there is no index 'srv-nothing'"):
         open_context(engine, store, "srv-nothing")
 
 
 @pytest.mark.live
-def test_a_model_for_other_vectors_is_refused_by_both_names(
-    engine: OpenSearch, store: Store, shop: ServingContext, tmp_path: Path
+def test_a_model_for_other_vectors_is_refused_with_both_encoders_named(
+    engine: OpenSearch, store: Store, context: ServingContext, tmp_path: Path
 ) -> None:
-    pointer = ArtifactSet(**fusion_artifacts(store, shop.schema, tmp_path))
-    other = replace(shop.schema, text=VectorField("clip-9", "clip-9", 10))
+    pointer = ArtifactSet(**fusion_artifacts(store, context.schema, tmp_path))
+    other = replace(
+        context.schema, vectors={**context.schema.vectors, "text": VectorField("clip-9", "clip-9", 10)}
+    )
     with pytest.raises(Exception, match=r"text vectors of the index are by clip-9, model .* of words-"):
-        open_ranker(store, other, shop.alias, pointer)
+        open_ranker(store, other, context.alias, pointer)
 
 
 @pytest.mark.live
-def test_a_picture_where_the_index_has_none_is_refused(
-    engine: OpenSearch, shop: ServingContext, store: Store
+def test_an_image_query_on_an_index_without_image_vectors_is_refused(
+    engine: OpenSearch, context: ServingContext, store: Store
 ) -> None:
-    schema = replace(shop.schema, image=None)
-    bare = replace(shop, schema=schema, encoders=QueryEncoders(schema, store))
-    with pytest.raises(QueryError, match="no picture vectors"):
-        search(engine, bare, Search(picture=picture("red")))
+    schema = replace(context.schema, vectors={"text": context.schema.vectors["text"]})
+    bare = replace(context, schema=schema, encoders=QueryEncoders(schema, store))
+    with pytest.raises(QueryError, match="no image vectors"):
+        search(engine, bare, Search(image=picture("red")))

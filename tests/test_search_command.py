@@ -1,4 +1,4 @@
-"""`vitrine search` as people type it: tables, JSON, runs, and a sentence for everything that is wrong."""
+"""`vitrine search` as a command: tables, JSON, runs, and one sentence for every error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def shops(
+def aliases(
     engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """Two aliases on one store: one with a model in service, one without."""
@@ -39,11 +39,11 @@ def shops(
 
 
 @pytest.fixture
-def run(shops: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("OPENSEARCH_URL", shops["url"])
-    monkeypatch.setenv("VITRINE_STORE", shops["store"])
+def run(aliases: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OPENSEARCH_URL", aliases["url"])
+    monkeypatch.setenv("VITRINE_STORE", aliases["store"])
     monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
-    monkeypatch.setenv("VITRINE_INDEX", shops["ranked"])
+    monkeypatch.setenv("VITRINE_INDEX", aliases["ranked"])
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(main, ["search", *arguments])
@@ -51,7 +51,7 @@ def run(shops: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     return invoke
 
 
-def test_a_table_shows_where_each_hit_came_from(run: Any) -> None:
+def test_a_table_shows_how_far_each_hit_moved(run: Any) -> None:
     result = run("red shoes")
     assert result.exit_code == 0, result.output
     assert "reranked order" in result.stdout
@@ -60,7 +60,7 @@ def test_a_table_shows_where_each_hit_came_from(run: Any) -> None:
     assert any(sign in result.stdout for sign in "▲▼=")
 
 
-def test_both_orders_stand_side_by_side(run: Any) -> None:
+def test_both_orders_are_shown_side_by_side(run: Any) -> None:
     result = run("red shoes", "--order", "both", "--size", "3")
     assert result.exit_code == 0, result.output
     assert "engine: id" in result.stdout
@@ -69,53 +69,53 @@ def test_both_orders_stand_side_by_side(run: Any) -> None:
 
 def test_json_holds_both_orders_of_one_window(run: Any) -> None:
     result = run("red shoes", "--order", "both", "--size", "48", "--json")
-    told = json.loads(result.stdout)
-    assert [hit["engine_rank"] for hit in told["engine"]] == list(range(1, len(told["engine"]) + 1))
-    assert sorted(hit["id"] for hit in told["engine"]) == sorted(hit["id"] for hit in told["hits"])
-    assert told["artifacts"]["model"].startswith("model-")
-    assert told["degraded"] is None
+    answer = json.loads(result.stdout)
+    assert [hit["engine_rank"] for hit in answer["engine"]] == list(range(1, len(answer["engine"]) + 1))
+    assert sorted(hit["id"] for hit in answer["engine"]) == sorted(hit["id"] for hit in answer["hits"])
+    assert answer["artifacts"]["model"].startswith("model-")
+    assert answer["degraded"] is None
 
 
-def test_explain_shows_raw_scores_of_the_legs(run: Any) -> None:
-    told = json.loads(run("red shoes", "--explain", "--json").stdout)
-    first = told["hits"][0]["sub_query_scores"]
+def test_explain_shows_the_raw_scores_of_the_sub_queries(run: Any) -> None:
+    answer = json.loads(run("red shoes", "--explain", "--json").stdout)
+    first = answer["hits"][0]["sub_query_scores"]
     assert 0 < first["text"] <= 1
-    assert first["words"] > 1
+    assert first["lexical"] > 1
     table = run("red shoes", "--explain").stdout
-    assert all(leg in table for leg in ("lexical", "text", "image"))
+    assert all(name in table for name in ("lexical", "text", "image"))
 
 
-def test_legs_filters_facets_and_sort(run: Any) -> None:
-    words = json.loads(run("red shoes", "--legs", "words", "--order", "engine", "--json").stdout)
+def test_sub_queries_filters_facets_and_sort_columns_are_options(run: Any) -> None:
+    words = json.loads(run("red shoes", "--sub-queries", "lexical", "--order", "engine", "--json").stdout)
     assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in words["hits"])
-    found = run("red", "--filter", "price<20", "--facet", "thing", "--sort", "price:desc", "--json")
-    told = json.loads(found.stdout)
-    prices = [hit["product"]["numbers"]["price"] for hit in told["hits"]]
+    result = run("red", "--filter", "price<20", "--facet", "thing", "--sort", "price:desc", "--json")
+    answer = json.loads(result.stdout)
+    prices = [hit["product"]["numbers"]["price"] for hit in answer["hits"]]
     assert prices == sorted(prices, reverse=True)
     assert max(prices) < 20
-    assert told["facets"]["thing"]["values"]
+    assert answer["facets"]["thing"]["values"]
 
 
-def test_a_picture_from_a_file(run: Any, tmp_path: Path) -> None:
+def test_an_image_file_is_searched(run: Any, tmp_path: Path) -> None:
     picture("blue").save(tmp_path / "blue.png")
-    told = json.loads(run("--image", str(tmp_path / "blue.png"), "--order", "engine", "--json").stdout)
-    assert all(24 <= int(hit["id"][1:]) < 36 for hit in told["hits"][:5])
+    answer = json.loads(run("--image", str(tmp_path / "blue.png"), "--order", "engine", "--json").stdout)
+    assert all(24 <= int(hit["id"][1:]) < 36 for hit in answer["hits"][:5])
 
 
-def test_like_this_but_red(run: Any, tmp_path: Path) -> None:
+def test_weights_decide_between_words_and_image(run: Any, tmp_path: Path) -> None:
     picture("green").save(tmp_path / "green.png")
     like = ["red lamp", "--image", str(tmp_path / "green.png"), "--order", "engine", "--json"]
     by_words = json.loads(run(*like, "--weights", "1,0,0").stdout)["hits"]
-    by_picture = json.loads(run(*like, "--weights", "0,0,1").stdout)["hits"]
+    by_image = json.loads(run(*like, "--weights", "0,0,1").stdout)["hits"]
     assert by_words[0]["product"]["title"] == "red lamp"
     assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in by_words)
-    assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_picture)
+    assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_image)
 
 
-def test_without_a_model_it_says_what_to_do(run: Any, shops: dict[str, str]) -> None:
-    result = run("red shoes", "--index", shops["plain"])
+def test_without_a_model_the_next_step_is_named(run: Any, aliases: dict[str, str]) -> None:
+    result = run("red shoes", "--index", aliases["plain"])
     assert result.exit_code == 0
-    assert f"no model for alias {shops['plain']} yet: run `vitrine train`" in result.stderr
+    assert f"no model for alias {aliases['plain']} yet: run `vitrine train`" in result.stderr
     assert "engine order" in result.stdout
 
 
@@ -126,56 +126,56 @@ def queries(folder: Path, *lines: Any) -> tuple[str, ...]:
 
 
 def read(folder: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    rankings: dict[str, list[str]] = {}
     for line in (folder / "out.trec").read_text().splitlines():
         query, _, product, rank, _, _ = line.split()
-        found.setdefault(query, []).append(product)
-        assert int(rank) == len(found[query])
-    return found
+        rankings.setdefault(query, []).append(product)
+        assert int(rank) == len(rankings[query])
+    return rankings
 
 
 def test_many_queries_give_the_same_order_as_one(run: Any, tmp_path: Path) -> None:
     picture("green").save(tmp_path / "green.png")
     arguments = queries(
         tmp_path,
-        {"id": "q1", "text": "red shoes"},
-        {"id": 2, "text": "bag", "filter": "price<40", "shopper": "anna"},
+        {"id": "q1", "query": "red shoes"},
+        {"id": 2, "query": "bag", "filters": "price<40", "shopper": "anna"},
         {"id": "q3", "image": "green.png"},
-        {"id": "q4", "text": "red shoes", "candidates": ["p40", "gone", "p00", "p02"]},
+        {"id": "q4", "query": "red shoes", "candidates": ["p40", "gone", "p00", "p02"]},
     )
     result = run(*arguments)
     assert result.exit_code == 0, result.output
-    found = read(tmp_path)
+    rankings = read(tmp_path)
     one = json.loads(run("red shoes", "--size", "200", "--json").stdout)
-    assert found["q1"] == [hit["id"] for hit in one["hits"]]
-    assert set(found) == {"q1", "2", "q3", "q4"}
-    assert all(int(product[1:]) < 30 for product in found["2"])
-    assert sorted(found["q4"]) == ["gone", "p00", "p02", "p40"]
+    assert rankings["q1"] == [hit["id"] for hit in one["hits"]]
+    assert set(rankings) == {"q1", "2", "q3", "q4"}
+    assert all(int(product[1:]) < 30 for product in rankings["2"])
+    assert sorted(rankings["q4"]) == ["gone", "p00", "p02", "p40"]
 
 
-def test_bad_lines_are_named_and_the_rest_goes_on(run: Any, tmp_path: Path) -> None:
+def test_bad_lines_are_reported_and_the_others_are_answered(run: Any, tmp_path: Path) -> None:
     arguments = queries(
         tmp_path,
-        {"id": "q1", "text": "red shoes"},
+        {"id": "q1", "query": "red shoes"},
         "{not json",
         "",
-        {"text": "no id"},
+        {"query": "no id"},
         {"id": "q5"},
-        {"id": "q 6", "text": "bag"},
-        {"id": "q1", "text": "twice"},
-        {"id": "q8", "text": "bag", "filter": "weight<3"},
+        {"id": "q 6", "query": "bag"},
+        {"id": "q1", "query": "twice"},
+        {"id": "q8", "query": "bag", "filters": "weight<3"},
         {"id": "q9", "image": "none.png"},
-        {"id": "q10", "text": "lamp"},
+        {"id": "q10", "query": "lamp"},
     )
     result = run(*arguments)
     assert result.exit_code == 1
     assert set(read(tmp_path)) == {"q1", "q10"}
     for number, sentence in {
-        2: "expected a JSON object",
+        2: "not JSON",
         4: "missing required field `id`",
-        5: "neither `text` nor `image`",
+        5: "neither `query` nor `image`",
         6: "holds a space",
-        7: "stands in an earlier line too",
+        7: "is in an earlier line too",
         8: "no column",
         9: "cannot be read",
     }.items():
@@ -184,9 +184,9 @@ def test_bad_lines_are_named_and_the_rest_goes_on(run: Any, tmp_path: Path) -> N
     assert "2 queries answered, 7 failed" in result.stderr
 
 
-def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, str], tmp_path: Path) -> None:
-    arguments = queries(tmp_path, {"id": "q1", "text": "red"})
-    refused = run(*arguments, "--order", "reranked", "--index", shops["plain"])
+def test_a_reranked_run_without_a_model_is_refused(run: Any, aliases: dict[str, str], tmp_path: Path) -> None:
+    arguments = queries(tmp_path, {"id": "q1", "query": "red"})
+    refused = run(*arguments, "--order", "reranked", "--index", aliases["plain"])
     assert refused.exit_code == 1
     assert "run `vitrine train`" in refused.stderr
     assert not (tmp_path / "out.trec").exists()
@@ -200,8 +200,11 @@ def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, st
         (("x", "--filter", "weight<3"), "no column 'weight'"),
         (("x", "--facet", "weight"), "no column 'weight'"),
         (("x", "--sort", "weight:desc"), "no column 'weight'"),
-        (("x", "--legs", "words,smell"), "--legs words,smell names no such leg"),
-        (("x", "--weights", "1,2"), "weights '1,2' are not three numbers"),
+        (
+            ("x", "--sub-queries", "lexical,smell"),
+            "there is no sub-query 'smell'; choose from lexical, text, image",
+        ),
+        (("x", "--weights", "1,2"), "weights '1,2' are not 3 numbers"),
         (("x", "--weights", "0,0,0"), "at least one of them above zero"),
         (("--image", "/nowhere.png"), "/nowhere.png cannot be read"),
         (("x", "--queries", "q.jsonl"), "--queries and --run belong together"),
@@ -209,7 +212,7 @@ def test_a_reranked_run_without_a_model_is_refused(run: Any, shops: dict[str, st
         (("x", "--store", "/nowhere/store"), "artifact"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(run: Any, arguments: tuple[str, ...], sentence: str) -> None:
+def test_every_error_is_one_sentence(run: Any, arguments: tuple[str, ...], sentence: str) -> None:
     result = run(*arguments)
     assert result.exit_code != 0
     assert sentence in result.stderr

@@ -1,4 +1,4 @@
-"""POST /v1/search on a live node: words, pasted pictures, filters, pages, and a sentence for all that is wrong."""
+"""POST /v1/search on a live node: words, pasted images, filters, pages, and one sentence for every error."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import base64
 import io
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import astuple, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
+from service_stubs import ReverseRanker, service_of
 from starlette.testclient import TestClient
-from test_service import Clicks, FixedShops, LastFirst
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
+from opensearch.search.query import Fusion
 from rerank.features.groups import VERSION
-from rerank.models.ranker import HasFeatures, RankRequest, load_ranker
-from rerank.search import Search, search
-from rerank.service.app import make_app
-from rerank.service.metrics import Metrics
-from rerank.service.server import Parts
-from rerank.service.slate_log import FEATURES_OF_FIRST, Slate
+from rerank.models.ranker import HasFeatures, load_ranker
+from rerank.request import RerankRequest
+from rerank.search import search
+from rerank.search_request import Search
+from rerank.service.slate_log import FEATURES_OF_FIRST
 from rerank.serving_context import ServingContext, open_context
 from rerank.shoppers import shopper_hash
 from vitrine.store import ArtifactSet, Store
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def shop(engine: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingContext]:
+def context(engine: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingContext]:
     store = Store(str(tmp_path_factory.mktemp("store")))
     alias, schema = index_shop(engine, store)
     names = ArtifactSet(**fusion_artifacts(store, schema, tmp_path_factory.mktemp("model")))
@@ -49,16 +49,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
 
 
-def service(client: OpenSearch, shop: ServingContext, slates: list[Slate] | None = None) -> TestClient:
-    written: list[Slate] = [] if slates is None else slates
-    parts = Parts(FixedShops({"shop": shop}), Clicks(), written.extend, Metrics(), client)
-    return TestClient(make_app(parts), raise_server_exceptions=False)
-
-
 @pytest.fixture(scope="module")
-def http(engine: OpenSearch, shop: ServingContext) -> Iterator[TestClient]:
-    with service(engine, shop) as made:
-        yield made
+def client(engine: OpenSearch, context: ServingContext) -> Iterator[TestClient]:
+    with service_of(context, client=engine) as client:
+        yield client
 
 
 def file_of(colour: str, form: str = "PNG") -> bytes:
@@ -67,119 +61,120 @@ def file_of(colour: str, form: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-def told(answer: Any) -> Any:
+def body_of(answer: Any) -> Any:
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def ids(answer: Any) -> list[str]:
-    return [hit["id"] for hit in told(answer)["hits"]]
+    return [hit["id"] for hit in body_of(answer)["hits"]]
 
 
-def test_a_search_is_the_one_of_the_command_line(
-    engine: OpenSearch, shop: ServingContext, http: TestClient
+def test_http_gives_the_answer_of_the_search_function(
+    engine: OpenSearch, context: ServingContext, client: TestClient
 ) -> None:
     body = {"query": "red shoes", "size": 48, "filters": "price<40", "facets": ["thing"]}
-    found = told(http.post("/v1/search/shop", json=body))
-    asked = Search("red shoes", filters=parse_filters(["price<40"], shop.schema.plan), facets=["thing"])
-    same = search(engine, shop, asked)
-    assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in same.hits]
-    assert [hit["score"] for hit in found["hits"]] == [hit.score for hit in same.hits]
-    assert [hit["engine_rank"] for hit in found["hits"]] == [hit.engine_rank for hit in same.hits]
-    assert found["hits"][0]["product"]["title"] == "red shoes"
-    assert found["order"] == "reranked"
-    assert found["degraded"] is None
-    assert found["artifacts"]["model"].startswith("model-")
-    assert found["facets"] == same.found.facets
-    assert found["total"] == same.found.total
+    page = body_of(client.post("/v1/search/shop", json=body))
+    request = Search("red shoes", filters=parse_filters(["price<40"], context.schema.plan), facets=["thing"])
+    same = search(engine, context, request)
+    assert [hit["id"] for hit in page["hits"]] == [hit.id for hit in same.hits]
+    assert [hit["score"] for hit in page["hits"]] == [hit.score for hit in same.hits]
+    assert [hit["engine_rank"] for hit in page["hits"]] == [hit.engine_rank for hit in same.hits]
+    assert page["hits"][0]["product"]["title"] == "red shoes"
+    assert page["order"] == "reranked"
+    assert page["degraded"] is None
+    assert page["artifacts"]["model"].startswith("model-")
+    assert page["facets"] == same.retrieved.facets
+    assert page["total"] == same.retrieved.total
 
 
-def test_pages_put_together_are_the_window(http: TestClient) -> None:
-    whole = ids(http.post("/v1/search/shop", json={"query": "shoes", "size": 200}))
+def test_pages_put_together_are_the_window(client: TestClient) -> None:
+    whole = ids(client.post("/v1/search/shop", json={"query": "shoes", "size": 200}))
     pages = [
-        ids(http.post("/v1/search/shop", json={"query": "shoes", "size": 7, "page": n})) for n in range(1, 9)
+        ids(client.post("/v1/search/shop", json={"query": "shoes", "size": 7, "page": n}))
+        for n in range(1, 9)
     ]
     assert [product for page in pages for product in page] == whole
-    assert ids(http.post("/v1/search/shop", json={"query": "shoes", "size": 100, "page": 9})) == []
+    assert ids(client.post("/v1/search/shop", json={"query": "shoes", "size": 100, "page": 9})) == []
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_a_pasted_picture_as_base64_data_uri_and_body(http: TestClient, form: str) -> None:
+def test_an_image_is_taken_as_base64_as_a_data_uri_and_as_the_body(client: TestClient, form: str) -> None:
     data = file_of("green", form)
     text = base64.b64encode(data).decode()
-    plain = http.post("/v1/search/shop", json={"image": text, "order": "engine"})
+    plain = client.post("/v1/search/shop", json={"image": text, "order": "engine"})
     uri = f"data:image/{form.lower()};base64,{text}"
-    as_uri = http.post("/v1/search/shop", json={"image": uri, "order": "engine"})
+    as_uri = client.post("/v1/search/shop", json={"image": uri, "order": "engine"})
     headers = {"content-type": f"image/{form.lower()}"}
-    raw = http.post("/v1/search/shop?order=engine&size=10", content=data, headers=headers)
+    raw = client.post("/v1/search/shop?order=engine&size=10", content=data, headers=headers)
     assert ids(plain) == ids(as_uri) == ids(raw)
-    assert all(12 <= int(product[1:]) < 24 for product in ids(raw)[:8])  # green products with a picture
+    assert all(12 <= int(product[1:]) < 24 for product in ids(raw)[:8])  # green products with an image
 
 
-def test_a_picture_as_the_body_takes_filters_and_words_from_the_query_string(http: TestClient) -> None:
+def test_an_image_body_takes_filters_and_words_from_the_query_string(client: TestClient) -> None:
     query = "query=dress&filters=price<40&filters=thing=dress&size=5&page=1"
-    found = told(
-        http.post(
+    page = body_of(
+        client.post(
             f"/v1/search/shop?{query}",
             content=file_of("blue"),
             headers={"content-type": "application/octet-stream"},
         )
     )
-    assert found["hits"]
-    assert all(hit["product"]["keywords"]["thing"] == "dress" for hit in found["hits"])
-    assert all(hit["product"]["numbers"]["price"] < 40 for hit in found["hits"])
+    assert page["hits"]
+    assert all(hit["product"]["keywords"]["thing"] == "dress" for hit in page["hits"])
+    assert all(hit["product"]["numbers"]["price"] < 40 for hit in page["hits"])
 
 
-def test_weights_of_one_search(engine: OpenSearch, shop: ServingContext, http: TestClient) -> None:
+def test_weights_apply_to_one_search(engine: OpenSearch, context: ServingContext, client: TestClient) -> None:
     image = base64.b64encode(file_of("green")).decode()
     body: dict[str, Any] = {"query": "red lamp", "image": image, "order": "engine"}
-    by_picture = told(http.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
-    by_words = told(http.post("/v1/search/shop", json={**body, "weights": [1, 0, 0]}))["hits"]
-    assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_picture)
+    by_image = body_of(client.post("/v1/search/shop", json={**body, "weights": [0, 0, 1]}))["hits"]
+    by_words = body_of(client.post("/v1/search/shop", json={**body, "weights": [1, 0, 0]}))["hits"]
+    assert all(set(hit["sub_query_scores"]) == {"image"} for hit in by_image)
     assert all(set(hit["sub_query_scores"]) == {"lexical"} for hit in by_words)
     assert by_words[0]["product"]["title"] == "red lamp"
     one = search(
         engine,
-        shop,
-        Search("red lamp", picture("green"), order="engine", weights={"lexical": 1, "text": 0, "image": 0}),
+        context,
+        Search("red lamp", picture("green"), order="engine", fusion=Fusion(weights={"lexical": 1})),
     )
     assert [hit["id"] for hit in by_words] == [hit.id for hit in one.hits[:10]]
-    text = http.post("/v1/search/shop", json={**body, "weights": "1,0,0"})
+    text = client.post("/v1/search/shop", json={**body, "weights": "1,0,0"})
     assert ids(text) == [hit["id"] for hit in by_words]
 
 
-def test_sort_and_engine_order_are_not_degraded(http: TestClient) -> None:
-    found = told(http.post("/v1/search/shop", json={"query": "red", "sort": "-price"}))
-    prices = [hit["product"]["numbers"]["price"] for hit in found["hits"]]
+def test_sort_and_engine_order_are_not_degraded(client: TestClient) -> None:
+    page = body_of(client.post("/v1/search/shop", json={"query": "red", "sort": "-price"}))
+    prices = [hit["product"]["numbers"]["price"] for hit in page["hits"]]
     assert prices == sorted(prices, reverse=True)
-    assert (found["order"], found["degraded"]) == ("engine", None)
+    assert (page["order"], page["degraded"]) == ("engine", None)
 
 
-def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, shop: ServingContext) -> None:
-    slates: list[Slate] = []
-    with service(engine, shop, slates) as http:
+def test_the_slate_holds_both_orders_and_only_the_hash(engine: OpenSearch, context: ServingContext) -> None:
+    slates: list[Mapping[str, Any]] = []
+    with service_of(context, client=engine, slates=slates) as client:
         body = {"query": "red shoes", "shopper": "anna", "query_id": "q-1", "size": 200}
-        shown = ids(http.post("/v1/search/shop", json=body))
-        http.post("/v1/search/shop", json={**body, "page": 2})
-        http.post("/v1/search/shop", json={**body, "order": "engine"})
-        metrics = http.get("/metrics").text
+        shown = ids(client.post("/v1/search/shop", json=body))
+        client.post("/v1/search/shop", json={**body, "page": 2})
+        client.post("/v1/search/shop", json={**body, "order": "engine"})
+        metrics = client.get("/metrics").text
     (slate,) = slates
     assert (slate["query_id"], slate["shown"], slate["shopper"]) == ("q-1", shown, shopper_hash("anna"))
     assert sorted(slate["engine"]) == sorted(shown)
     assert slate["engine"] != shown
     assert "anna" not in str(slate)
-    assert 'vitrine_answers_total{alias="shop",door="search",outcome="reranked"} 2.0' in metrics
-    assert 'vitrine_answers_total{alias="shop",door="search",outcome="engine"} 1.0' in metrics
+    assert 'vitrine_answers_total{alias="shop",endpoint="search",outcome="reranked"} 2.0' in metrics
+    assert 'vitrine_answers_total{alias="shop",endpoint="search",outcome="engine"} 1.0' in metrics
 
 
 def test_one_slate_in_ten_carries_the_features_that_were_served(
-    engine: OpenSearch, shop: ServingContext
+    engine: OpenSearch, context: ServingContext
 ) -> None:
-    slates: list[Slate] = []
-    with service(engine, shop, slates) as http:
+    slates: list[Mapping[str, Any]] = []
+    with service_of(context, client=engine, slates=slates) as client:
         for number in range(60):
             body = {"query": "red shoes", "query_id": f"q-{number}", "order": "reranked"}
-            shown = ids(http.post("/v1/search/shop", json=body))
+            shown = ids(client.post("/v1/search/shop", json=body))
     sampled = [slate["features"] for slate in slates if slate["features"]]
     assert len(slates) == 60
     assert 2 <= len(sampled) <= 12
@@ -187,10 +182,10 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(
     assert first["version"] == VERSION
     assert [row["id"] for row in first["sample"]] == shown[:FEATURES_OF_FIRST]
     # the same values as of the whole window at once
-    request = RankRequest(slates[0]["engine"], "red shoes", *astuple(shop.encoders.vectors("red shoes")))
+    request = RerankRequest(slates[0]["engine"], "red shoes", context.encoders.vectors("red shoes"))
     whole = (
-        shop.ranker.feature_rows(request, range(len(request.ids)))
-        if isinstance(shop.ranker, HasFeatures)
+        context.ranker.feature_rows(request, range(len(request.ids)))
+        if isinstance(context.ranker, HasFeatures)
         else None
     )
     assert whole is not None
@@ -210,25 +205,25 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        ({"ranker": LastFirst(error=ValueError("inside"))}, "ranking failed (ValueError: inside)"),
+        ({"ranker": ReverseRanker(error=ValueError("inside"))}, "ranking failed (ValueError)"),
         ({"ranker": None, "degraded": "no model yet"}, "no model yet"),
     ],
 )
 def test_a_broken_reranker_answers_in_engine_order(
-    engine: OpenSearch, shop: ServingContext, broken: dict[str, Any], reason: str
+    engine: OpenSearch, context: ServingContext, broken: dict[str, Any], reason: str
 ) -> None:
-    with service(engine, replace(shop, **broken)) as http:
-        found = told(http.post("/v1/search/shop", json={"query": "red shoes"}))
-        plain = told(http.post("/v1/search/shop", json={"query": "red shoes", "order": "engine"}))
-    assert found["degraded"] == reason
-    assert (found["order"], found["artifacts"]) == ("engine", None)
-    assert [hit["id"] for hit in found["hits"]] == [hit["id"] for hit in plain["hits"]]
+    with service_of(replace(context, **broken), client=engine) as client:
+        page = body_of(client.post("/v1/search/shop", json={"query": "red shoes"}))
+        plain = body_of(client.post("/v1/search/shop", json={"query": "red shoes", "order": "engine"}))
+    assert page["degraded"] == reason
+    assert (page["order"], page["artifacts"]) == ("engine", None)
+    assert [hit["id"] for hit in page["hits"]] == [hit["id"] for hit in plain["hits"]]
 
 
-def test_a_dead_engine_is_503_in_one_sentence(shop: ServingContext) -> None:
+def test_an_unreachable_engine_is_503_in_one_sentence(context: ServingContext) -> None:
     dead = connect("http://127.0.0.1:9", timeout=1, retries=0)
-    with service(dead, shop) as http:
-        answer = http.post("/v1/search/shop", json={"query": "red"})
+    with service_of(context, client=dead) as client:
+        answer = client.post("/v1/search/shop", json={"query": "red"})
     assert answer.status_code == 503
     assert "no OpenSearch answers at http://127.0.0.1:9" in answer.json()["error"]
 
@@ -255,9 +250,9 @@ def bomb() -> bytes:
     ],
     ids=["truncated", "text", "empty", "bomb", "too large"],
 )
-def test_bad_pictures_are_one_sentence(http: TestClient, data: bytes, sentence: str) -> None:
-    raw = http.post("/v1/search/shop", content=data, headers={"content-type": "image/jpeg"})
-    pasted = http.post("/v1/search/shop", json={"image": base64.b64encode(data).decode()})
+def test_bad_images_are_refused_in_one_sentence(client: TestClient, data: bytes, sentence: str) -> None:
+    raw = client.post("/v1/search/shop", content=data, headers={"content-type": "image/jpeg"})
+    pasted = client.post("/v1/search/shop", json={"image": base64.b64encode(data).decode()})
     for answer in (raw, pasted):
         assert answer.status_code == 400
         assert sentence in answer.json()["error"]
@@ -274,25 +269,27 @@ def test_bad_pictures_are_one_sentence(http: TestClient, data: bytes, sentence: 
         ({"query": "x", "filters": ["weight<3"]}, "no column 'weight'"),
         ({"query": "x", "facets": "weight"}, "no column 'weight'"),
         ({"query": "x", "sort": ["weight"]}, "no column 'weight'"),
-        ({"query": "x", "weights": [1, 2]}, "not three numbers"),
+        ({"query": "x", "weights": [1, 2]}, "not 3 numbers"),
         ({"query": "x", "weights": [0, 0, 0]}, "at least one of them above zero"),
         ({"query": "x", "weights": [1e308, 1e308, 1e308]}, "finite numbers"),
         ({"query": "x", "weights": "nan,1,1"}, "finite numbers"),
         ({"query": "x", "shopper_hash": "anna"}, "$.shopper_hash"),
     ],
 )
-def test_bad_bodies_are_one_sentence(http: TestClient, body: dict[str, Any], sentence: str) -> None:
-    answer = http.post("/v1/search/shop", json=body)
+def test_bad_bodies_are_refused_in_one_sentence(
+    client: TestClient, body: dict[str, Any], sentence: str
+) -> None:
+    answer = client.post("/v1/search/shop", json=body)
     assert answer.status_code == 400
     assert sentence in answer.json()["error"]
 
 
-def test_bad_query_strings_and_aliases_are_one_sentence(http: TestClient) -> None:
+def test_bad_query_strings_and_aliases_are_refused_in_one_sentence(client: TestClient) -> None:
     headers = {"content-type": "image/png"}
-    odd = http.post("/v1/search/shop?size=ten", content=file_of("red"), headers=headers)
-    twice = http.post("/v1/search/shop?image=x", content=file_of("red"), headers=headers)
-    missing = http.post("/v1/search/nowhere", json={"query": "x"})
+    odd = client.post("/v1/search/shop?size=ten", content=file_of("red"), headers=headers)
+    twice = client.post("/v1/search/shop?image=x", content=file_of("red"), headers=headers)
+    missing = client.post("/v1/search/nowhere", json={"query": "x"})
     assert (odd.status_code, twice.status_code, missing.status_code) == (400, 400, 404)
     assert "$.size" in odd.json()["error"]
-    assert "`image` cannot be given beside the picture" in twice.json()["error"]
+    assert "`image` cannot be given beside the image body" in twice.json()["error"]
     assert "known here: shop" in missing.json()["error"]

@@ -34,7 +34,7 @@ def test_key_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert not shoppers.is_hash("anna")
 
 
-def test_key_file_is_made_once_for_its_owner_only(data_dir: Path) -> None:
+def test_the_key_file_is_created_once_and_readable_by_its_owner_only(data_dir: Path) -> None:
     first = shoppers.shopper_hash("anna")
     mode = stat.S_IMODE((data_dir / "shopper.key").stat().st_mode)
     assert mode == 0o600

@@ -1,4 +1,4 @@
-"""Engine pipeline, service and `vitrine search` on live processes: one order, also when the service comes and goes."""
+"""Engine pipeline, service and `vitrine search` on live processes: one order, also while the service is down."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from opensearch.logs.pointer import drop_pointer, swap_pointer
 from opensearch.logs.profiles import Click
 from opensearch.logs.ubi import SHOPPERS, SLATES, write_profiles
 from rerank.features.groups import VERSION
-from rerank.search import Search, body_of, search
+from rerank.search import engine_body, search
+from rerank.search_request import Search
 from rerank.service.slate_log import FEATURES_OF_ONE_IN
 from rerank.serving_context import open_context
 from rerank.shoppers import shopper_hash
@@ -41,9 +42,9 @@ QUERIES = ["red shoes", "dress", "lamp for 100% of ${parameters.docs} $", "", "r
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as response:
+        response.bind(("127.0.0.1", 0))
+        return int(response.getsockname()[1])
 
 
 def call(url: str, body: Any = None) -> tuple[int, Any]:
@@ -77,13 +78,13 @@ class World:
 
     def serve(self, port: int, log: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "vitrine", "serve", "--port", str(port), "--deadline-ms", "5000"]
-        with log.open("wb") as told:
-            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=told)
+        with log.open("wb") as stderr:
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=stderr)
 
     def engine_ids(self, query: str, shopper: str | None = None) -> tuple[list[str], bool]:
-        """The hits of OpenSearch's own `_search` through the hook, and whether it says they are reranked."""
-        shop = open_context(self.engine, self.store, self.alias)
-        body = body_of(shop, Search(query), shop.encoders.vectors(query))
+        """The hits of OpenSearch's own `_search` through the hook, and whether they are reranked."""
+        context = open_context(self.engine, self.store, self.alias)
+        body = engine_body(context, Search(query), context.encoders.vectors(query))
         del body["search_pipeline"]
         body["ext"] = rerank_ext({"q": query, "shopper": shopper})
         params = {"search_pipeline": rerank_name(self.alias)}
@@ -143,9 +144,9 @@ def anna(world: World) -> str:
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_all_ways_give_one_order(world: World, service: str, anna: str, query: str) -> None:
-    shop = open_context(world.engine, world.store, world.alias)
-    plain = search(world.engine, shop, Search(query, order="engine"))
-    client = search(world.engine, shop, Search(query, shopper=anna))
+    context = open_context(world.engine, world.store, world.alias)
+    plain = search(world.engine, context, Search(query, order="engine"))
+    client = search(world.engine, context, Search(query, shopper=anna))
     ids = [hit.id for hit in plain.hits]
     _, ordered = call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": query, "shopper": "anna"})
     hooked, reranked = world.engine_ids(query, anna)
@@ -180,27 +181,24 @@ def test_a_shoppers_clicks_change_the_order(world: World, service: str, anna: st
     assert sorted(stranger["order"]) == sorted(known["order"])
 
 
-def test_vectors_of_the_callers_own_change_nothing(world: World, service: str) -> None:
-    shop = open_context(world.engine, world.store, world.alias)
-    vectors = shop.encoders.vectors("red shoes")
-    assert vectors["text"] is not None
-    assert vectors["image"] is not None
+def test_query_vectors_sent_by_the_caller_give_the_same_order(world: World, service: str) -> None:
+    context = open_context(world.engine, world.store, world.alias)
+    vectors = context.encoders.vectors("red shoes")
     ids = [f"p{place:02d}" for place in range(48)]
     body = {"ids": ids, "query": "red shoes"}
     own = {"text": vectors["text"].tolist(), "image": vectors["image"].tolist()}
     _, embedded = call(f"{service}/v1/order/{world.alias}", body)
-    _, given = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": own})
-    assert embedded["order"] == given["order"]
+    _, by_vectors = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": own})
+    assert embedded["order"] == by_vectors["order"]
     status, refused = call(f"{service}/v1/order/{world.alias}", {**body, "vectors": {"text": [1.0]}})
     assert status == 400
-    assert shop.schema.vectors["text"]
-    assert shop.schema.vectors["text"].query_encoder in refused["error"]
+    assert context.schema.vectors["text"]
+    assert context.schema.vectors["text"].query_encoder in refused["error"]
 
 
-def test_words_are_embedded_in_the_manner_of_openai(world: World, service: str) -> None:
+def test_words_are_embedded_in_the_form_of_openai(world: World, service: str) -> None:
     _, answer = call(f"{service}/v1/embed", {"input": ["red shoes", "bag"], "model": world.alias})
-    vector = open_context(world.engine, world.store, world.alias).encoders.vectors("red shoes").text
-    assert vector is not None
+    vector = open_context(world.engine, world.store, world.alias).encoders.vectors("red shoes")["text"]
     assert [row["index"] for row in answer["data"]] == [0, 1]
     assert answer["data"][0]["embedding"] == pytest.approx(vector.tolist(), abs=1e-6)
 
@@ -212,8 +210,8 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
 
     def written() -> list[Any]:
         world.engine.indices.refresh(index=SLATES, params={"ignore_unavailable": "true"})
-        found = world.engine.search(index=SLATES, body=wanted, params={"ignore_unavailable": "true"})
-        return [hit["_source"] for hit in found["hits"]["hits"]]
+        response = world.engine.search(index=SLATES, body=wanted, params={"ignore_unavailable": "true"})
+        return [hit["_source"] for hit in response["hits"]["hits"]]
 
     until(lambda: len(written()) == 1)
     (slate,) = written()
@@ -238,13 +236,13 @@ def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_pa
 def test_a_taken_port_is_one_sentence(world: World, service: str, tmp_path: Path) -> None:
     second = world.serve(int(service.rsplit(":", 1)[1]), tmp_path / "log")
     assert second.wait(timeout=60) == 1
-    told = (tmp_path / "log").read_text()
-    assert told.startswith("error: port ")
-    assert "choose another with --port" in told
-    assert "Traceback" not in told
+    stderr = (tmp_path / "log").read_text()
+    assert stderr.startswith("error: port ")
+    assert "choose another with --port" in stderr
+    assert "Traceback" not in stderr
 
 
-def test_the_engine_answers_in_its_own_order_while_the_service_is_away(world: World, tmp_path: Path) -> None:
+def test_the_engine_answers_in_its_own_order_while_the_service_is_down(world: World, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = world.serve(port, tmp_path / "log")
@@ -259,8 +257,8 @@ def test_the_engine_answers_in_its_own_order_while_the_service_is_away(world: Wo
         without, still = world.engine_ids("red shoes")
     finally:
         remove_hook(world.engine, world.alias)
-    shop = open_context(world.engine, world.store, world.alias)
-    plain = search(world.engine, shop, Search("red shoes", order="engine"))
+    context = open_context(world.engine, world.store, world.alias)
+    plain = search(world.engine, context, Search("red shoes", order="engine"))
     assert reranked
     assert not still
     assert without == [hit.id for hit in plain.hits]

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from opensearch.logs.profiles import Click
 from rerank.features.groups import fit_scaler
-from rerank.models.ranker import RankRequest, load_ranker, order_of
+from rerank.models.ranker import load_ranker, order_of
 from rerank.models.served import FusedModel
+from rerank.request import RerankRequest
 from rerank.training.events import Event, Log
 from rerank.training.fit import Settings, SlateDataset, fit, score
 from rerank.training.propensity import estimate_positions
@@ -50,7 +51,7 @@ def ranked(store: Store, trained: Trained, shopper: int, ids: list[str]) -> list
     vectors = small_shop.embed(["kind 2"])[0]
     history = tuple(trained.clicks[f"{shopper:032x}"])
     as_of = small_shop.START + 600.0 * 901
-    request = RankRequest(ids, "kind 2", vectors["text"], vectors["image"], history, as_of)
+    request = RerankRequest(ids, "kind 2", vectors["text"], vectors["image"], history, as_of)
     return [ids[n] for n in order_of(load_ranker(store, trained.artifacts).scores(request))]
 
 
@@ -91,7 +92,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     artifacts = _store(here, store, card, weights, FusedModel(weights), maker.history, scaler)
     clicks = maker.history.clicks[str(last.shopper)]
     vectors = small_shop.embed([last.query])[0]
-    request = RankRequest(
+    request = RerankRequest(
         shown,
         last.query,
         vectors["text"],
@@ -234,7 +235,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     profile = read_profile(shop, ALIAS, f"{1:032x}")
     assert len(profile) == 50
     history = [Click(click.id, click.at) for click in profile]
-    scores = ranker.scores(RankRequest(small_shop.IDS[:40], "kind 1", history=history, as_of=profile[-1].at))
+    scores = ranker.scores(RerankRequest(small_shop.IDS[:40], "kind 1", history=history, as_of=profile[-1].at))
     assert len(set(scores.tolist())) > 30
 
     assert first["model"] in run("model", "rollback")

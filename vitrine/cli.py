@@ -34,7 +34,7 @@ COMMANDS = {
     ),
     "calibrate": ("rerank.commands.calibrate:calibrate", "Learn how near two pictures of one product are."),
     "model": ("rerank.commands.train:model", "The rerankers of an alias: list, use, rollback."),
-    "serve": ("rerank.commands.search:serve", "Run the rerank service."),
+    "serve": ("rerank.commands.serve:serve", "Run the rerank service."),
     "hook": ("opensearch.commands:hook", "The engine's own search pipeline: install, remove, status."),
     "doctor": ("opensearch.commands:doctor", "Check cluster, index and pipelines against the known traps."),
 }

@@ -1,45 +1,36 @@
-"""Many queries to a TREC run: lines are read one by one, embedded in batches, searched side by side."""
+"""Many queries to a TREC run: lines are read in batches, embedded together and searched in parallel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from opensearch.search.filters import parse_filters
 from rerank.evaluation.trec import run_lines
 from rerank.query_image import read_image
-from rerank.search import Search, search_with, vectors_of
+from rerank.search import embed_queries, search_with_vectors
+from rerank.search_request import Search, SearchRequest, as_list, decode_fields, decode_request, resolve
 from rerank.serving_context import ServingContext
-from rerank.shoppers import shopper_hash
 from vitrine.errors import EngineError, QueryError, VitrineError
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
 
 _BATCH = 32
-_SEARCHERS = 4
-_MOST_CANDIDATES = 10_000  # of one query; the engine ranks no more
+_SEARCH_THREADS = 4
 
 
-class QueryLine(msgspec.Struct):
-    """One line of the queries file; paths of pictures are relative to the file."""
+class QueryLine(SearchRequest, kw_only=True):
+    """One line of the queries file: a search with the id of its query; `image` is a path relative to the file."""
 
     id: str | int
-    text: str = ""
-    image: str | None = None
-    filter: str | list[str] = msgspec.field(default_factory=list)
-    shopper: str | None = None
-    candidates: list[str] | None = None
 
 
 @dataclass
 class RunReport:
-    """What became of the lines: how many were answered, which degraded and why, which failed and why."""
+    """The outcome of each line: how many were answered, which degraded and which failed, with the reasons."""
 
     answered: int = 0
     degraded: dict[str, str] = field(default_factory=dict)  # query id -> reason
@@ -47,34 +38,35 @@ class RunReport:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Line:
     number: int
-    query: str
+    query_id: str
     search: Search
 
 
 def write_run(
     client: OpenSearch,
-    shop: ServingContext,
+    context: ServingContext,
     queries: Path,
     run: Path,
-    base: Search,
-    advance: Callable[[int], None],
+    defaults: Mapping[str, Any],
+    on_progress: Callable[[int], None],
 ) -> RunReport:
-    """Answer every line of `queries` as `base` says and write the run, whole or not at all.
+    """Answer every line of `queries` and write the run, whole or not at all.
 
-    A line that cannot be answered is reported and the rest goes on; EngineError when a whole batch fails.
+    `defaults` are fields of a `SearchRequest` that a line may replace; its filters are added to theirs. A line that
+    cannot be answered is reported and the others go on. Raises EngineError when a whole batch fails.
     """
     lines = read_lines(queries)
     report = RunReport()
-    seen: set[str] = set()
+    query_ids: set[str] = set()
     staged = run.with_name(f".{run.name}.part")
     try:
-        with staged.open("w", encoding="utf-8") as out, ThreadPoolExecutor(_SEARCHERS) as searchers:
+        with staged.open("w", encoding="utf-8") as out, ThreadPoolExecutor(_SEARCH_THREADS) as threads:
             for batch in _batches(lines):
-                asked = list(_understood(shop, batch, queries.parent, base, seen, report))
-                out.writelines(_answered(client, shop, asked, searchers, report))
-                advance(len(batch))
+                parsed = list(_parse(context, batch, queries.parent, defaults, query_ids, report))
+                out.writelines(_answer(client, context, parsed, threads, report))
+                on_progress(len(batch))
         staged.replace(run)
     except OSError as error:
         raise QueryError(f"the run {run} cannot be written: {error.strerror}; name another file") from error
@@ -84,38 +76,30 @@ def write_run(
 
 
 def read_lines(queries: Path) -> list[tuple[int, bytes]]:
-    """The lines of a queries file that are not empty, with their numbers."""
+    """Return the lines of a queries file that are not empty, with their numbers. Raises QueryError."""
     try:
         lines = queries.read_bytes().splitlines()
     except OSError as error:
         raise QueryError(
-            f"{queries} cannot be read: {error.strerror}; name a file of JSON lines with `id` and `text`"
+            f"{queries} cannot be read: {error.strerror}; name a file of JSON lines with `id` and `query`"
         ) from error
-    found = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not found:
-        raise QueryError(f"{queries} holds no queries; expected JSON lines with `id` and `text`")
-    return found
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise QueryError(f"{queries} holds no queries; expected JSON lines with `id` and `query`")
+    return numbered
 
 
-def parse_line(line: bytes, base: Search, shop: ServingContext, folder: Path) -> tuple[str, Search]:
-    """The query id and the search of one line. Raises VitrineError."""
-    try:
-        read = msgspec.json.decode(line, type=QueryLine)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise QueryError(f"expected a JSON object with `id` and `text`: {error}") from error
-    if not read.text.strip() and not read.image:
-        raise QueryError("it holds neither `text` nor `image`")
-    if read.candidates is not None and not 1 <= len(read.candidates) <= _MOST_CANDIDATES:
-        raise QueryError(f"it names {len(read.candidates)} candidates, expected 1 to {_MOST_CANDIDATES}")
-    filters = [read.filter] if isinstance(read.filter, str) else read.filter
-    return str(read.id), replace(
-        base,
-        words=read.text,
-        picture=read_image(folder / read.image) if read.image else None,
-        filters=[*base.filters, *parse_filters(filters, shop.schema.plan)],
-        shopper=shopper_hash(read.shopper) if read.shopper else base.shopper,
-        candidates=tuple(dict.fromkeys(read.candidates or ())),
-    )
+def parse_line(
+    line: bytes, defaults: Mapping[str, Any], context: ServingContext, folder: Path
+) -> tuple[str, Search]:
+    """Return the query id and the search of one line. Raises VitrineError."""
+    fields = decode_fields(line)
+    filters = [*as_list(defaults.get("filters")), *as_list(fields.get("filters"))]
+    request = decode_request({**defaults, **fields, "filters": filters}, QueryLine)
+    if not request.query.strip() and not request.image:
+        raise QueryError("the line holds neither `query` nor `image`")
+    image = read_image(folder / request.image) if request.image else None
+    return str(request.id), resolve(request, context.schema, image)
 
 
 def _batches(lines: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:
@@ -123,51 +107,53 @@ def _batches(lines: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int,
         yield lines[start : start + _BATCH]
 
 
-def _understood(
-    shop: ServingContext,
+def _parse(
+    context: ServingContext,
     batch: Sequence[tuple[int, bytes]],
     folder: Path,
-    base: Search,
-    seen: set[str],
+    defaults: Mapping[str, Any],
+    query_ids: set[str],
     report: RunReport,
-) -> Iterator[_Asked]:
+) -> Iterator[_Line]:
+    """Yield the lines of a batch that can be searched; report the others."""
     for number, line in batch:
         try:
-            query, search = parse_line(line, base, shop, folder)
-            list(run_lines(query, [], ""))  # an id that a run cannot carry is told before it is searched
-            if query in seen:
-                raise QueryError(f"query id {query!r} stands in an earlier line too")
+            query_id, search = parse_line(line, defaults, context, folder)
+            list(run_lines(query_id, [], ""))  # refuses an id that a run cannot hold before it is searched
+            if query_id in query_ids:
+                raise QueryError(f"query id {query_id!r} is in an earlier line too")
         except VitrineError as error:
             report.failed[number] = str(error)
             continue
-        seen.add(query)
-        yield _Asked(number, query, search)
+        query_ids.add(query_id)
+        yield _Line(number, query_id, search)
 
 
-def _answered(
+def _answer(
     client: OpenSearch,
-    shop: ServingContext,
-    batch: list[_Asked],
-    searchers: ThreadPoolExecutor,
+    context: ServingContext,
+    batch: Sequence[_Line],
+    threads: ThreadPoolExecutor,
     report: RunReport,
 ) -> Iterator[str]:
-    """The run's lines of a batch, in the order that its queries came in."""
-    vectors = vectors_of(shop, [asked.search for asked in batch])
-    waiting = [
-        searchers.submit(search_with, client, shop, asked.search, vector)
-        for asked, vector in zip(batch, vectors, strict=True)
+    """Yield the run's lines of a batch, in the order of its queries."""
+    vectors = embed_queries(context, [line.search for line in batch])
+    futures = [
+        threads.submit(search_with_vectors, client, context, line.search, vector)
+        for line, vector in zip(batch, vectors, strict=True)
     ]
-    lost: list[EngineError] = []
-    for asked, promised in zip(batch, waiting, strict=True):
+    engine_errors: list[EngineError] = []
+    for line, future in zip(batch, futures, strict=True):
         try:
-            answer = promised.result()
-            yield from run_lines(asked.query, [hit.id for hit in answer.hits], f"vitrine-{answer.order}")
+            answer = future.result()
+            ids = [hit.id for hit in answer.hits]
+            yield from run_lines(line.query_id, ids, f"vitrine-{answer.order}")
         except VitrineError as error:
-            report.failed[asked.number] = str(error)
-            lost += [error] if isinstance(error, EngineError) else []
+            report.failed[line.number] = str(error)
+            engine_errors += [error] if isinstance(error, EngineError) else []
             continue
         report.answered += 1
         if answer.degraded:
-            report.degraded[asked.query] = answer.degraded
-    if batch and len(lost) == len(batch):
-        raise lost[0]
+            report.degraded[line.query_id] = answer.degraded
+    if batch and len(engine_errors) == len(batch):
+        raise engine_errors[0]

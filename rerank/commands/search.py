@@ -1,32 +1,90 @@
-"""The commands `vitrine search` and `vitrine serve`."""
+"""The command `vitrine search`."""
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opensearch import options
+from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS
 
 if TYPE_CHECKING:
-    from rerank.search import Answer, Search
+    from opensearch.client import OpenSearch
+    from rerank.answer import Answer, Hit
     from rerank.serving_context import ServingContext
 
 _PATH = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True)
+class SearchOptions:
+    """The options of `vitrine search` as click reads them."""
+
+    query: str
+    alias: str
+    url: str
+    store: str | None
+    image: Path | None
+    cheapest: bool
+    filters: Sequence[str]
+    shopper: str | None
+    order: str | None
+    size: int
+    page: int
+    facets: Sequence[str]
+    sort: Sequence[str]
+    explain: bool
+    sub_queries: str | None
+    fusion: str
+    weights: str | None
+    window: int
+    queries: Path | None
+    run: Path | None
+    as_json: bool
+
+    @property
+    def both_orders(self) -> bool:
+        return self.order == "both"
+
+    def request_fields(self, context: ServingContext) -> dict[str, Any]:
+        """Return the options as the fields of a `SearchRequest`; the image and the queries are read apart."""
+        return {
+            "query": self.query,
+            "filters": list(self.filters),
+            "shopper": self.shopper,
+            "order": self._order(context),
+            "cheapest": self.cheapest,
+            "size": self.size,
+            "page": self.page,
+            "facets": list(self.facets),
+            "sort": list(self.sort),
+            "sub_queries": self.sub_queries,
+            "fusion": self.fusion,
+            "weights": self.weights,
+            "window": self.window,
+        }
+
+    def _order(self, context: ServingContext) -> str:
+        """Return the requested order; without one, `reranked` where the alias has a ranker."""
+        if self.order is not None:
+            return "engine" if self.order == "engine" else "reranked"
+        return "reranked" if context.ranker else "engine"
+
+
 @click.command()
 @click.argument("query", required=False, default="")
 @options.index
-@click.option("--image", type=_PATH, help="Search by this picture, alone or with words.")
-@click.option("--cheapest", is_flag=True, help="The product on the picture, or nearly that, by price.")
+@click.option("--image", type=_PATH, help="Search by this image, alone or with words.")
+@click.option("--cheapest", is_flag=True, help="The product that the image shows, or nearly that, by price.")
 @click.option(
     "--filter", "filters", multiple=True, help="Such as 'price<50' or 'gender=Women'; again for more."
 )
-@click.option("--shopper", help="Who searches; only a keyed hash of it is used.")
+@click.option("--shopper", help="The shopper's id; only its keyed hash is used.")
 @click.option(
     "--order",
     type=click.Choice(["engine", "reranked", "both"]),
@@ -34,25 +92,27 @@ _PATH = click.Path(path_type=Path)
     help="Default: reranked where the alias has a model, else the engine's.",
 )
 @click.option("--size", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Hits a page.")
-@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Counted from 1.")
-@click.option("--facet", "facets", multiple=True, help="Count the values of a column over the whole match.")
-@click.option("--sort", "sorts", multiple=True, metavar="COL[:desc]", help="Instead of by relevance.")
-@click.option("--explain", is_flag=True, help="Show the raw score of each leg of the engine's query.")
+@click.option("--page", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Counted from 1.")
+@click.option(
+    "--facet", "facets", multiple=True, help="Count the values of a column over all matching products."
+)
+@click.option("--sort", multiple=True, metavar="COL[:desc]", help="Instead of by relevance.")
+@click.option("--explain", is_flag=True, help="Show the raw score of each sub-query.")
 @click.option(
     "--sub-queries",
     help="Which sub-queries search, of lexical,text,image.  [default: all that the query can use]",
 )
 @click.option(
     "--fusion",
-    type=click.Choice(["min_max", "rrf"]),
-    default="min_max",
+    type=click.Choice(list(FUSIONS)),
+    default=DEFAULT_FUSION,
     show_default=True,
     help="Of the sub-queries.",
 )
 @click.option(
     "--weights",
-    metavar="WORDS,TEXT,IMAGE",
-    help="How much each leg counts in this search, such as 0.5,0,0.5 for 'like this, but red'.",
+    metavar="LEXICAL,TEXT,IMAGE",
+    help="Weight of each sub-query in this search, such as 0.5,0,0.5 for 'like this, but red'.",
 )
 @click.option(
     "--window",
@@ -64,141 +124,89 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--queries",
     type=_PATH,
-    help="Many queries: JSON lines with id, text, image, filter, shopper, candidates.",
+    help="Many queries: JSON lines with id, query, image, filters, shopper, candidates.",
 )
-@click.option("--run", type=_PATH, help="Where the TREC run of --queries goes.")
+@click.option("--run", type=_PATH, help="The TREC run that the answers to --queries are written to.")
 @options.url
 @options.store
 @options.as_json
-def search(query: str, alias: str, url: str, store: str | None, **given: Any) -> None:
+def search(**given: Any) -> None:
     """Search one query, or many queries to a TREC run.
 
-    Words, a picture (--image) or both. With --queries FILE --run OUT every line of FILE is answered, down to
+    Words, an image (--image) or both. With --queries FILE --run OUT every line of FILE is answered, down to
     the depth of --window; a line may name `candidates` to rank instead of the whole index.
     """
     from opensearch.client import connect
     from rerank.serving_context import open_context
     from vitrine.store import open_store
 
-    if bool(given["queries"]) != bool(given["run"]):
-        raise click.UsageError("--queries and --run belong together: the questions and where the answers go.")
-    if given["queries"] and (query or given["image"]):
-        raise click.UsageError("--queries brings its own words and pictures; leave QUERY and --image out.")
-    with connect(url) as client:
-        shop = open_context(
-            client, open_store(store), alias, ranked=given["order"] != "engine" and not given["cheapest"]
-        )
-        asked = _asked(query, shop, given)
-        if given["queries"]:
-            _search_many(client, shop, asked, given)
+    settings = SearchOptions(**given)
+    if bool(settings.queries) != bool(settings.run):
+        raise click.UsageError("--queries and --run belong together: the queries and the run to write.")
+    if settings.queries and (settings.query or settings.image):
+        raise click.UsageError("--queries has its own words and images; leave QUERY and --image out.")
+    ranked = settings.order != "engine" and not settings.cheapest
+    with connect(settings.url) as client:
+        context = open_context(client, open_store(settings.store), settings.alias, ranked=ranked)
+        if settings.order is None and context.degraded:
+            click.echo(f"engine order: {context.degraded}", err=True)
+        if settings.queries and settings.run:
+            _search_many(client, context, settings, settings.queries, settings.run)
         else:
-            _search_one(client, shop, asked, given)
+            _search_one(client, context, settings)
 
 
-def _asked(query: str, shop: ServingContext, given: dict[str, Any]) -> Search:
-    """The search that the options describe."""
-    from opensearch.index.spaces import sub_queries
-    from opensearch.search.filters import columns, parse_filters, parse_sort
-    from opensearch.search.fusion import parse_weights
-    from opensearch.search.query import Fusion
-    from rerank.query_image import read_image
-    from rerank.search import Search
-    from rerank.shoppers import shopper_hash
-    from vitrine.errors import QueryError
-
-    plan = shop.schema.plan
-    chosen = sub_queries() if given["sub_queries"] is None else tuple(_words(given["sub_queries"]))
-    if not chosen or set(chosen) - set(sub_queries()):
-        raise QueryError(
-            f"--sub-queries {given['sub_queries']} is not a list of sub-queries; choose from {', '.join(sub_queries())}"
-        )
-    return Search(
-        words=query,
-        picture=read_image(given["image"]) if given["image"] else None,
-        filters=parse_filters(given["filters"], plan),
-        shopper=shopper_hash(given["shopper"]) if given["shopper"] else None,
-        order=_order(given["order"], shop),
-        cheapest=given["cheapest"],
-        facets=given["facets"],
-        sort=parse_sort(",".join(_sort(text, columns(plan)) for text in given["sorts"]), plan)
-        if given["sorts"]
-        else (),
-        fusion=Fusion(
-            method=given["fusion"],
-            weights=parse_weights(given["weights"]) if given["weights"] is not None else None,
-            sub_queries=chosen,
-        ),
-        window=max(given["window"], given["page"] * given["size"]) if given["sorts"] else given["window"],
-    )
-
-
-def _order(wanted: str | None, shop: ServingContext) -> Literal["engine", "reranked"]:
-    if wanted is None:
-        if shop.ranker is None and shop.degraded:
-            click.echo(f"engine order: {shop.degraded}", err=True)
-        return "reranked" if shop.ranker else "engine"
-    return "engine" if wanted == "engine" else "reranked"
-
-
-def _sort(text: str, known: Any) -> str:
-    """`price:desc` as the engine room writes it, `-price`."""
-    column, _, way = text.rpartition(":")
-    if text in known or way not in ("asc", "desc"):
-        return text
-    return f"-{column}" if way == "desc" else column
-
-
-def _words(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _search_one(client: Any, shop: ServingContext, asked: Search, given: dict[str, Any]) -> None:
+def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOptions) -> None:
     import orjson
 
-    from rerank.search import search as search_shop
+    from rerank.answer import answer_to_dict
+    from rerank.query_image import read_image
+    from rerank.search import search as run_search
+    from rerank.search_request import SearchRequest, decode_request, resolve
 
-    from . import search_tables as show
-
-    answer = search_shop(client, shop, asked)
-    hits = answer.page(given["page"], given["size"])
-    both = given["order"] == "both"
+    request = decode_request(settings.request_fields(context), SearchRequest)
+    image = read_image(settings.image) if settings.image else None
+    answer = run_search(client, context, resolve(request, context.schema, image))
+    hits = answer.page(settings.page, settings.size)
     if answer.degraded:
         click.echo(f"engine order: {answer.degraded}", err=True)
     if not hits and answer.hits:
         click.echo(
-            f"page {given['page']} lies beyond the {len(answer.hits)} products of the window; see --window",
+            f"page {settings.page} is beyond the {len(answer.hits)} products of the window; see --window",
             err=True,
         )
-    if given["as_json"]:
-        click.echo(orjson.dumps(show.to_dict(answer, hits, both)))
+    if settings.as_json:
+        fields = answer_to_dict(answer, settings.page, settings.size, settings.both_orders)
+        click.echo(orjson.dumps(fields))
     else:
-        _print(shop, answer, hits, both, given["explain"])
+        _print(context, answer, hits, settings)
 
 
-def _print(shop: ServingContext, answer: Answer, hits: Any, both: bool, explain: bool) -> None:
+def _print(context: ServingContext, answer: Answer, hits: Sequence[Hit], settings: SearchOptions) -> None:
     from rich.console import Console
 
-    from . import search_tables as show
+    from . import search_tables as tables
 
     if not answer.hits:
         click.echo(
-            "nothing found; try other words, or fewer filters"
+            "no products match; try other words, or fewer filters"
             if answer.similarity_threshold is None
-            else f"no product is as near to the picture as the floor of {answer.similarity_threshold:.5f} asks"
+            else "no product is as near to the image as the similarity threshold of "
+            f"{answer.similarity_threshold:.5f} requires"
         )
         return
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    side_by_side = both and answer.order == "reranked"
-    console.print(
-        show.both_orders(answer, hits, shop.schema)
-        if side_by_side
-        else show.one_order(answer, hits, shop.schema, explain)
-    )
-    for table in show.facets(answer.found.facets):
+    if settings.both_orders and answer.order == "reranked":
+        console.print(tables.both_orders(answer, hits, context.schema))
+    else:
+        console.print(tables.one_order(answer, hits, context.schema, settings.explain))
+    for table in tables.facets(answer.retrieved.facets):
         console.print(table)
 
 
-def _search_many(client: Any, shop: ServingContext, asked: Search, given: dict[str, Any]) -> None:
+def _search_many(
+    client: OpenSearch, context: ServingContext, settings: SearchOptions, queries: Path, run: Path
+) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -206,49 +214,22 @@ def _search_many(client: Any, shop: ServingContext, asked: Search, given: dict[s
 
     from .query_runs import read_lines, write_run
 
-    if given["order"] == "both":
+    if settings.both_orders:
         raise click.UsageError("a run has one order: --order engine or --order reranked.")
-    if given["order"] == "reranked" and shop.ranker is None:
-        raise ArtifactError(shop.degraded or f"no model for alias {shop.alias}")
+    if settings.order == "reranked" and context.ranker is None:
+        raise ArtifactError(context.degraded or f"no model for alias {context.alias}")
     console = Console(stderr=True)
+    defaults = settings.request_fields(context)
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("queries", total=len(read_lines(given["queries"])))
+        task = progress.add_task("queries", total=len(read_lines(queries)))
         report = write_run(
-            client, shop, given["queries"], given["run"], asked, lambda count: progress.advance(task, count)
+            client, context, queries, run, defaults, lambda count: progress.advance(task, count)
         )
-    for number, why in report.failed.items():
-        click.echo(f"{given['queries']}, line {number}: {why}", err=True)
+    for number, reason in report.failed.items():
+        click.echo(f"{queries}, line {number}: {reason}", err=True)
     if report.degraded:
-        first, why = next(iter(report.degraded.items()))
-        click.echo(f"{len(report.degraded)} queries are in engine order, such as {first}: {why}", err=True)
-    click.echo(f"{report.answered} queries answered, {len(report.failed)} failed: {given['run']}", err=True)
+        first, reason = next(iter(report.degraded.items()))
+        click.echo(f"{len(report.degraded)} queries are in engine order, such as {first}: {reason}", err=True)
+    click.echo(f"{report.answered} queries answered, {len(report.failed)} failed: {run}", err=True)
     if report.failed or report.degraded:
         sys.exit(1)
-
-
-@click.command()
-@click.option("--host", envvar="VITRINE_HOST", show_envvar=True, default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="VITRINE_PORT", show_envvar=True, default=8060, show_default=True)
-@click.option(
-    "--deadline-ms",
-    type=click.FloatRange(1, 60_000),
-    envvar="VITRINE_DEADLINE_MS",
-    show_envvar=True,
-    default=150.0,
-    show_default=True,
-    help="A window that is not ranked by then is answered in engine order.",
-)
-@options.url
-@options.store
-def serve(host: str, port: int, deadline_ms: float, url: str, store: str | None) -> None:
-    """Run the rerank service: order, the engine's hook, embed, health, readiness, metrics.
-
-    It serves every alias of the engine that has an index, takes a new model within seconds of `vitrine train`,
-    and keeps no state of its own: start as many as you like.
-    """
-    # one thread a request: pools of several libraries would fight for the cores; set before numpy is loaded
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    from rerank.service.run import run_service
-
-    run_service(host, port, deadline_ms, url, store)

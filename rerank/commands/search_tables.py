@@ -1,9 +1,8 @@
-"""A search on a terminal: tables of hits, side by side when both orders are shown, facets, and JSON."""
+"""A search on a terminal: tables of hits in one order or both side by side, and of facets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -11,36 +10,12 @@ from rich.table import Table
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import sub_queries
+from rerank.answer import Answer, Hit
 from rerank.cheapest import price_column
-from rerank.search import Answer, Hit
-
-
-def to_dict(answer: Answer, hits: Sequence[Hit], both: bool) -> dict[str, Any]:
-    """An answer as JSON; with `both` the engine's first hits stand beside the reranked ones."""
-    told: dict[str, Any] = {
-        "order": answer.order,
-        "degraded": answer.degraded,
-        "artifacts": asdict(answer.artifacts) if answer.artifacts else None,
-        "total": answer.found.total,
-        "total_is_exact": answer.found.total_is_exact,
-        "took_ms": answer.found.took_ms,
-        "facets": answer.found.facets,
-        "floor": answer.similarity_threshold,
-        "hits": [asdict(hit) for hit in hits],
-    }
-    if both:
-        first = hits[0].rank - 1 if hits else 0
-        told["engine"] = [asdict(hit) for hit in in_engine_order(answer)[first : first + len(hits)]]
-    return told
-
-
-def in_engine_order(answer: Answer) -> list[Hit]:
-    """The same window as the engine ordered it."""
-    return sorted(answer.hits, key=lambda hit: hit.engine_rank)
 
 
 def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain: bool) -> Table:
-    """Hits of one order; `explain` adds the raw score of each leg of the engine's query."""
+    """Return the table of hits in one order; `explain` adds the raw score of each sub-query."""
     table = Table(title=_title(answer), title_justify="left", header_style="bold")
     table.add_column("#", justify="right")
     if answer.order == "reranked":
@@ -51,25 +26,25 @@ def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain:
     if price:
         table.add_column(price, justify="right")
     table.add_column("score", justify="right")
-    for leg in sub_queries() if explain else ():
-        table.add_column(leg, justify="right")
-    ruled = any(hit.rule for hit in hits)
-    if ruled:
+    names = sub_queries() if explain else ()
+    for name in names:
+        table.add_column(name, justify="right")
+    with_rules = any(hit.rule for hit in hits)
+    if with_rules:
         table.add_column("rule", overflow="fold")
     for hit in hits:
         cells = [str(hit.rank), *([movement(hit)] if answer.order == "reranked" else [])]
         cells += [escape(hit.id), escape(title_of(hit)), *([_number(hit, price)] if price else [])]
         cells.append(f"{hit.score:.4f}")
         cells += [
-            f"{hit.sub_query_scores[name]:.4f}" if name in hit.sub_query_scores else "-"
-            for name in (sub_queries() if explain else ())
+            f"{hit.sub_query_scores[name]:.4f}" if name in hit.sub_query_scores else "-" for name in names
         ]
-        table.add_row(*cells, *([escape(hit.rule or "")] if ruled else []))
+        table.add_row(*cells, *([escape(hit.rule or "")] if with_rules else []))
     return table
 
 
 def both_orders(answer: Answer, hits: Sequence[Hit], schema: IndexSchema) -> Table:
-    """The engine's order beside the reranked one, place by place."""
+    """Return the table of the engine's order beside the reranked one, rank by rank."""
     table = Table(title=_title(answer), title_justify="left", header_style="bold")
     price = price_column(schema)
     for order in ("engine", "reranked"):
@@ -79,14 +54,14 @@ def both_orders(answer: Answer, hits: Sequence[Hit], schema: IndexSchema) -> Tab
         if price:
             table.add_column(price, justify="right")
     first = hits[0].rank - 1 if hits else 0
-    for left, right in zip(in_engine_order(answer)[first:], hits, strict=False):
+    for left, right in zip(answer.in_engine_order()[first:], hits, strict=False):
         table.add_row(str(left.engine_rank), *_product(left, price), movement(right), *_product(right, price))
     return table
 
 
-def facets(found: dict[str, dict[str, Any]]) -> Iterable[Table]:
-    """One small table a facet, counted over the whole match."""
-    for name, facet in found.items():
+def facets(counts: dict[str, dict[str, Any]]) -> Iterable[Table]:
+    """Yield one small table for each facet, counted over all matching products."""
+    for name, facet in counts.items():
         table = Table(title=escape(name), title_justify="left", show_header=False)
         for row in facet.get("values", []):
             table.add_row(escape(str(row["value"])), str(row["count"]))
@@ -101,24 +76,23 @@ def facets(found: dict[str, dict[str, Any]]) -> Iterable[Table]:
 
 
 def movement(hit: Hit) -> str:
-    """The engine's rank and how far the reranker moved the hit."""
-    moved = hit.engine_rank - hit.rank
-    if not moved:
+    """Return the engine's rank and how far the reranker moved the hit."""
+    change = hit.engine_rank - hit.rank
+    if not change:
         return f"{hit.engine_rank} ="
-    colour, arrow = ("green", "▲") if moved > 0 else ("red", "▼")
-    return f"{hit.engine_rank} [{colour}]{arrow}{abs(moved)}[/{colour}]"
+    colour, arrow = ("green", "▲") if change > 0 else ("red", "▼")
+    return f"{hit.engine_rank} [{colour}]{arrow}{abs(change)}[/{colour}]"
 
 
 def title_of(hit: Hit) -> str:
+    """Return the title of the product."""
     return str(hit.product.get("title") or "")
 
 
 def _title(answer: Answer) -> str:
-    count = f"{answer.found.total}{'' if answer.found.total_is_exact else ' or more'} products match"
+    count = f"{answer.retrieved.total}{'' if answer.retrieved.total_is_exact else ' or more'} products match"
     if answer.order == "cheapest":
-        return (
-            f"{count} the picture with a cosine of {answer.similarity_threshold:.5f} or more; cheapest first"
-        )
+        return f"{count} the image with a cosine of {answer.similarity_threshold:.5f} or more; cheapest first"
     return f"{count}; {answer.order} order"
 
 

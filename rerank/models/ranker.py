@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from opensearch.logs.profiles import Click
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, HashArray, id_hashes
 from rerank.features.behaviour import Behaviour, ProductFacts, query_hash
 from rerank.features.groups import Facts, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
+from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
@@ -24,25 +24,18 @@ from .served import FusedModel
 HISTORY = 50  # clicks of a shopper that are looked at
 
 
-@dataclass(frozen=True)
-class RankRequest:
-    """One window to rank. `ids` stand in engine order; a vector that the query cannot give is None."""
-
-    ids: Sequence[str]
-    query: str = ""
-    vectors: QueryVectors = field(default_factory=dict)
-    history: Sequence[Click] = field(default=())  # oldest first, at most HISTORY are looked at
-    as_of: float = 0.0  # seconds since 1970, rounded to the minute
-
-
 class Ranker(Protocol):
     """Scores a window; knows which artifacts it is made of."""
 
     @property
     def artifacts(self) -> ArtifactSet: ...
 
-    def scores(self, request: RankRequest) -> FloatArray:
-        """Finite scores (n,), higher is better, aligned with `request.ids`."""
+    def inputs(self, request: RerankRequest) -> Any:
+        """Return the features of the request's candidates, in the form that `score` reads."""
+        ...
+
+    def score(self, inputs: Any) -> FloatArray:
+        """Return finite scores (n,), higher is better, aligned with the ids of the request."""
         ...
 
     def warm(self) -> None:
@@ -63,7 +56,7 @@ class FeatureRows:
 class HasFeatures(Protocol):
     """A ranker that can tell the features of its candidates."""
 
-    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+    def feature_rows(self, request: RerankRequest, places: Sequence[int]) -> FeatureRows:
         """The features of the candidates at these places of the window; those it does not know are left out."""
         ...
 
@@ -118,6 +111,7 @@ class RankerInputs:
     click_rows: ItemRows | None
     clicks: Facts | None
     age_hours: DoubleArray  # (j,)
+    as_of: float
 
 
 class FeatureStore:
@@ -128,7 +122,7 @@ class FeatureStore:
         self.behaviour = behaviour
         self.names = names  # of the features
 
-    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+    def feature_rows(self, request: RerankRequest, places: Sequence[int]) -> FeatureRows:
         """What `features` makes of the candidates at these places; a row does not depend on the other candidates."""
         _, known = self.items.find(id_hashes([request.ids[place] for place in places]))
         there = [place for place, found in zip(places, known, strict=True) if found]
@@ -139,7 +133,7 @@ class FeatureStore:
         x = features(sight.window, np.array(there), sight.rates, sight.query, sight.clicks, request.as_of)
         return FeatureRows(self.names, ids, x)
 
-    def look(self, request: RankRequest) -> RankerInputs:
+    def look(self, request: RerankRequest) -> RankerInputs:
         query, layout = query_hash(request.query), self.items.layout
         hashes = id_hashes(request.ids)
         at, known = self.items.find(hashes)
@@ -149,14 +143,22 @@ class FeatureStore:
         vectors = {
             name: vector
             for name, dimension in dimensions.items()
-            if (vector := _fitting(name, request.vectors.get(name), dimension)) is not None
+            if (vector := _fitting(name, (request.vectors or {}).get(name), dimension)) is not None
         }
         click_rows, clicks, ages = self._clicks(request)
         return RankerInputs(
-            known, rows, _facts(hashes, rows, facts), facts.rates, vectors, click_rows, clicks, ages
+            known,
+            rows,
+            _facts(hashes, rows, facts),
+            facts.rates,
+            vectors,
+            click_rows,
+            clicks,
+            ages,
+            request.as_of,
         )
 
-    def _clicks(self, request: RankRequest) -> tuple[ItemRows | None, Facts | None, DoubleArray]:
+    def _clicks(self, request: RerankRequest) -> tuple[ItemRows | None, Facts | None, DoubleArray]:
         recent = list(request.history)[-HISTORY:]
         ages = np.array([max(0.0, request.as_of - click.at) / 3600.0 for click in recent])
         hashes = id_hashes([click.id for click in recent])
@@ -176,16 +178,21 @@ class FusedRanker:
         self._model = model
         self._tables = tables
 
-    def scores(self, request: RankRequest) -> FloatArray:
-        if not request.ids:
-            return np.zeros(0, dtype=np.float32)
-        sight = self._tables.look(request)
-        ranks = np.arange(len(request.ids))
-        x = features(sight.window, ranks, sight.rates, sight.query, sight.clicks, request.as_of)
-        scores = self._model.scores(x, sight.rows, sight.query, sight.click_rows, sight.age_hours)
-        return pin_unknown(_finite(scores, self.artifacts), sight.known)
+    def inputs(self, request: RerankRequest) -> RankerInputs:
+        return self._tables.look(request)
 
-    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+    def scores(self, request: RerankRequest) -> FloatArray:
+        return self.score(self.inputs(request))
+
+    def score(self, inputs: RankerInputs) -> FloatArray:
+        if not len(inputs.known):
+            return np.zeros(0, dtype=np.float32)
+        ranks = np.arange(len(inputs.known))
+        x = features(inputs.window, ranks, inputs.rates, inputs.query, inputs.clicks, inputs.as_of)
+        scores = self._model.scores(x, inputs.rows, inputs.query, inputs.click_rows, inputs.age_hours)
+        return pin_unknown(_finite(scores, self.artifacts), inputs.known)
+
+    def feature_rows(self, request: RerankRequest, places: Sequence[int]) -> FeatureRows:
         return self._tables.feature_rows(request, places)
 
     def warm(self) -> None:
@@ -205,20 +212,25 @@ class FusionRanker:
         self.fusion = fusion
         self._tables = tables
 
-    def scores(self, request: RankRequest) -> FloatArray:
-        if not request.ids:
+    def inputs(self, request: RerankRequest) -> RankerInputs:
+        return self._tables.look(request)
+
+    def scores(self, request: RerankRequest) -> FloatArray:
+        return self.score(self.inputs(request))
+
+    def score(self, inputs: RankerInputs) -> FloatArray:
+        if not len(inputs.known):
             return np.zeros(0, dtype=np.float32)
-        sight = self._tables.look(request)
-        signals = single_signals(sight.window, sight.rates, sight.query)
-        if "image" in sight.query:  # else the engine had no picture leg to lose by
+        signals = single_signals(inputs.window, inputs.rates, inputs.query)
+        if "image" in inputs.query:  # else the engine had no picture leg to lose by
             ranks = np.arange(1, len(signals) + 1)
             signals[:, 0] = -np.where(
-                sight.window.has_image, ranks, ranks / self.fusion.missing_image_correction
+                inputs.window.has_image, ranks, ranks / self.fusion.missing_image_correction
             )
         scores = reciprocal_ranks(signals, np.array(self.fusion.weights))
-        return pin_unknown(_finite(scores, self.artifacts), sight.known)
+        return pin_unknown(_finite(scores, self.artifacts), inputs.known)
 
-    def feature_rows(self, request: RankRequest, places: Sequence[int]) -> FeatureRows:
+    def feature_rows(self, request: RerankRequest, places: Sequence[int]) -> FeatureRows:
         return self._tables.feature_rows(request, places)
 
     def warm(self) -> None:

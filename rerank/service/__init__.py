@@ -1,1 +1,1 @@
-"""The rerank service: HTTP in, order out."""
+"""The rerank service over HTTP: candidates in, order out."""

@@ -1,7 +1,8 @@
-"""The bodies that the service takes, validated as they are decoded, and its answer when they are wrong."""
+"""Request bodies of the service, validated as they are decoded, and its JSON responses."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -9,85 +10,66 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opensearch.index.fields import IndexSchema, VectorField
+from opensearch.index.fields import IndexSchema
 from rerank.arrays import FloatArray
 from rerank.features.groups import QueryVectors
+from rerank.search_request import Id, ShopperHash, Text
 from vitrine.errors import QueryError
 
-MOST_BYTES = 4 << 20
-MOST_PICTURE_BYTES = 32 << 20
-MOST_IDS = 10_000
+MAX_BYTES = 4 << 20
+MAX_IMAGE_BYTES = 32 << 20
+MAX_IDS = 10_000
 
-Id = Annotated[str, msgspec.Meta(max_length=512)]
-Words = Annotated[str, msgspec.Meta(max_length=20_000)]
+Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_IDS)]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-class Vectors(msgspec.Struct, forbid_unknown_fields=True):
-    """The query's vectors when the caller made them: in the products' text space and their picture space."""
-
-    text: list[float] | None = None
-    image: list[float] | None = None
-
-
 class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
-    """POST /v1/order/{alias}. `shopper` is the shop's own id; `shopper_hash` the keyed hash of it."""
+    """POST /v1/order/{alias}.
 
-    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MOST_IDS)]
-    query: Words = ""
+    `shopper` is the caller's own id of the shopper, `shopper_hash` its keyed hash. `vectors` holds the query's vector
+    in each vector space, where the caller made them.
+    """
+
+    ids: Ids
+    query: Text = ""
     shopper: Id | None = None
-    shopper_hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")] | None = None
-    vectors: Vectors | None = None
+    shopper_hash: ShopperHash | None = None
+    vectors: dict[str, list[float] | None] | None = None
     deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] | None = None
     query_id: Id | None = None
 
 
-class Context(msgspec.Struct):
-    """What travels through the engine: escaped words and the shopper's keyed hash."""
+class HookContext(msgspec.Struct):
+    """The context of a search that travelled through the engine, unescaped: words, shopper and query id."""
 
-    q: Words = ""
+    q: Text = ""
     shopper: Id | None = None
     query_id: Id | None = None
 
 
 class HookBody(msgspec.Struct):
-    """POST /v1/hook/{alias}, as the engine's connector sends it."""
+    """POST /v1/hook/{alias}, as the engine's connector sends it; the strings of `ctx` are escaped."""
 
-    ctx: Context
-    docs: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MOST_IDS)]
+    ctx: dict[str, Any]
+    docs: Ids
 
 
 class EmbedBody(msgspec.Struct):
-    """POST /v1/embed in the manner of OpenAI; `model` names an alias or an encoder artifact."""
+    """POST /v1/embed in OpenAI's form; `model` names an alias or an encoder artifact."""
 
-    input: Annotated[list[Words], msgspec.Meta(min_length=1, max_length=256)] | Words
+    input: Annotated[list[Text], msgspec.Meta(min_length=1, max_length=256)] | Text
     model: Id | None = None
 
 
 class BadRequestError(QueryError):
-    """A body that is not as the endpoint expects it."""
+    """A body or query string that is not as the endpoint expects it."""
 
 
-async def body_of(request: Request, form: type[S]) -> S:
-    """Decode and validate a request's body. Raises BadRequestError."""
-    larger = f"the body is larger than {MOST_BYTES >> 20} MB; send ids, not documents"
-    return decoded(await bytes_of(request, MOST_BYTES, larger), form)
-
-
-async def bytes_of(request: Request, most: int, larger: str) -> bytes:
-    """The body as it came, read no further than `most` bytes. Raises BadRequestError that says `larger`."""
-    size = 0
-    chunks = []
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise BadRequestError(larger)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def decoded(body: bytes, form: type[S]) -> S:
-    """Validate JSON as a form. Raises BadRequestError."""
+async def read_body(request: Request, form: type[S]) -> S:
+    """Return the decoded and validated body of a request. Raises BadRequestError."""
+    too_large = f"the body is larger than {MAX_BYTES >> 20} MB; send ids, not documents"
+    body = await read_bytes(request, MAX_BYTES, too_large)
     try:
         return msgspec.json.decode(body, type=form)
     except msgspec.ValidationError as error:
@@ -96,30 +78,40 @@ def decoded(body: bytes, form: type[S]) -> S:
         raise BadRequestError(f"the body is not JSON: {error}") from error
 
 
-def vectors_of(given: Vectors | None, schema: IndexSchema) -> QueryVectors | None:
-    """The caller's query vectors as arrays; None when none were given. Raises BadRequestError."""
-    if given is None:
-        return None
-    vectors = {
-        name: _vector(name, getattr(given, name), schema.vectors.get(name)) for name in ("text", "image")
-    }
-    return {name: vector for name, vector in vectors.items() if vector is not None}
+async def read_bytes(request: Request, max_bytes: int, too_large: str) -> bytes:
+    """Return the body as it came. Raises BadRequestError with the message `too_large` beyond `max_bytes`."""
+    size = 0
+    chunks = []
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise BadRequestError(too_large)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
-def _vector(name: str, values: list[float] | None, held: VectorField | None) -> FloatArray | None:
+def query_vectors(
+    values: Mapping[str, Sequence[float] | None] | None, schema: IndexSchema
+) -> QueryVectors | None:
+    """Return the caller's query vectors as arrays; None when the caller gave none. Raises BadRequestError."""
     if values is None:
         return None
-    if held is None or len(values) != held.dimension:
-        wanted = f"{held.dimension} by {held.query_encoder}" if held else "none"
-        raise BadRequestError(f"the {name} vector has {len(values)} values, the index takes {wanted}")
+    return {space: _vector(space, vector, schema) for space, vector in values.items() if vector is not None}
+
+
+def _vector(space: str, values: Sequence[float], schema: IndexSchema) -> FloatArray:
+    field = schema.vectors.get(space)
+    if field is None or len(values) != field.dimension:
+        expected = f"{field.dimension} by {field.query_encoder}" if field else "none"
+        raise BadRequestError(f"the {space} vector has {len(values)} values, the index takes {expected}")
     vector = np.asarray(values, dtype=np.float32)
     if not np.isfinite(vector).all():
-        raise BadRequestError(f"the {name} vector holds values that are no finite numbers")
+        raise BadRequestError(f"the {space} vector holds values that are not finite numbers")
     return vector
 
 
-def answer(content: Any, status: int = 200) -> Response:
-    """JSON by orjson; NaN never leaves the service as a number."""
+def json_response(content: Any, status: int = 200) -> Response:
+    """Return a JSON response; orjson writes NaN as null."""
     import orjson
 
     return Response(
@@ -127,6 +119,6 @@ def answer(content: Any, status: int = 200) -> Response:
     )
 
 
-def refused(error: Exception, status: int) -> Response:
-    """One sentence about what was wrong."""
-    return answer({"error": str(error)}, status)
+def error_response(error: Exception | str, status: int) -> Response:
+    """Return one sentence about what is wrong."""
+    return json_response({"error": str(error)}, status)

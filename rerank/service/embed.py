@@ -1,4 +1,4 @@
-"""POST /v1/embed: vectors of words in the manner of OpenAI, for queries that the engine embeds."""
+"""POST /v1/embed: vectors of words in OpenAI's form, for queries that the engine embeds."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from encoders.onnx import TextEmbedder
 from rerank.serving_context import ServingContext
 from vitrine.errors import VitrineError
 
-from .bodies import BadRequestError, EmbedBody, answer, body_of
+from .bodies import BadRequestError, EmbedBody, json_response, read_body
+from .server import Server
 
 
-async def embed(request: Request) -> Response:
-    """Answer `{"data": [{"index", "embedding"}], "model"}`; the encoder is that of `model`, an alias or a name."""
-    body = await body_of(request, EmbedBody)
-    words = [body.input] if isinstance(body.input, str) else body.input
-    shops: Mapping[str, ServingContext] = request.app.state.shops.open
-    embedder = await asyncio.to_thread(_embedder, shops, body.model)
-    vectors = await request.app.state.pool.run(lambda: embedder.encode(words))
+async def embed(server: Server, request: Request) -> Response:
+    """Answer `{"data": [{"index", "embedding"}], "model"}` by the encoder that `model` names, an alias or an encoder."""
+    body = await read_body(request, EmbedBody)
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    embedder = await asyncio.to_thread(_embedder, server.contexts.open, body.model)
+    vectors = await server.rank_pool.run(lambda: embedder.encode(texts))
     data = [{"object": "embedding", "index": row, "embedding": vector} for row, vector in enumerate(vectors)]
-    return answer({"object": "list", "model": embedder.name, "data": data})
+    return json_response({"object": "list", "model": embedder.name, "data": data})
 
 
-def _embedder(shops: Mapping[str, ServingContext], model: str | None) -> TextEmbedder:
-    """The encoder that `model` names; without a name the one that all aliases share. Raises BadRequestError."""
-    found: dict[str, TextEmbedder] = {}
-    for alias, shop in shops.items():
+def _embedder(contexts: Mapping[str, ServingContext], model: str | None) -> TextEmbedder:
+    """Return the encoder that `model` names; None: the one that all aliases share. Raises BadRequestError."""
+    matches: dict[str, TextEmbedder] = {}
+    for alias, context in contexts.items():
         try:
-            embedder = shop.encoders.text_embedder()
+            embedder = context.encoders.text_embedder()
         except VitrineError:
-            continue  # told by that alias's own searches
+            continue  # searches of that alias report the error
         if embedder and model in (None, alias, embedder.name):
-            found[embedder.name] = embedder
-    if len(found) == 1:
-        return next(iter(found.values()))
-    known = ", ".join(sorted({*shops, *found})) or "none"
+            matches[embedder.name] = embedder
+    if len(matches) == 1:
+        return next(iter(matches.values()))
+    known = ", ".join(sorted({*contexts, *matches})) or "none"
     if model is None:
-        raise BadRequestError(f"the aliases use {len(found)} text encoders; name one with `model`: {known}")
+        raise BadRequestError(f"the aliases use {len(matches)} text encoders; name one with `model`: {known}")
     raise BadRequestError(f"no alias and no text encoder is called {model!r}; known here: {known}")

@@ -1,10 +1,11 @@
-"""`vitrine serve`: take the port first, then stand the application on a real engine and a real store."""
+"""`vitrine serve`: bind the port first, then run the application on a real engine and a real store."""
 
 from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 import uvicorn
@@ -16,63 +17,63 @@ from vitrine.store import open_store
 
 from .app import make_app
 from .metrics import Metrics
-from .search import SEARCHERS
-from .server import Parts
-from .slate_log import Slate
-from .state import EngineLookups, EngineShops
+from .server import SEARCH_THREADS, Dependencies
+from .state import EngineContexts, EngineLookups
 
 _ENGINE_TIMEOUT_S = 10.0
 
 
 def run_service(host: str, port: int, deadline_ms: float, url: str, store: str | None) -> None:
-    """Serve until told to stop. Raises RerankError for a port that cannot be had."""
-    taken = bound(host, port)
-    click.echo(f"rerank service on http://{host}:{taken.getsockname()[1]} for {url}", err=True)
-    client = connect(url, timeout=_ENGINE_TIMEOUT_S, pool=SEARCHERS + 4, retries=1)
-    asking = connect_async(url, timeout=_ENGINE_TIMEOUT_S, pool=32, retries=0)
+    """Serve until a signal stops the process. Raises RerankError for a port that cannot be bound."""
+    listener = bind_port(host, port)
+    click.echo(f"rerank service on http://{host}:{listener.getsockname()[1]} for {url}", err=True)
+    client = connect(url, timeout=_ENGINE_TIMEOUT_S, pool=SEARCH_THREADS + 4, retries=1)
+    lookups = connect_async(url, timeout=_ENGINE_TIMEOUT_S, pool=32, retries=0)
     metrics = Metrics()
 
-    def write(slates: Sequence[Slate]) -> None:
-        refused = write_slates(client, slates)
+    def write(records: Sequence[Mapping[str, Any]]) -> None:
+        refused = write_slates(client, records)
         if refused:
-            raise RerankError(f"{len(refused)} of {len(slates)} slates were refused: {refused[0].reason}")
+            raise RerankError(f"{len(refused)} of {len(records)} slates were refused: {refused[0].reason}")
 
-    parts = Parts(
-        shops=EngineShops(client, open_store(store), metrics),
-        lookups=EngineLookups(asking),
+    dependencies = Dependencies(
+        contexts=EngineContexts(client, open_store(store), metrics),
+        lookups=EngineLookups(lookups),
         write_slates=write,
         metrics=metrics,
         client=client,
         deadline_ms=deadline_ms,
-        close=asking.close,
+        close=lookups.close,
     )
     config = uvicorn.Config(
-        make_app(parts), log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        make_app(dependencies), log_level="warning", access_log=False, timeout_graceful_shutdown=5
     )
     try:
-        uvicorn.Server(config).run(sockets=[taken])
+        uvicorn.Server(config).run(sockets=[listener])
     finally:
         client.close()
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises RerankError when the port is taken or the host is not of this machine."""
+def bind_port(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises RerankError when the port is taken or the host is not of this machine."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        found = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, kind, protocol)
     except (OSError, OverflowError) as error:
         raise RerankError(
-            f"{host}:{port} is no address of this machine ({error}); try --host 127.0.0.1"
+            f"{host}:{port} is not an address of this machine ({error}); try --host 127.0.0.1"
         ) from error
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(1024)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
     except OSError as error:
-        found.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise RerankError(
-                f"port {port} of {host} is taken; stop what listens there, or choose another with --port"
+                f"port {port} of {host} is taken; stop the process that listens there, or choose another with --port"
             ) from error
-        raise RerankError(f"{host}:{port} cannot be listened at: {error.strerror}") from error
-    return found
+        raise RerankError(
+            f"{host}:{port} cannot be bound: {error.strerror}; choose another with --host and --port"
+        ) from error
+    return listener

@@ -1,4 +1,4 @@
-"""POST /v1/search/{alias}: a whole search over HTTP, by words, by a picture pasted as bytes, or by both."""
+"""POST /v1/search/{alias}: a whole search over HTTP, by words, by an image, or by both."""
 
 from __future__ import annotations
 
@@ -7,175 +7,99 @@ import binascii
 import threading
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opensearch.search.filters import parse_filters, parse_sort
-from opensearch.search.fusion import parse_weights
-from opensearch.search.query import MAX_WINDOW, WINDOW, Fusion
+from rerank.answer import Answer, answer_to_dict
 from rerank.query_image import decode_image
-from rerank.search import Answer, Search, search
+from rerank.search import search as run_search
+from rerank.search_request import Search, SearchRequest, decode_fields, decode_request, resolve
 from rerank.serving_context import ServingContext
-from rerank.shoppers import shopper_hash
-from vitrine.errors import EngineError, QueryError
+from vitrine.errors import EngineError
 
-from .bodies import MOST_PICTURE_BYTES, BadRequestError, Id, Words, answer, bytes_of, decoded
-from .slate_log import slate_of
+from .bodies import MAX_IMAGE_BYTES, BadRequestError, json_response, read_bytes
+from .server import Server
+from .slate_log import make_slate
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .server import Server
+    from opensearch.client import OpenSearch
 
-SEARCHERS = 16  # threads that wait for the engine
-_PICTURES_AT_ONCE = threading.BoundedSemaphore(2)  # a decoded picture can take 300 MB
-_LARGER = f"the picture is larger than {MOST_PICTURE_BYTES >> 20} MB; send a smaller one"
-_MOST_JSON = MOST_PICTURE_BYTES * 4 // 3 + (1 << 20)
-
-Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)]
-Lines = list[Words] | Words
+_DECODERS = threading.BoundedSemaphore(2)  # a decoded image can take 300 MB
+_TOO_LARGE = f"the image is larger than {MAX_IMAGE_BYTES >> 20} MB; send a smaller one"
+_MAX_JSON = MAX_IMAGE_BYTES * 4 // 3 + (1 << 20)
+_LISTS = ("filters", "facets", "sort", "candidates")  # keys that a query string may repeat
 
 
-class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A search. `image` is base64 or a data URI; several filters, facets or sort columns stand in a list."""
-
-    query: Words = ""
-    image: str | None = None
-    filters: Lines = msgspec.field(default_factory=list)
-    facets: Lines = msgspec.field(default_factory=list)
-    sort: Lines = msgspec.field(default_factory=list)
-    shopper: Id | None = None
-    shopper_hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")] | None = None
-    order: Literal["engine", "reranked"] = "reranked"
-    cheapest: bool = False
-    size: Count = 10
-    page: Count = 1
-    window: Count = WINDOW
-    weights: list[float] | str | None = None
-    query_id: Id | None = None
-
-
-async def search_shop(request: Request) -> Response:
-    """Answer a page of hits. JSON is a `SearchBody`; any other body is the picture, and the query string the rest."""
+async def search(server: Server, request: Request) -> Response:
+    """Answer a page of hits. JSON is a `SearchRequest`; any other body is the image, and the query string the rest."""
     alias = request.path_params["alias"]
-    serve: Server = request.app.state.serve
-    shop = serve.shop(alias)
-    body, picture = await _read(request)
-    began = time.perf_counter()
-    try:
-        found = await request.app.state.searches.run(
-            partial(_search, request.app.state.client, shop, body, picture)
-        )
-    except QueryError as error:
-        raise BadRequestError(str(error)) from error
-    query_id = body.query_id or uuid.uuid4().hex
-    ranked = body.order == "reranked" and not body.sort and not body.cheapest
-    serve.count("search", alias, found.verdict if ranked else None, time.perf_counter() - began)
-    if ranked and body.page == 1 and found.verdict:
-        engine = [hit.id for hit in sorted(found.hits, key=lambda hit: hit.engine_rank)]
-        slate = slate_of(alias, body.query, _shopper(body), engine, found.verdict, query_id)
-        serve.log(slate, shop, found.verdict)
-    return answer({"query_id": query_id, **_told(found, body)})
+    context = server.context(alias)
+    wanted, image = await _read(request)
+    start = time.perf_counter()
+    resolved, answer = await server.search_pool.run(partial(_search, server.client, context, wanted, image))
+    query_id = wanted.query_id or uuid.uuid4().hex
+    window = answer.window if resolved.reranks else None
+    server.count("search", alias, window, time.perf_counter() - start)
+    if window and wanted.page == 1:
+        engine = [hit.id for hit in answer.in_engine_order()]
+        slate = make_slate(alias, resolved.query, resolved.shopper, engine, window, query_id)
+        server.log(slate, context, window)
+    return json_response({"query_id": query_id, **answer_to_dict(answer, wanted.page, wanted.size)})
 
 
-async def _read(request: Request) -> tuple[SearchBody, bytes | None]:
-    """The search and the bytes of a picture that came as the body itself. Raises BadRequestError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not kind.startswith("image/") and kind != "application/octet-stream":
-        body = decoded(await bytes_of(request, _MOST_JSON, _LARGER), SearchBody)
+async def _read(request: Request) -> tuple[SearchRequest, bytes | None]:
+    """Return the search, and the bytes of an image that is the body itself. Raises QueryError."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not media_type.startswith("image/") and media_type != "application/octet-stream":
+        body = await read_bytes(request, _MAX_JSON, _TOO_LARGE)
         if request.query_params:
-            raise BadRequestError("a JSON body says it all; the query string is for a picture as the body")
-        return body, None
-    picture = await bytes_of(request, MOST_PICTURE_BYTES, _LARGER)
-    asked: dict[str, Any] = {}
+            raise BadRequestError(
+                "a JSON body holds the whole search; a query string goes with an image body"
+            )
+        return decode_request(decode_fields(body), SearchRequest), None
+    image = await read_bytes(request, MAX_IMAGE_BYTES, _TOO_LARGE)
+    fields: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
-        if name in ("filters", "facets", "sort"):
-            asked.setdefault(name, []).append(value)
-        elif name in asked or name == "image":
-            raise BadRequestError(f"`{name}` cannot be given beside the picture, or not twice")
+        if name in _LISTS:
+            fields.setdefault(name, []).append(value)
+        elif name in fields or name == "image":
+            raise BadRequestError(f"`{name}` cannot be given beside the image body, or not twice")
         else:
-            asked[name] = value
-    try:
-        return msgspec.convert(asked, SearchBody, strict=False), picture
-    except msgspec.ValidationError as error:
-        raise BadRequestError(f"the query string is not as expected: {error}") from error
+            fields[name] = value
+    return decode_request(fields, SearchRequest, strict=False), image
 
 
-def _search(client: Any, shop: ServingContext, body: SearchBody, picture: bytes | None) -> Answer:
-    """Everything that takes time: the picture decoded, the search asked and ranked. Raises VitrineError."""
+def _search(
+    client: OpenSearch | None, context: ServingContext, wanted: SearchRequest, image: bytes | None
+) -> tuple[Search, Answer]:
+    """Return the resolved search and its answer: the work that blocks, for a thread. Raises VitrineError."""
     if client is None:
         raise EngineError("this service has no engine to search")
-    plan = shop.schema.plan
-    data = _decoded_picture(body.image) if body.image is not None else picture
-    return search(
-        client,
-        shop,
-        Search(
-            words=body.query,
-            picture=_open(data) if data is not None else None,
-            filters=parse_filters(_lines(body.filters), plan),
-            shopper=_shopper(body),
-            order=body.order,
-            cheapest=body.cheapest,
-            facets=_lines(body.facets),
-            sort=parse_sort(",".join(_lines(body.sort)), plan) if body.sort else (),
-            fusion=Fusion(weights=_weights(body.weights)),
-            window=max(body.window, min(body.page * body.size, MAX_WINDOW)) if body.sort else body.window,
-        ),
-    )
+    data = image if wanted.image is None else _base64_bytes(wanted.image)
+    resolved = resolve(wanted, context.schema, None if data is None else _decode(data))
+    return resolved, run_search(client, context, resolved)
 
 
-def _open(data: bytes) -> Image:
-    with _PICTURES_AT_ONCE:
+def _decode(data: bytes) -> Image:
+    with _DECODERS:
         return decode_image(data)
 
 
-def _decoded_picture(text: str) -> bytes:
-    """The bytes of base64 or of a data URI. Raises BadRequestError."""
+def _base64_bytes(text: str) -> bytes:
+    """Return the bytes of base64 or of a data URI. Raises BadRequestError."""
     if text.startswith("data:"):
         head, comma, text = text.partition(",")
         if not comma or not head.endswith(";base64"):
-            raise BadRequestError("the picture's data URI is not base64: write data:image/jpeg;base64,...")
+            raise BadRequestError("the image's data URI is not base64: write data:image/jpeg;base64,...")
     try:
         data = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRequestError(f"the picture is not base64 ({error}); send base64 or a data URI") from error
-    if len(data) > MOST_PICTURE_BYTES:
-        raise BadRequestError(_LARGER)
+        raise BadRequestError(f"the image is not base64 ({error}); send base64 or a data URI") from error
+    if len(data) > MAX_IMAGE_BYTES:
+        raise BadRequestError(_TOO_LARGE)
     return data
-
-
-def _weights(given: list[float] | str | None) -> dict[str, float] | None:
-    if given is None:
-        return None
-    return parse_weights(given if isinstance(given, str) else ",".join(map(str, given)))
-
-
-def _shopper(body: SearchBody) -> str | None:
-    return shopper_hash(body.shopper) if body.shopper else body.shopper_hash
-
-
-def _lines(given: list[str] | str) -> Sequence[str]:
-    return [given] if isinstance(given, str) else given
-
-
-def _told(found: Answer, body: SearchBody) -> dict[str, Any]:
-    return {
-        "order": found.order,
-        "degraded": found.degraded,
-        "artifacts": asdict(found.artifacts) if found.artifacts else None,
-        "total": found.found.total,
-        "total_is_exact": found.found.total_is_exact,
-        "window": len(found.hits),
-        "page": body.page,
-        "took_ms": found.found.took_ms,
-        "facets": found.found.facets,
-        "floor": found.similarity_threshold,
-        "hits": [asdict(hit) for hit in found.page(body.page, body.size)],
-    }

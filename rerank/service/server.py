@@ -1,42 +1,46 @@
-"""What stands behind the doors: finds the shop, has the window ranked, counts, and keeps the slate."""
+"""What every handler gets: the open aliases, the thread pools, the metrics and the slate log, in one typed `Server`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from rerank.request import DEADLINE_MS, RankedWindow, RerankRequest
 from rerank.serving_context import ServingContext
-from rerank.window import RankedWindow
+from rerank.slate import Slate
 from vitrine.errors import VitrineError
 
+from .deadline import Lookups, rerank_in_time
 from .metrics import Metrics
-from .order import DEADLINE_MS, Ask, Lookups, RankPool, order
-from .slate_log import Slate, SlateLog, feature_sample, slate_of
+from .pool import WorkerPool
+from .slate_log import SlateLog, feature_sample, make_slate
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
 
+SEARCH_THREADS = 16  # they wait for the engine
 
-class Shops(Protocol):
-    """The aliases that are open just now; `watch` keeps them so until it is cancelled."""
+
+class Contexts(Protocol):
+    """The serving contexts of the aliases that are open now; `watch` keeps them current until it is cancelled."""
 
     open: dict[str, ServingContext]
-    trouble: str | None  # why none could be opened yet; None: ready
+    error: str | None  # why none could be opened yet; None: ready
 
     async def watch(self) -> None: ...
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the service stands on; a test may stand it on something smaller."""
+class Dependencies:
+    """What the service runs on, replaceable in tests. `client` is used by several threads at once."""
 
-    shops: Shops
+    contexts: Contexts
     lookups: Lookups
-    write_slates: Callable[[Sequence[Slate]], None]
+    write_slates: Callable[[Sequence[Mapping[str, Any]]], None]
     metrics: Metrics
-    client: OpenSearch | None = None  # what whole searches ask, from several threads at once
+    client: OpenSearch | None = None
     deadline_ms: float = DEADLINE_MS
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -46,37 +50,57 @@ class UnknownAliasError(VitrineError):
 
 
 class Server:
-    """Orders windows for both doors: finds the shop, keeps the deadline, counts, and logs the slate."""
+    """The state of one running service. `rank_pool` computes, `search_pool` waits for the engine."""
 
-    def __init__(self, parts: Parts, pool: RankPool, slates: SlateLog) -> None:
-        self._parts = parts
-        self._pool = pool
-        self._slates = slates
+    def __init__(self, dependencies: Dependencies) -> None:
+        self.contexts = dependencies.contexts
+        self.metrics = dependencies.metrics
+        self.client = dependencies.client
+        self.deadline_ms = dependencies.deadline_ms
+        self.rank_pool = WorkerPool()
+        self.search_pool = WorkerPool(SEARCH_THREADS)  # apart, so that slow searches do not hold up ranking
+        self.slates = SlateLog(dependencies.write_slates, dependencies.metrics.count_slates)
+        self._lookups = dependencies.lookups
+        self._close = dependencies.close
 
-    def shop(self, alias: str) -> ServingContext:
-        shops = self._parts.shops
-        if alias not in shops.open:
-            known = ", ".join(sorted(shops.open)) or (shops.trouble or "none")
+    def context(self, alias: str) -> ServingContext:
+        """Return the serving context of an alias. Raises UnknownAliasError."""
+        if alias not in self.contexts.open:
+            known = ", ".join(sorted(self.contexts.open)) or (self.contexts.error or "none")
             raise UnknownAliasError(
                 f"there is no index behind alias {alias!r}; known here: {known}; see `vitrine index`"
             )
-        return shops.open[alias]
+        return self.contexts.open[alias]
 
-    async def __call__(self, door: str, alias: str, ask: Ask, query_id: str | None = None) -> RankedWindow:
-        """The verdict on a window. Raises UnknownAliasError."""
-        began = time.perf_counter()
-        shop = self.shop(alias)
-        verdict = await order(shop, ask, self._parts.lookups, self._pool)
-        self.count(door, alias, verdict, time.perf_counter() - began)
-        self.log(slate_of(alias, ask.query, ask.shopper, ask.ids, verdict, query_id), shop, verdict)
-        return verdict
+    async def rerank(
+        self, endpoint: str, alias: str, request: RerankRequest, query_id: str | None = None
+    ) -> RankedWindow:
+        """Return the window in its final order, within the deadline; count it and log its slate.
 
-    def count(self, door: str, alias: str, verdict: RankedWindow | None, seconds: float) -> None:
-        """Count an answer by its outcome; without a verdict nobody asked for another order than the engine's."""
-        outcome = "engine" if verdict is None else "degraded" if verdict.degraded else "reranked"
-        self._parts.metrics.answers.labels(alias, door, outcome).inc()
-        self._parts.metrics.seconds.labels(door).observe(seconds)
+        Raises UnknownAliasError.
+        """
+        start = time.perf_counter()
+        context = self.context(alias)
+        window = await rerank_in_time(context, request, self._lookups, self.rank_pool)
+        self.count(endpoint, alias, window, time.perf_counter() - start)
+        slate = make_slate(alias, request.query, request.shopper, request.ids, window, query_id)
+        self.log(slate, context, window)
+        return window
 
-    def log(self, slate: Slate, shop: ServingContext, verdict: RankedWindow) -> None:
-        if slate["window"] > 1:  # one candidate has no order to learn from
-            self._slates.add(slate, feature_sample(slate, shop.ranker, verdict))
+    def count(self, endpoint: str, alias: str, window: RankedWindow | None, seconds: float) -> None:
+        """Count an answer by its outcome; `window` None: the request asked for the engine's order."""
+        outcome = "engine" if window is None else "degraded" if window.degraded else "reranked"
+        self.metrics.answers.labels(alias, endpoint, outcome).inc()
+        self.metrics.seconds.labels(endpoint).observe(seconds)
+
+    def log(self, slate: Slate, context: ServingContext, window: RankedWindow) -> None:
+        """Add a slate to the log, unless its single candidate gives nothing to learn from."""
+        if slate.window > 1:
+            self.slates.add(slate, feature_sample(slate, context.ranker, window))
+
+    async def close(self) -> None:
+        """Stop the thread pools and close the engine's client."""
+        self.rank_pool.close()
+        self.search_pool.close()
+        if self._close:
+            await self._close()

@@ -1,15 +1,15 @@
-"""What the service knows: the open shops, kept up with the engine, and what it looks up for each window."""
+"""What the service reads from the engine: the open aliases, kept current, and the lookups for each window."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from cachetools import TTLCache
 
 from opensearch.index.meta import schema_of
 from opensearch.index.versions import published
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from opensearch.client import AsyncOpenSearch, OpenSearch
 
 POLL_S = 1.0
-_RETRY_S = 10.0  # before a shop whose artifacts did not open is tried again
-_HISTORY_S = 1.0  # a click counts in the same shopper's next search within a second
-_MOST_HISTORIES = 20_000
+_RETRY_S = 10.0  # before an alias whose artifacts could not be opened is tried again
+_HISTORY_S = 1.0  # a shopper's profile is read at most once a second
+_MAX_HISTORIES = 20_000
 
 State = tuple[str, ArtifactSet | None]  # index behind the alias, pointer
 
 
-class EngineShops:
-    """One open shop an alias of the engine; a change of index or pointer opens it anew, then exchanges it."""
+class EngineContexts:
+    """One open serving context per alias of the engine; a new index or pointer is opened first, then exchanged."""
 
     def __init__(self, client: OpenSearch, store: Store, metrics: Metrics) -> None:
         self.open: dict[str, ServingContext] = {}
-        self.trouble: str | None = "the service is starting"
+        self.error: str | None = "the service is starting"
         self._client = client
         self._store = store
         self._metrics = metrics
@@ -46,96 +46,92 @@ class EngineShops:
         self._retry_at: dict[str, float] = {}
 
     async def watch(self) -> None:
+        """Call `refresh` again and again until cancelled."""
         while True:
             try:
                 await asyncio.to_thread(self.refresh)
-                self.trouble = None
+                self.error = None
             except VitrineError as error:
-                self._told(str(error))
-            except Exception as error:  # whatever it was, the shops that are open stay open
-                self._told(f"{type(error).__name__}: {error}")
+                self._report(str(error))
+            except Exception as error:  # whatever it was, the open aliases stay open
+                self._report(f"{type(error).__name__}: {error}")
             await asyncio.sleep(POLL_S)
 
     def refresh(self) -> None:
         """Compare with the engine once, and open what has changed. Raises VitrineError."""
-        found = {
+        states = {
             alias: (index, read_pointer(self._client, alias))
             for alias, index in published(self._client).items()
         }
-        for alias, state in found.items():
+        for alias, state in states.items():
             due = time.monotonic() >= self._retry_at.get(alias, float("inf"))
             if self._states.get(alias) != state or due:
                 self._open(alias, state)
             elif alias in self.open:
-                self._learn(alias, state[0])
-        for alias in set(self.open) - set(found):
+                self._update_schema(alias, state[0])
+        for alias in set(self.open) - set(states):
             del self.open[alias]
             self._states.pop(alias, None)
 
-    def _learn(self, alias: str, index: str) -> None:
-        """Take over weights and floor that were learned since the shop was opened."""
-        shop, schema = self.open[alias], schema_of(self._client, index)
-        if shop.schema != schema:
-            self.open[alias] = replace(shop, schema=schema)
+    def _update_schema(self, alias: str, index: str) -> None:
+        """Take over weights and similarity threshold that were learned since the alias was opened."""
+        context, schema = self.open[alias], schema_of(self._client, index)
+        if context.schema != schema:
+            self.open[alias] = replace(context, schema=schema)
 
     def _open(self, alias: str, state: State) -> None:
         self._retry_at.pop(alias, None)
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            shop = open_context(self._client, self._store, alias)
-            if shop.ranker:
-                shop.ranker.warm()
-                shop.encoders.warm()
+            context = open_context(self._client, self._store, alias)
+            if context.ranker:
+                context.ranker.warm()
+                context.encoders.warm()
         except VitrineError as error:
             self._metrics.loads.labels("failed").inc()
             self._retry_at[alias] = time.monotonic() + _RETRY_S
             click.echo(f"{alias}: not opened: {error}", err=True)
             return
         previous = self.open.get(alias)
-        if shop.ranker is None and state[1] is not None:
+        if context.ranker is None and state[1] is not None:
             self._retry_at[alias] = time.monotonic() + _RETRY_S
         self._states[alias] = state
-        self.open[alias] = shop
-        self._metrics.loads.labels("degraded" if shop.degraded else "ready").inc()
-        if previous is None or previous.degraded != shop.degraded or shop.ranker:
-            what = shop.degraded or f"serving {state[1].model if state[1] else 'engine order'}"
-            click.echo(f"{alias}: {what} (opened in {time.perf_counter() - began:.1f} s)", err=True)
+        self.open[alias] = context
+        self._metrics.loads.labels("degraded" if context.degraded else "ready").inc()
+        if previous is None or previous.degraded != context.degraded or context.ranker:
+            what = context.degraded or f"serving {state[1].model if state[1] else 'engine order'}"
+            click.echo(f"{alias}: {what} (opened in {time.perf_counter() - start:.1f} s)", err=True)
 
-    def _told(self, trouble: str) -> None:
-        if self.trouble is not None:  # not ready yet; a service that was ready goes on with what is open
-            if trouble != self.trouble:
-                click.echo(trouble, err=True)
-            self.trouble = trouble
+    def _report(self, error: str) -> None:
+        """Keep the reason while the service is not ready; a ready service goes on with the open aliases."""
+        if self.error is not None:
+            if error != self.error:
+                click.echo(error, err=True)
+            self.error = error
 
 
 class EngineLookups:
-    """Histories and availability, asked of the engine while a window waits."""
+    """Histories and availability, read from the engine while a window waits."""
 
     def __init__(self, client: AsyncOpenSearch) -> None:
         self._client = client
-        self._histories: OrderedDict[tuple[str, str], tuple[float, Sequence[Click]]] = OrderedDict()
+        self._histories: TTLCache[tuple[str, str], Sequence[Click]] = TTLCache(_MAX_HISTORIES, _HISTORY_S)
 
     async def history(self, alias: str, shopper: str) -> Sequence[Click]:
-        """A shopper's clicks, at most a second old."""
+        """Return the clicks in a shopper's profile, read at most a second ago."""
         key = (alias, shopper)
-        kept = self._histories.get(key)
-        if kept and time.monotonic() - kept[0] < _HISTORY_S:
-            return kept[1]
-        asked_at = time.monotonic()
-        clicks = await read_history_async(self._client, alias, shopper)
-        self._histories[key] = (asked_at, clicks)
-        self._histories.move_to_end(key)
-        while len(self._histories) > _MOST_HISTORIES:
-            self._histories.popitem(last=False)
+        clicks = self._histories.get(key)  # one look-up: an entry may expire between two
+        if clicks is None:
+            clicks = self._histories[key] = await read_history_async(self._client, alias, shopper)
         return clicks
 
     async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
-        """Those of the ids that the index says are not available."""
+        """Return those of the ids whose product is not available."""
         body = {
             "size": len(ids),
             "_source": False,
             "track_total_hits": False,
             "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, {"term": {"available": False}}]}},
         }
-        found = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
-        return {hit["_id"] for hit in found["hits"]["hits"]}
+        response = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
+        return {hit["_id"] for hit in response["hits"]["hits"]}

@@ -42,8 +42,9 @@ from rerank.features.groups import Scaler, feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import Catalogue
 from rerank.models.network import Batch, ItemInputs, Network, Sizes
-from rerank.models.ranker import FeatureStore, FusedRanker, RankRequest
+from rerank.models.ranker import FeatureStore, FusedRanker
 from rerank.models.served import FusedModel
+from rerank.request import RerankRequest
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
 AS_OF = 1_770_000_000.0
@@ -61,7 +62,7 @@ class Bench:
     network: Network
     ranker: FusedRanker
     table: ItemTable
-    requests: list[RankRequest]
+    requests: list[RerankRequest]
     sights: list[Any]
     x: list[np.ndarray]
 
@@ -145,10 +146,10 @@ def _catalogue(rng: np.random.Generator) -> Catalogue:
     )
 
 
-def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) -> RankRequest:
+def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) -> RerankRequest:
     chosen = rng.choice(PRODUCTS, size=candidates + HISTORY, replace=False)
     ids = [catalogue.ids[n] for n in chosen]
-    return RankRequest(
+    return RerankRequest(
         ids[:candidates],
         "red dress",
         unit(rng.normal(size=TEXT).astype(np.float32)),

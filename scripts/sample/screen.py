@@ -25,30 +25,31 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from opensearch.client import OpenSearch
-    from rerank.search import Hit
-    from rerank.serving_context import Shop
+    from rerank.answer import Hit
+    from rerank.serving_context import ServingContext
 
 SHOWN = 5
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def _order(client: OpenSearch, shop: Shop, text: str, way: str, shopper: str = "") -> list[Hit]:
+def _order(client: OpenSearch, shop: ServingContext, text: str, way: str, shopper: str = "") -> list[Hit]:
     """The window of a query: `words` alone, `hybrid` in engine order, or `reranked` (for a shopper by name)."""
-    from opensearch.search.query import LEGS
-    from rerank.search import Search, search
+    from opensearch.search.query import Fusion
+    from rerank.search import search
+    from rerank.search_request import Search
     from rerank.shoppers import shopper_hash
 
     asked = Search(
         text,
         order="reranked" if way == "reranked" else "engine",
-        legs=LEGS[:1] if way == "words" else LEGS,
+        fusion=Fusion(sub_queries=("lexical",)) if way == "words" else Fusion(),
         shopper=shopper_hash(shopper) if shopper else None,
     )
     return search(client, shop, asked).hits
 
 
 def show_query(
-    console: Console, client: OpenSearch, shop: Shop, demo: DemoQuery, truths: Mapping[str, Truth]
+    console: Console, client: OpenSearch, shop: ServingContext, demo: DemoQuery, truths: Mapping[str, Truth]
 ) -> None:
     """Print one query's orders side by side; a dot marks what the hidden truth calls a full answer."""
     from rich.table import Table
@@ -87,7 +88,7 @@ def _cell(query: str, hit: Hit, truths: Mapping[str, Truth]) -> str:
     return f"{mark} [dim]{truth.colour} {truth.pattern}:[/] {hit.product.get('title', hit.id)}"
 
 
-def show_quality(console: Console, client: OpenSearch, shop: Shop, truths: Mapping[str, Truth]) -> None:
+def show_quality(console: Console, client: OpenSearch, shop: ServingContext, truths: Mapping[str, Truth]) -> None:
     """Print mean nDCG@10 by hidden truth over the shoppers' whole query pool, no shopper named."""
     from rich.table import Table
 
@@ -124,13 +125,14 @@ def _interval(differences: np.ndarray) -> str:
     return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def hook_body(client: OpenSearch, shop: Shop, text: str, shopper: str) -> dict[str, Any]:
+def hook_body(client: OpenSearch, shop: ServingContext, text: str, shopper: str) -> dict[str, Any]:
     """A `_search` body as an existing shop would send it: the hybrid query, and who asks in `ext`."""
     from opensearch.hook.pipelines import rerank_ext
-    from rerank.search import Search, body_of
+    from rerank.search import engine_body
+    from rerank.search_request import Search
     from rerank.shoppers import shopper_hash
 
-    body = body_of(shop, Search(text), shop.encoders.vectors(text))
+    body = engine_body(shop, Search(text), shop.encoders.vectors(text))
     del body["search_pipeline"]  # named in the URL instead
     return body | {
         "size": 10,

@@ -58,7 +58,7 @@ def main(work: Path, strip_pictures: bool, strike_colours: bool) -> None:
     queries, grades = judged(folder, ids)
     with (work / "queries.jsonl").open("w") as asked, (work / "qrels").open("w") as rated:
         for number, (query, grade) in enumerate(zip(queries, grades, strict=True)):
-            asked.write(json.dumps({"id": f"q{number:03d}", "text": query}) + "\n")
+            asked.write(json.dumps({"id": f"q{number:03d}", "query": query}) + "\n")
             for place in grade.nonzero()[0]:
                 rated.write(f"q{number:03d} 0 {ids[place]} {grade[place]}\n")
 

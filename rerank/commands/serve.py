@@ -1,0 +1,37 @@
+"""The command `vitrine serve`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from opensearch import options
+
+
+@click.command()
+@click.option("--host", envvar="VITRINE_HOST", show_envvar=True, default="127.0.0.1", show_default=True)
+@click.option("--port", envvar="VITRINE_PORT", show_envvar=True, default=8060, show_default=True)
+@click.option(
+    "--deadline-ms",
+    type=click.FloatRange(1, 60_000),
+    envvar="VITRINE_DEADLINE_MS",
+    show_envvar=True,
+    default=150.0,
+    show_default=True,
+    help="A window that is not ranked within this time is answered in engine order.",
+)
+@options.url
+@options.store
+def serve(host: str, port: int, deadline_ms: float, url: str, store: str | None) -> None:
+    """Run the rerank service: order, the engine's hook, search, embed, health, readiness, metrics.
+
+    It serves every alias of the engine that has an index, takes a new model within seconds of `vitrine train`,
+    and keeps no state of its own: any number of replicas can run.
+    """
+    # one thread per request: thread pools of several libraries would compete for the cores; set before numpy loads
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from rerank.service.run import run_service
+
+    run_service(host, port, deadline_ms, url, store)

@@ -1,0 +1,59 @@
+"""One window to rerank, and the window in its final order: the types that every way into the reranker shares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from opensearch.logs.profiles import Click
+from rerank.features.groups import QueryVectors
+from vitrine.store import ArtifactSet
+
+DEADLINE_MS = 150.0
+
+
+@dataclass(frozen=True)
+class RerankRequest:
+    """The candidates of one window in the engine's order, and the query and shopper that they are ranked for.
+
+    `vectors` holds the query's unit vector (d,) in each vector space where it has one; None: the index's query encoders
+    make them of `query`. `shopper` is a keyed hash, `history` the shopper's clicks, oldest first. `unavailable` holds
+    the ids of sold-out candidates. `as_of` is the moment of the request in seconds since 1970, rounded to the minute.
+    """
+
+    ids: Sequence[str]
+    query: str = ""
+    vectors: QueryVectors | None = None
+    history: Sequence[Click] = ()
+    as_of: float = 0.0
+    shopper: str | None = None
+    unavailable: Collection[str] = ()
+    deadline_ms: float = DEADLINE_MS
+
+
+@dataclass(frozen=True)
+class RankedWindow:
+    """A window of n candidates in its final order.
+
+    `order` (n) holds positions in the engine's order. `scores` are aligned with `order` and never rise; they are empty
+    when the engine's order stands, and `degraded` then holds the reason unless that order was requested. `rules` names
+    the business rule that moved a product, by id. `request` is the request as the ranker read it.
+    """
+
+    order: list[int]
+    scores: list[float] = field(default_factory=list)
+    rules: dict[str, str] = field(default_factory=dict)
+    artifacts: ArtifactSet | None = None
+    degraded: str | None = None
+    request: RerankRequest | None = field(default=None, compare=False, repr=False)
+
+
+def engine_order(count: int, reason: str | None = None) -> RankedWindow:
+    """Return `count` candidates in the engine's order; `reason` says why they are not reranked as requested."""
+    return RankedWindow(list(range(count)), degraded=reason)
+
+
+def this_minute() -> float:
+    """Return the time in seconds since 1970, rounded down to the minute so that all ways in use the same moment."""
+    return time.time() // 60 * 60

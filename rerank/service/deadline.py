@@ -1,0 +1,74 @@
+"""Reranking within a deadline: history and availability are looked up side by side, then the window is ranked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+from opensearch.logs.profiles import Click
+from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute
+from rerank.search import rerank
+from rerank.serving_context import ServingContext
+from vitrine.log import complaints
+
+from .pool import BusyError, WorkerPool
+
+_LOOKUP_SHARE = 0.4  # of the deadline: a slow engine costs the history, not the order
+
+T = TypeVar("T")
+
+
+class Lookups(Protocol):
+    """What the engine is asked about a window; each call may raise or be slow."""
+
+    async def history(self, alias: str, shopper: str) -> Sequence[Click]: ...
+
+    async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]: ...
+
+
+async def rerank_in_time(
+    context: ServingContext, request: RerankRequest, lookups: Lookups, pool: WorkerPool
+) -> RankedWindow:
+    """Return the window of `rerank`, or the engine's order once the deadline passed or the pool is full.
+
+    The lookups fill `history`, `unavailable` and `as_of` of the request. Never raises.
+    """
+    limit_s = request.deadline_ms / 1000
+    try:
+        async with asyncio.timeout(limit_s):
+            if context.ranker:
+                request = await _look_up(context, request, lookups, limit_s * _LOOKUP_SHARE)
+            return await pool.run(partial(rerank, context, request))
+    except TimeoutError:
+        return engine_order(len(request.ids), f"the deadline of {request.deadline_ms:g} ms passed")
+    except BusyError as error:
+        return engine_order(len(request.ids), str(error))
+
+
+async def _look_up(
+    context: ServingContext, request: RerankRequest, lookups: Lookups, limit_s: float
+) -> RerankRequest:
+    """Return the request with history and availability; a lookup that fails or is late counts as empty."""
+
+    async def history() -> Sequence[Click]:
+        return await lookups.history(context.alias, request.shopper) if request.shopper else ()
+
+    async def unavailable() -> Collection[str]:
+        return await lookups.unavailable(context.alias, request.ids) if context.schema.plan.available else ()
+
+    clicks, sold_out = await asyncio.gather(
+        _within(limit_s, history(), ()), _within(limit_s, unavailable(), ())
+    )
+    return replace(request, history=clicks, unavailable=sold_out, as_of=this_minute())
+
+
+async def _within(limit_s: float, result: Awaitable[T], default: T) -> T:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await result
+    except Exception as error:
+        complaints.tell("looked up in vain", f"{type(error).__name__}: {error}")
+        return default
