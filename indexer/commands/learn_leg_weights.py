@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from encoders.protocol import FloatArray, ImageEncoder, TextEncoder
-from indexer.load.report import Report
+from indexer.load.report import LoadReport
 from indexer.load.target import Target
 from opensearch.index.versions import schema_of, set_weights
 from opensearch.tuning.leg_weights import learn_weights
@@ -14,7 +14,7 @@ from vitrine.store import Store
 
 PATIENCE_S = 60.0  # with an engine that is slow: the version waits to go into service
 
-Weigh = Callable[[Target, Report], None]
+Weigh = Callable[[Target, LoadReport], None]
 
 
 def weights_learner(text: TextEncoder | None, image: ImageEncoder | None, store: Store) -> Weigh:
@@ -23,7 +23,7 @@ def weights_learner(text: TextEncoder | None, image: ImageEncoder | None, store:
     What hinders is a note: an index with the default weights is better than none.
     """
 
-    def weigh(target: Target, report: Report) -> None:
+    def weigh(target: Target, report: LoadReport) -> None:
         if text is None and image is None:
             return
         try:

@@ -12,7 +12,7 @@ from encoders.protocol import FloatArray, ImageEncoder, TextEncoder
 from .changes import PendingDocument
 from .document import IndexedPicture, embedding_text
 from .image_loader import LoadedImage
-from .report import RejectedRows, Report
+from .report import LoadReport, RejectedRows
 from .vector_cache import VectorCache
 
 TEXT_WINDOW = 2048  # texts that are sorted by length together: of so many, little is padded
@@ -27,7 +27,7 @@ class Embedder:
     text: TextEncoder | None
     image: ImageEncoder | None
     cache: VectorCache
-    report: Report
+    report: LoadReport
     rejects: RejectedRows
 
     def embedded(self, pages: Iterable[list[PendingDocument]]) -> Iterator[PendingDocument]:
@@ -49,7 +49,7 @@ class Embedder:
         if self.text is None or not embedding_text(work.product):
             return False
         if self.text.languages and work.product.language not in self.text.languages:
-            self.report.texts_foreign += 1
+            self.report.texts_unsupported += 1
             return False
         return work.text_changed
 
@@ -84,14 +84,14 @@ class Embedder:
         if self.image is None:
             return {}
         found = {look.hash: look.vec for look in looks if look.hash and look.vec is not None}
-        self.report.pictures_cached += len(found)
+        self.report.images_cached += len(found)
         missing = {look.hash: look.pixels for look in looks if look.hash and look.pixels is not None}
         keys = [key for key in missing if key not in found]
         for start in range(0, len(keys), PICTURE_SLICE):
             some = keys[start : start + PICTURE_SLICE]
             made = self.image.encode(np.stack([missing[key] for key in some]))
             found.update(self._kept(self.image.name, some, made))
-            self.report.pictures_embedded += len(some)
+            self.report.images_embedded += len(some)
         return found
 
     def _settle_picture(
@@ -101,8 +101,8 @@ class Embedder:
         if look.problem is None and fresh and look.hash not in vectors:
             look.problem = "the encoder gives no usable vector for the picture"
         if look.problem is not None:
-            self.report.pictures_failed += 1
-            self.rejects.picture(work.line, work.product.id, look.problem, look.ref[:2000])
+            self.report.images_failed += 1
+            self.rejects.add_image(work.line, work.product.id, look.problem, look.ref[:2000])
             return
         work.pictures.append(
             IndexedPicture(look.ref, look.hash, vectors.get(look.hash or "") if fresh else None)

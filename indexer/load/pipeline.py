@@ -16,13 +16,14 @@ from opensearch.index.indexed_state import read_indexed_state
 from opensearch.index.patch import patch
 from opensearch.index.versions import refresh
 from vitrine.errors import EngineError
+from vitrine.progress import ProgressCallback
 
 from .changes import ChangeDetector, Lookup, PendingDocument
 from .document import OPTIONAL, document
 from .embed import Embedder
 from .image_loader import ImageLoader
 from .prefetch import prefetch
-from .report import RejectedRows, Report, Stopwatch, Tick
+from .report import LoadReport, RejectedRows, Stopwatch
 from .seen_ids import SeenIds
 from .target import Target
 from .vector_cache import VectorCache
@@ -45,13 +46,17 @@ class Job:
 
 
 def load(
-    rows: Iterable[CatalogueRow | BadRow], job: Job, cache: VectorCache, rejects: RejectedRows, tick: Tick
-) -> tuple[Report, SeenIds]:
+    rows: Iterable[CatalogueRow | BadRow],
+    job: Job,
+    cache: VectorCache,
+    rejects: RejectedRows,
+    tick: ProgressCallback,
+) -> tuple[LoadReport, SeenIds]:
     """Bring the index to what the rows say, and tell what became of each; the ids seen come with the report.
 
     When the engine gives up, the report says why in `stopped`; what was written stays and is not done again.
     """
-    report, clock = Report(index=job.target.index), Stopwatch()
+    report, clock = LoadReport(index=job.target.index), Stopwatch()
     image_loader = ImageLoader(job.image, cache, job.folder, job.fetch, job.refetch) if job.image else None
     intake = ChangeDetector(job.plan, _lookup(job.target), image_loader, report, rejects)
     embedder = Embedder(job.text, job.image, cache, report, rejects)
@@ -80,7 +85,11 @@ def _lookup(target: Target) -> Lookup:
 
 
 def _write(
-    works: Iterable[PendingDocument], target: Target, report: Report, rejects: RejectedRows, tick: Tick
+    works: Iterable[PendingDocument],
+    target: Target,
+    report: LoadReport,
+    rejects: RejectedRows,
+    tick: ProgressCallback,
 ) -> None:
     flying: dict[str, PendingDocument] = {}
     told = 0
@@ -103,10 +112,10 @@ def _write(
     tick(report.settled - told)
 
 
-def _settle(outcome: Outcome, work: PendingDocument, report: Report, rejects: RejectedRows) -> None:
+def _settle(outcome: Outcome, work: PendingDocument, report: LoadReport, rejects: RejectedRows) -> None:
     if outcome.status == "failed":
         report.failed += 1
-        rejects.row(work.line, outcome.id, outcome.reason or "the engine refused it", work.values)
+        rejects.add_row(work.line, outcome.id, outcome.reason or "the engine refused it", work.values)
     elif outcome.status == "created":
         report.indexed += 1
     elif outcome.status == "updated":

@@ -16,7 +16,7 @@ from opensearch.index.synonyms import read_synonyms, set_synonyms
 from opensearch.tuning.leg_weights import restore_weights
 from vitrine.errors import SchemaMismatchError
 
-from .report import Report
+from .report import LoadReport
 from .seen_ids import SeenIds
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def choose_target(
 
 def finish(
     target: Target,
-    report: Report,
+    report: LoadReport,
     seen: SeenIds,
     *,
     sync: bool,
-    before: Callable[[Target, Report], None] | None = None,
+    before: Callable[[Target, LoadReport], None] | None = None,
 ) -> None:
     """Make what was written searchable; what is no longer in the catalogue is counted, or deleted with `sync`.
 
@@ -113,7 +113,7 @@ def finish(
     versions.prune(target.client, target.alias)
 
 
-def _unfit(report: Report) -> str | None:
+def _unfit(report: LoadReport) -> str | None:
     if report.settled == report.rejected + report.failed:
         return "no row of the catalogue became a product"
     if report.rejected + report.failed > report.read / 2:
@@ -127,7 +127,7 @@ def _resumed(target: Target) -> str:
     return f"{target.alias} is as it was; the same command goes on with {target.index}"
 
 
-def _delete_vanished(target: Target, report: Report, seen: SeenIds) -> None:
+def _delete_vanished(target: Target, report: LoadReport, seen: SeenIds) -> None:
     if report.unreadable:
         report.notes.append(
             f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be theirs"

@@ -9,19 +9,19 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class FieldPlan:
-    """Which catalogue column plays which part; column names as the catalogue spells them."""
+    """The catalogue column, or columns, of each product field; names as the catalogue spells them."""
 
     id: str = "id"
     title: str = "title"
-    text: tuple[str, ...] = ()  # searched and embedded after the title
-    search: tuple[str, ...] = ()  # searched by their words, not embedded; `attr_*` means all such columns
+    text: tuple[str, ...] = ()  # in the lexical sub-query, and embedded after the title
+    search: tuple[str, ...] = ()  # in the lexical sub-query only; a pattern such as `attr_*` names all its columns
     images: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()  # filters and facets, searched too
+    keywords: tuple[str, ...] = ()  # for filters and facets, and in the lexical sub-query
     dates: tuple[str, ...] = ()
-    language: str = "en"  # of every row that names none itself
-    language_field: str | None = None
-    group: str | None = None
+    language: str = "en"  # of a row whose language is neither stated nor detected
+    language_field: str | None = None  # the column with the language code of a row
+    group: str | None = None  # the column whose value the variants of one product share
     available: str | None = None
     created: str | None = None
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from opensearch.index.fields import IndexSchema, VectorField
 from vitrine.errors import QueryError
 
-from .filters import facet_aggregations
+from .facets import facet_aggregations
 from .query_text import clean_words, language_of
 
 Leg = Literal["words", "text", "image"]

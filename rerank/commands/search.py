@@ -90,7 +90,8 @@ def search(query: str, alias: str, url: str, store: str | None, **given: Any) ->
 
 def _asked(query: str, shop: ServingContext, given: dict[str, Any]) -> Search:
     """The search that the options describe."""
-    from opensearch.search.filters import columns, parse_filters, parse_sort
+    from opensearch.search.filter_columns import filter_columns
+    from opensearch.search.filters import parse_filters, parse_sort
     from opensearch.search.query import LEGS, parse_weights
     from rerank.query_image import read_image
     from rerank.search import Search
@@ -109,7 +110,7 @@ def _asked(query: str, shop: ServingContext, given: dict[str, Any]) -> Search:
         order=_order(given["order"], shop),
         cheapest=given["cheapest"],
         facets=given["facets"],
-        sort=parse_sort(",".join(_sort(text, columns(plan)) for text in given["sorts"]), plan)
+        sort=parse_sort(",".join(_sort(text, filter_columns(plan)) for text in given["sorts"]), plan)
         if given["sorts"]
         else (),
         legs=legs,
