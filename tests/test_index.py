@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from indexer.commands.index import index as index_command
-from indexer.load.report import Report
+from indexer.load.report import LoadReport
 from indexer.load.seen_ids import SeenIds
 from indexer.load.target import choose_target, finish
 from opensearch.index import versions
@@ -271,7 +271,7 @@ def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch
     _published(engine, alias, 1)
     target = choose_target(engine, alias, SCHEMA, rebuild=True)
     set_synonyms(engine, alias, ["sofa, couch"])
-    finish(target, Report(read=1, indexed=1), SeenIds(), sync=False)
+    finish(target, LoadReport(read=1, indexed=1), SeenIds(), sync=False)
     try:
         assert read_synonyms(engine, alias) == ["sofa, couch"]
         assert engine.count(index=alias)["count"] == 0  # what was loaded: nothing here

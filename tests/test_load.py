@@ -20,7 +20,7 @@ from stub_encoders import StubImage, StubText, colour_picture, text_vector
 
 from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.load.pipeline import Job, load
-from indexer.load.report import RejectedRows, Report
+from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, finish, schema_for
 from indexer.load.vector_cache import VectorCache
 from opensearch.index.fields import FieldPlan
@@ -49,7 +49,7 @@ class Shop:
     plan: FieldPlan = PLAN
     entries: list[dict[str, Any]] = field(default_factory=list)
 
-    def load(self, rows: Iterable[dict[str, Any] | BadRow], **how: Any) -> Report:
+    def load(self, rows: Iterable[dict[str, Any] | BadRow], **how: Any) -> LoadReport:
         """Load rows and finish, with fresh counts in the encoders; `cache`, `rebuild`, `sync` as options."""
         self.text.calls.clear()
         if self.image:
@@ -197,7 +197,7 @@ def test_every_failed_row_is_told_and_the_others_go_on(shop: Shop) -> None:
         {"id": "6", "title": "f"},
     ]
     report = shop.load(catalogue)
-    assert (report.read, report.indexed, report.rejected, report.pictures_failed) == (6, 3, 3, 3)
+    assert (report.read, report.indexed, report.rejected, report.images_failed) == (6, 3, 3, 3)
     assert report.exit_code == 1
     assert report.published
     assert report.cells_dropped == {"price": 1}
@@ -206,7 +206,7 @@ def test_every_failed_row_is_told_and_the_others_go_on(shop: Shop) -> None:
     assert "no id" in told[(3, None)]["reason"]
     assert told[(4, "1")]["reason"] == "the id stands in line 1 already; the first row is kept"
     assert told[(4, "1")]["row"] == {"id": "1", "title": "again"}
-    refused = {entry["picture"]: entry["reason"] for entry in shop.entries if "picture" in entry}
+    refused = {entry["image"]: entry["reason"] for entry in shop.entries if "image" in entry}
     assert "HTML" in refused["page.png"]
     assert "no such file" in refused["none.png"]
     assert "leaves" in refused["../x.png"]
