@@ -257,7 +257,7 @@ def test_a_request_that_cannot_be_done_is_an_error_without_traceback(vitrine: Co
 
 def test_the_command_runs_in_a_process_of_its_own_with_a_bar_only_on_a_terminal(vitrine: Command) -> None:
     path = vitrine.catalogue(ROWS)
-    words = [
+    arguments = [
         "index",
         str(path),
         "--index",
@@ -269,13 +269,17 @@ def test_the_command_runs_in_a_process_of_its_own_with_a_bar_only_on_a_terminal(
         "--json",
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "vitrine", *words], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "vitrine", *arguments], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["indexed"] == 40
     assert "\x1b" not in done.stderr  # no bar and no colours without a terminal
     terminal = {**os.environ, "FORCE_COLOR": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "vitrine", *words], capture_output=True, text=True, check=True, env=terminal
+        [sys.executable, "-m", "vitrine", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=terminal,
     )
     assert "40/40" in done.stderr
     assert "rows/s" in done.stderr

@@ -1,6 +1,6 @@
 """Parsers of single catalogue cells: text, numbers, keywords, images, dates, languages and availability.
 
-Each parser returns the value, or None for a cell that holds nothing, and raises CellError for one that does not fit.
+A parser returns the cell's value, or None for an empty one, and raises CellError for a value that does not fit.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def read_language(value: Any) -> str:
 
 
 def read_available(value: Any) -> bool:
-    """Return whether the product is available: yes or no in the usual words, or a stock above zero."""
+    """Return whether the product is available: yes or no in one of the common words, or a stock above zero."""
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower().rsplit("/", 1)[-1]  # schema.org writes https://schema.org/InStock

@@ -26,7 +26,7 @@ _MIN_IMAGE_PIXELS = 224  # the smallest input side of the supported image encode
 
 # Normalized column names (lower case, letters and digits only), the most specific first.
 _IDS = (
-    "id", "_id", "sku", "productid", "itemid", "asin", "productcode", "articleid", "articlenumber", "uid", "handle",
+    "id", "sku", "productid", "itemid", "asin", "productcode", "articleid", "articlenumber", "uid", "handle",
 )  # fmt: skip
 _TITLES = (
     "title", "producttitle", "name", "productname", "productdisplayname", "itemname", "label", "heading", "标题",

@@ -135,7 +135,10 @@ def read_id(value: Any, column: str) -> str:
 
 
 def detect_product_language(text: str, default: str) -> str:
-    """Return `zh` where the text has at least one Chinese character per two Latin words, else `default`."""
+    """Return `zh` when the text has two Chinese characters or more, one per two Latin words, and no kana or hangul.
+
+    Any other text has the language `default`.
+    """
     text = text[:_LANGUAGE_CHARACTERS]
     han = len(_HAN.findall(text))
     if han >= 2 and not _KANA_HANGUL.search(text) and 2 * han >= len(_LATIN_WORD.findall(text)):

@@ -1,6 +1,6 @@
 """Catalogue files as a stream of rows, one at a time.
 
-`READERS` holds one entry per file format. To add a format, write a generator of rows and enter it under its file suffix.
+`READERS` has one entry per file suffix. To add a format, write a generator of rows and enter it under its file suffix.
 An unreadable row is a `BadRow` in the stream, so that it never stops the others.
 """
 
