@@ -123,8 +123,8 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
 def index(index_options: IndexOptions) -> None:
     """Index CATALOGUE (JSONL, CSV or TSV, also with .gz, or Parquet) in bulk behind an alias.
 
-    A second run writes only what changed. Rejected rows and images are written to a file with their reasons; the exit
-    status is 1 when a row was rejected.
+    A second run writes only what changed. Rejected rows and images are written to a file with their reasons. The exit
+    status is 1 when a row was rejected or the new version is not in service.
     """
     from .index_run import run
 
