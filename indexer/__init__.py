@@ -1,1 +1,54 @@
-"""Catalogue to vectors to documents."""
+"""Catalogues to vectors to documents in an OpenSearch index.
+
+The public names are imported on first access, so that `import indexer` loads neither pyarrow nor an encoder.
+The load itself is `indexer.load.pipeline.load`: its name is also that of the subpackage.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
+    from .catalogue.product import Product, read_product
+    from .catalogue.reader import READERS, BadRow, CatalogueRow, Reader, read_rows
+    from .load.report import LoadReport, RejectedRows
+
+__all__ = [
+    "READERS",
+    "BadRow",
+    "CatalogueRow",
+    "LoadReport",
+    "Product",
+    "Reader",
+    "RejectedRows",
+    "check_columns",
+    "load_plan",
+    "plan_from_rows",
+    "plan_toml",
+    "read_product",
+    "read_rows",
+]
+
+_MODULES = {
+    "check_columns": "catalogue.plan",
+    "load_plan": "catalogue.plan",
+    "plan_from_rows": "catalogue.plan",
+    "plan_toml": "catalogue.plan",
+    "Product": "catalogue.product",
+    "read_product": "catalogue.product",
+    "READERS": "catalogue.reader",
+    "BadRow": "catalogue.reader",
+    "CatalogueRow": "catalogue.reader",
+    "Reader": "catalogue.reader",
+    "read_rows": "catalogue.reader",
+    "LoadReport": "load.report",
+    "RejectedRows": "load.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

@@ -14,7 +14,8 @@ import msgspec
 
 from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.index.spaces import sub_queries
-from opensearch.search.filters import columns, parse_filters, parse_sort
+from opensearch.search.filter_columns import filter_columns
+from opensearch.search.filters import parse_filters, parse_sort
 from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS, Weights, parse_weights, shares
 from opensearch.search.query import MAX_WINDOW, WINDOW, Clause, Fusion
 from vitrine.errors import QueryError
@@ -153,7 +154,7 @@ def as_list(values: Any) -> list[Any]:
 
 def _sort_clauses(texts: Sequence[str], plan: FieldPlan) -> Sequence[Clause]:
     """Return the clauses of `price`, `-price` or `price:desc`; each text may hold several with commas."""
-    known = columns(plan)
+    known = filter_columns(plan)
     parts = [part.strip() for text in texts for part in text.split(",")]
     return parse_sort(",".join(_signed(part, known) for part in parts), plan) if parts else ()
 

@@ -15,7 +15,7 @@ from indexer.catalogue.product import Product
 from indexer.load.changes import PendingDocument
 from indexer.load.document import fields_of
 from indexer.load.embed import Embedder
-from indexer.load.report import RejectedRows, Report
+from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.vector_cache import VectorCache
 
 
@@ -33,8 +33,8 @@ def cache(tmp_path: Path) -> Iterator[VectorCache]:
 
 def run(
     encoder: StubText, cache: VectorCache, documents: list[PendingDocument], folder: Path
-) -> tuple[list[PendingDocument], Report]:
-    report = Report()
+) -> tuple[list[PendingDocument], LoadReport]:
+    report = LoadReport()
     embedder = Embedder({"text": encoder}, cache, report, RejectedRows(folder / "rejected"))
     pages = [documents[start : start + 128] for start in range(0, len(documents), 128)]
     return list(embedder.embedded(pages)), report
@@ -68,7 +68,7 @@ def test_empty_texts_and_unknown_languages_have_no_vector(cache: VectorCache, tm
         encoder, cache, [pending("1", ""), pending("2", "红色", "zh"), pending("3", "red")], tmp_path
     )
     assert encoder.texts == ["red"]
-    assert report.texts_foreign == 1
+    assert report.texts_unsupported == 1
     assert {each.product.id: "text" not in each.vectors for each in documents} == {
         "1": True,
         "2": True,

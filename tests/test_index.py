@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from indexer.commands.index import index as index_command
-from indexer.load.report import Report
+from indexer.load.report import LoadReport
 from indexer.load.seen_ids import SeenIds
 from indexer.load.target import choose_target, complete, publish
 from opensearch.index import meta, versions
@@ -277,7 +277,7 @@ def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch
     _published(engine, alias, 1)
     target = choose_target(engine, alias, SCHEMA, rebuild=True)
     set_synonyms(engine, alias, ["sofa, couch"])
-    report = Report(read=1, indexed=1)
+    report = LoadReport(read=1, indexed=1)
     assert complete(target, report, SeenIds(), sync=False)
     publish(target, report)
     try:

@@ -1,4 +1,4 @@
-"""The commands `vitrine index` and `vitrine delete`, as a person types them, against a real node."""
+"""The commands `vitrine index` and `vitrine delete` against a real node."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Command:
     folder: Path
     alias: str
 
-    def __call__(self, *words: str | Path, code: int = 0, encoder: str | None = "none") -> Result:
+    def __call__(self, *arguments: str | Path, code: int = 0, encoder: str | None = "none") -> Result:
         options = {
             "OPENSEARCH_URL": self.url,
             "VITRINE_INDEX": self.alias,
@@ -49,13 +49,13 @@ class Command:
             "VITRINE_TEXT_ENCODER": encoder,
             "XDG_CACHE_HOME": str(self.folder / "cache"),
         }
-        result = CliRunner().invoke(main, [str(word) for word in words], env=options)
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=options)
         assert result.exit_code == code, result.output
         return result
 
-    def report(self, *words: str | Path, **how: Any) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self("index", *words, "--json", **how).stdout)
-        return found
+    def report(self, *arguments: str | Path, **settings: Any) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(self("index", *arguments, "--json", **settings).stdout)
+        return report
 
     def catalogue(self, rows: list[dict[str, Any]], name: str = "c.jsonl") -> Path:
         path = self.folder / name
@@ -63,24 +63,24 @@ class Command:
         return path
 
     def sources(self) -> dict[str, dict[str, Any]]:
-        answer = self.engine.search(index=self.alias, body={"size": 1000})
-        return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+        response = self.engine.search(index=self.alias, body={"size": 1000})
+        return {hit["_id"]: hit["_source"] for hit in response["hits"]["hits"]}
 
     def pipeline_weights(self) -> list[float]:
         name = f"{self.alias}-fusion"
         (step,) = self.engine.search_pipeline.get(id=name)[name]["phase_results_processors"]
-        found: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
-        return found
+        weights: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
+        return weights
 
 
 @pytest.fixture
 def vitrine(engine: OpenSearch, engine_url: str, tmp_path: Path) -> Iterator[Command]:
-    made = Command(engine, engine_url, tmp_path, f"command-{uuid.uuid4().hex[:10]}")
-    yield made
-    engine.indices.delete(index=f"{made.alias}*", ignore_unavailable=True)
+    command = Command(engine, engine_url, tmp_path, f"command-{uuid.uuid4().hex[:10]}")
+    yield command
+    engine.indices.delete(index=f"{command.alias}*", ignore_unavailable=True)
 
 
-def test_one_command_indexes_a_catalogue_and_says_what_it_did(vitrine: Command) -> None:
+def test_one_command_indexes_a_catalogue_and_reports_the_outcome(vitrine: Command) -> None:
     path = vitrine.catalogue([*ROWS, {"title": "no id"}])
     result = vitrine("index", path, code=1)
     assert result.stdout == ""
@@ -109,7 +109,7 @@ def test_every_format_gives_the_same_index(vitrine: Command) -> None:
         assert (again["unchanged"], again["updated"], again["indexed"]) == (40, 0, 0)
 
 
-def test_a_plan_is_printed_edited_and_used_and_another_one_wants_a_rebuild(vitrine: Command) -> None:
+def test_a_plan_is_printed_edited_and_used_and_another_one_needs_a_rebuild(vitrine: Command) -> None:
     path = vitrine.catalogue(ROWS)
     text = vitrine("index", path, "--print-plan").stdout
     plan = vitrine.folder / "catalogue.toml"
@@ -117,9 +117,9 @@ def test_a_plan_is_printed_edited_and_used_and_another_one_wants_a_rebuild(vitri
     vitrine.report(path, "--fields", plan)
     assert vitrine.report(path)["unchanged"] == 40
     plan.write_text('[fields]\nkeywords = ["colour"]\n')
-    told = vitrine("index", path, "--fields", plan, code=1).stderr
-    assert "numbers is [price] in the index" in told
-    assert "--rebuild" in told
+    error = vitrine("index", path, "--fields", plan, code=1).stderr
+    assert "numbers is [price] in the index" in error
+    assert "--rebuild" in error
     first = current(vitrine.engine, vitrine.alias)
     assert vitrine.report(path, "--fields", plan, "--rebuild")["indexed"] == 40
     assert vitrine.sources()["p1"]["numbers"] == {}
@@ -128,25 +128,25 @@ def test_a_plan_is_printed_edited_and_used_and_another_one_wants_a_rebuild(vitri
     assert vitrine.sources()["p1"]["numbers"] == {"price": 1.5}
 
 
-def test_a_new_version_weighs_its_legs_before_it_goes_into_service(vitrine: Command) -> None:
+def test_a_new_version_learns_its_sub_query_weights_before_it_goes_into_service(vitrine: Command) -> None:
     tiny = str(tiny_text_encoder(vitrine.folder))
     path = vitrine.catalogue(ROWS)
     learned = vitrine.report(path, encoder=tiny)["weights"]
     assert learned["queries"] == 40
     assert learned["weights"]["image"] == 0
-    kept = read_schema(vitrine.engine, vitrine.alias).weights
-    assert kept == learned["weights"]
+    recorded = read_schema(vitrine.engine, vitrine.alias).weights
+    assert recorded == learned["weights"]
     assert vitrine.pipeline_weights() == pytest.approx(list(learned["weights"].values()))
-    # a run into the version in service leaves them alone, and so does a rebuild that is told to
+    # A run into the version in service does not change them, and neither does a rebuild with --no-learn-weights.
     vitrine("weights", "reset")
     assert vitrine.report(vitrine.catalogue(ROWS[:-1], "fewer.jsonl"), encoder=tiny)["weights"] is None
     assert read_schema(vitrine.engine, vitrine.alias).weights is None
     assert vitrine.pipeline_weights() == pytest.approx([0.5, 0.2, 0.3])
     assert vitrine.report(path, "--rebuild", "--no-learn-weights", encoder=tiny)["weights"] is None
     assert read_schema(vitrine.engine, vitrine.alias).weights is None
-    shown = vitrine("index", path, "--rebuild", encoder=tiny).stderr
-    assert "weights of the legs, learned from 40 known items" in " ".join(shown.split())
-    # the version before has its own, and brings them back
+    output = vitrine("index", path, "--rebuild", encoder=tiny).stderr
+    assert "sub-query weights, learned from 40 known-item queries" in " ".join(output.split())
+    # The previous version has its own weights, and a rollback restores them.
     vitrine("index", "--rollback")
     assert vitrine.pipeline_weights() == pytest.approx([0.5, 0.2, 0.3])
 
@@ -171,13 +171,13 @@ def test_an_encoder_is_recorded_and_used_again_without_being_named(vitrine: Comm
     changed = [{**ROWS[0], "title": "blue shoe"}, *ROWS[1:]]
     report = vitrine.report(vitrine.catalogue(changed), encoder=None)
     assert (report["updated"], report["embedded"]["text"]) == (1, 1)
-    told = vitrine("index", path, "--store", vitrine.folder / "other", encoder=None, code=1).stderr
-    assert schema.vectors["text"].encoder in told
-    assert "--store" in told
+    error = vitrine("index", path, "--store", vitrine.folder / "other", encoder=None, code=1).stderr
+    assert schema.vectors["text"].encoder in error
+    assert "--store" in error
 
 
-def test_a_foreign_index_is_indexed_beside_itself(vitrine: Command) -> None:
-    foreign = f"{vitrine.alias}-foreign"
+def test_the_documents_of_another_index_are_indexed_and_that_index_is_unchanged(vitrine: Command) -> None:
+    other = f"{vitrine.alias}-other"
     mapping = {
         "properties": {
             # lucene: the default engine wants native libraries, and a node without them dies of it
@@ -186,7 +186,7 @@ def test_a_foreign_index_is_indexed_beside_itself(vitrine: Command) -> None:
             "name": {"type": "text"},
         }
     }
-    vitrine.engine.indices.create(index=foreign, body={"settings": {"index.knn": True}, "mappings": mapping})
+    vitrine.engine.indices.create(index=other, body={"settings": {"index.knn": True}, "mappings": mapping})
     lines: list[dict[str, Any]] = []
     for n in range(1200):
         source = {
@@ -197,19 +197,19 @@ def test_a_foreign_index_is_indexed_beside_itself(vitrine: Command) -> None:
             "sizes": [{"size": "S"}, {"size": "M"}],
         }
         lines += [{"index": {"_id": f"f{n}"}}, source]
-    vitrine.engine.bulk(index=foreign, body=lines, refresh=True)
-    before = vitrine.engine.indices.stats(index=foreign)["_all"]["primaries"]["indexing"]["index_total"]
-    report = vitrine.report("--from", foreign)
+    vitrine.engine.bulk(index=other, body=lines, refresh=True)
+    before = vitrine.engine.indices.stats(index=other)["_all"]["primaries"]["indexing"]["index_total"]
+    report = vitrine.report("--from", other)
     assert (report["read"], report["indexed"], report["rejected"]) == (1200, 1200, 0)
     source = vitrine.engine.get(index=vitrine.alias, id="f7")["_source"]
     assert source["title"] == "shoe number 7"
     assert source["numbers"] == {"offer.price": 7.5}
     assert source["keywords"] == {"offer.currency": "USD", "sizes.size": ["S", "M"]}
     assert source["dates"] == {"added": "2023-11-14T22:13:20.007Z"}
-    assert vitrine.report("--from", foreign)["unchanged"] == 1200
-    after = vitrine.engine.indices.stats(index=foreign)["_all"]["primaries"]["indexing"]["index_total"]
+    assert vitrine.report("--from", other)["unchanged"] == 1200
+    after = vitrine.engine.indices.stats(index=other)["_all"]["primaries"]["indexing"]["index_total"]
     assert after == before
-    assert "--from" in vitrine("index", "--index", foreign, vitrine.catalogue(ROWS), code=1).stderr
+    assert "--from" in vitrine("index", "--index", other, vitrine.catalogue(ROWS), code=1).stderr
 
 
 def test_delete_by_id_and_from_a_file(vitrine: Command) -> None:
@@ -217,22 +217,22 @@ def test_delete_by_id_and_from_a_file(vitrine: Command) -> None:
     assert "deleted 2 products" in vitrine("delete", "p1", "p2").stdout
     ids = vitrine.folder / "ids.txt"
     ids.write_text("p3\n\np1\n")
-    told = json.loads(vitrine("delete", "--ids-file", ids, "--json").stdout)
-    assert (told["deleted"], told["missing"]) == (1, ["p1"])
+    result = json.loads(vitrine("delete", "--ids-file", ids, "--json").stdout)
+    assert (result["deleted"], result["missing"]) == (1, ["p1"])
     assert set(vitrine.sources()) == {f"p{n}" for n in range(40)} - {"p1", "p2", "p3"}
     assert vitrine("delete", code=2).stderr.count("--ids-file") >= 1
     report = vitrine.report(vitrine.catalogue(ROWS))
     assert (report["indexed"], report["unchanged"]) == (3, 37)
 
 
-def test_pictures_without_an_encoder_are_kept_for_display(vitrine: Command) -> None:
+def test_images_without_an_encoder_are_indexed_for_display(vitrine: Command) -> None:
     colour_picture(vitrine.folder / "a.png", (255, 0, 0))
     result = vitrine("index", vitrine.catalogue([{**row, "image": "a.png"} for row in ROWS]))
-    assert "pictures are not embedded" in result.stderr
+    assert "images are not embedded" in result.stderr
     assert vitrine.sources()["p1"]["images"] == [{"ref": "a.png"}]
 
 
-def test_what_cannot_be_done_is_one_sentence(vitrine: Command) -> None:
+def test_a_request_that_cannot_be_done_is_an_error_without_traceback(vitrine: Command) -> None:
     path = vitrine.catalogue(ROWS)
     plan = vitrine.folder / "p.toml"
     plan.write_text('[fields]\ntext = ["titel"]\ncolour = "x"\n')
@@ -245,19 +245,19 @@ def test_what_cannot_be_done_is_one_sentence(vitrine: Command) -> None:
         ((path, "--rejected", vitrine.folder), "--rejected"),
         (("--rollback",), "there is no index"),
     ]
-    for words, reason in cases:
-        told = vitrine("index", *words, code=2 if words[-2:-1] == ("--rejected",) else 1)
-        assert reason in told.stderr
-        assert "Traceback" not in told.stderr
+    for arguments, reason in cases:
+        result = vitrine("index", *arguments, code=2 if arguments[-2:-1] == ("--rejected",) else 1)
+        assert reason in result.stderr
+        assert "Traceback" not in result.stderr
     plan.write_text('[fields]\ntext = ["titel"]\n')
     assert "(close: title)" in vitrine("index", path, "--fields", plan, code=1).stderr
     assert "name a CATALOGUE" in vitrine("index", code=2).stderr
     assert current(vitrine.engine, vitrine.alias) is None
 
 
-def test_the_whole_command_in_a_process_of_its_own(vitrine: Command) -> None:
+def test_the_command_runs_in_a_process_of_its_own_with_a_bar_only_on_a_terminal(vitrine: Command) -> None:
     path = vitrine.catalogue(ROWS)
-    words = [
+    arguments = [
         "index",
         str(path),
         "--index",
@@ -269,13 +269,17 @@ def test_the_whole_command_in_a_process_of_its_own(vitrine: Command) -> None:
         "--json",
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "vitrine", *words], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "vitrine", *arguments], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["indexed"] == 40
-    assert "\x1b" not in done.stderr  # no bar and no colours where nobody watches
-    watched = {**os.environ, "FORCE_COLOR": "1"}
+    assert "\x1b" not in done.stderr  # no bar and no colours without a terminal
+    terminal = {**os.environ, "FORCE_COLOR": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "vitrine", *words], capture_output=True, text=True, check=True, env=watched
+        [sys.executable, "-m", "vitrine", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=terminal,
     )
     assert "40/40" in done.stderr
     assert "rows/s" in done.stderr

@@ -22,7 +22,7 @@ from stub_encoders import StubImage, StubText, colour_picture, text_vector
 from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
-from indexer.load.report import RejectedRows, Report
+from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish
 from indexer.load.vector_cache import VectorCache
 from opensearch.index.fields import FieldPlan
@@ -58,7 +58,7 @@ class Shop:
         cache: str = "vectors.sqlite",
         rebuild: bool = False,
         sync: bool = False,
-    ) -> Report:
+    ) -> LoadReport:
         """Load rows and publish, with fresh counts in the encoders."""
         self.text.calls.clear()
         if self.image:
@@ -207,7 +207,7 @@ def test_every_failed_row_is_reported_and_the_others_are_indexed(shop: Shop) -> 
         {"id": "6", "title": "f"},
     ]
     report = shop.load(catalogue)
-    assert (report.read, report.indexed, report.rejected, report.pictures_failed) == (6, 3, 3, 3)
+    assert (report.read, report.indexed, report.rejected, report.images_failed) == (6, 3, 3, 3)
     assert report.exit_code == 1
     assert report.published
     assert report.cells_dropped == {"price": 1}

@@ -1,4 +1,4 @@
-"""Field plans: read, refused with everything that is wrong, inferred from rows, printed and read again."""
+"""Field plans: read, checked with all problems at once, inferred from rows, printed and read again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_plan_is_read_and_a_lone_name_is_a_list(tmp_path: Path) -> None:
+def test_a_plan_is_read_and_a_single_name_is_a_list(tmp_path: Path) -> None:
     path = write(
         tmp_path / "catalogue.toml",
         '[fields]\nid = "sku"\ntitle = "name"\ntext = "about"\nnumbers = ["price", "price"]\nlanguage = "zh"\n',
@@ -33,23 +33,23 @@ def test_a_plan_is_read_and_a_lone_name_is_a_list(tmp_path: Path) -> None:
     )
 
 
-def test_everything_wrong_with_a_plan_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_plan_are_reported_at_once(tmp_path: Path) -> None:
     path = write(
         tmp_path / "p.toml",
         '[field]\n[fields]\ntitel = "name"\nnumbers = [1]\nid = ["a"]\nlanguage = ""\n',
     )
     with pytest.raises(CatalogueError) as caught:
         load_plan(path)
-    told = str(caught.value)
-    assert "no table 'field' (close: fields)" in told
-    assert "no entry 'titel' (close: title)" in told
-    assert "numbers is [1]" in told
-    assert "id is ['a']; expected one column name" in told
-    assert "language is ''; expected a language code" in told
+    message = str(caught.value)
+    assert "no table 'field' (close: fields)" in message
+    assert "no entry 'titel' (close: title)" in message
+    assert "numbers is [1]" in message
+    assert "id is ['a']; expected one column name" in message
+    assert "language is ''; expected a language code" in message
 
 
 @pytest.mark.parametrize(("text", "reason"), [("[fields", "not TOML"), ('id = "a"', "no table")])
-def test_a_file_that_is_no_plan(tmp_path: Path, text: str, reason: str) -> None:
+def test_a_file_that_is_not_a_plan_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(CatalogueError, match=reason):
         load_plan(write(tmp_path / "p.toml", text))
     with pytest.raises(CatalogueError, match="cannot be read"):
@@ -62,10 +62,10 @@ def test_columns_that_no_row_has_are_named_with_close_matches(tmp_path: Path) ->
     check_columns(FieldPlan(keywords=("colour",)), path)  # one late row has it
     with pytest.raises(CatalogueError) as caught:
         check_columns(FieldPlan(text=("titel",), keywords=("color", "size"), group="size"), path)
-    told = str(caught.value)
-    assert "'titel' for text (close: title)" in told
-    assert "'color' for keywords (close: colour)" in told
-    assert "'size' for group and keywords" in told
+    message = str(caught.value)
+    assert "'titel' for text (close: title)" in message
+    assert "'color' for keywords (close: colour)" in message
+    assert "'size' for group and keywords" in message
 
 
 def test_csv_columns_are_known_from_the_header(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def shop(n: int) -> dict[str, Any]:
     }
 
 
-def test_each_part_is_found_by_name_and_by_values() -> None:
+def test_each_field_is_inferred_from_names_and_values() -> None:
     plan = infer_plan([shop(n) for n in range(200)])
     assert plan == FieldPlan(
         id="sku",
@@ -140,7 +140,7 @@ def test_attributes_too_rare_for_columns_of_their_own_are_searched_by_a_pattern(
     assert product.texts == {}
 
 
-def test_views_of_a_product_are_all_taken() -> None:
+def test_all_views_of_a_product_are_images() -> None:
     rows = [
         {"id": n, "title": f"a {n}", **{f"image{v}": f"{n}-{v}.png" for v in (1, 2, 3)}} for n in range(9)
     ]
@@ -152,19 +152,19 @@ def test_chinese_titles_make_a_chinese_catalogue() -> None:
     assert infer_plan(rows).language == "zh"
 
 
-def test_no_possible_id_is_told_with_the_columns() -> None:
+def test_a_sample_without_a_possible_id_is_an_error_that_lists_the_columns() -> None:
     with pytest.raises(CatalogueError, match=r"columns: title, colour"):
         infer_plan([{"title": "a b c", "colour": "red"}] * 5)
 
 
-def test_a_catalogue_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+def test_a_catalogue_without_a_readable_row_is_an_error(tmp_path: Path) -> None:
     latin = tmp_path / "c.jsonl"
     latin.write_bytes('{"id": "1", "title": "é"}\n'.encode("latin-1") * 5)
     with pytest.raises(
         CatalogueError, match=r"no row of c.jsonl can be read; line 1: byte 0xe9 at offset 22"
     ):
         plan_from_rows(read_rows(latin), latin.name)
-    with pytest.raises(CatalogueError, match="no rows"):
+    with pytest.raises(CatalogueError, match="has no rows"):
         plan_from_rows(read_rows(write(tmp_path / "c.csv", "id,title\n")), "c.csv")
 
 

@@ -96,5 +96,8 @@ def test_stored_hashes_of_what_is_there(engine: OpenSearch, shop: str) -> None:
     new = {"hashes": {"text": "t", "row": "r"}, "images": [{"hash": "h", "ref": "a.png"}]}
     engine.index(index=shop, id="new", body=new, refresh=True)
     found = read_indexed_state(engine, shop, ["new", "p1", "nobody"])
-    assert found == {"new": IndexedState({"text": "t", "row": "r"}, (("h", "a.png"),)), "p1": IndexedState({}, ())}
+    assert found == {
+        "new": IndexedState({"text": "t", "row": "r"}, (("h", "a.png"),)),
+        "p1": IndexedState({}, ()),
+    }
     assert read_indexed_state(engine, shop, []) == {}

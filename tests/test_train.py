@@ -235,7 +235,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
     profile = read_profile(shop, ALIAS, f"{1:032x}")
     assert len(profile) == 50
     history = [Click(click.id, click.at) for click in profile]
-    scores = ranker.scores(RerankRequest(small_shop.IDS[:40], "kind 1", history=history, as_of=profile[-1].at))
+    scores = ranker.scores(
+        RerankRequest(small_shop.IDS[:40], "kind 1", history=history, as_of=profile[-1].at)
+    )
     assert len(set(scores.tolist())) > 30
 
     assert first["model"] in run("model", "rollback")

@@ -1,106 +1,119 @@
-"""What a sample of rows says of each column: how full it is, how it reads, whether it repeats."""
+"""Statistics of each column in a sample of rows: fill rate, type of its values, repetition."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .product import CellError, read_date, read_number
+from .cells import CellError, CellParser, read_date, read_number
 
-AGREE = 0.95  # this share of a column's values must fit the part
-CODES = re.compile(r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|phone)s?($|[^a-z])|id$")
-_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
-_PICTURE = re.compile(
-    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
-)
+MIN_AGREEMENT = 0.95  # the share of a column's values that must be of a type for the column to be of it
+CODE_NAME = re.compile(r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|phone)s?($|[^a-z])|id$")
 URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
 HAN = re.compile(r"[\u3400-\u9fff]")
+_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
+_IMAGE_VALUE = re.compile(
+    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
+)
+_HAN_SAMPLE_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
-class Column:
-    """What the sample says of one column."""
+class ColumnStatistics:
+    """One column of the sample: `values` has one entry per value, those of a list apart; empty cells are left out."""
 
     name: str
-    values: list[Any]  # one per filled cell, lists opened
-    filled: float  # share of the rows
-    rows: int
+    values: list[Any]
+    filled_rows: int
+    fill_rate: float  # share of the sample's rows
 
     @property
-    def plain(self) -> str:
+    def normalized_name(self) -> str:
         return re.sub(r"[^a-z0-9\u3400-\u9fff]", "", self.name.lower())
 
     @property
-    def distinct(self) -> int:
+    def distinct_values(self) -> int:
         return len({str(value) for value in self.values})
 
     @property
-    def words(self) -> float:
-        """Words in a value, on average; Chinese, which writes no spaces, counts two characters as a word."""
-        total = sum(len(str(v).split()) + len(HAN.findall(str(v)[:500])) / 2 for v in self.values)
-        return total / len(self.values)
+    def mean_words(self) -> float:
+        """Words per value; Chinese, which writes no spaces, counts two characters as a word."""
+        words = sum(len(str(value).split()) for value in self.values)
+        han = sum(len(HAN.findall(str(value)[:_HAN_SAMPLE_CHARACTERS])) for value in self.values)
+        return (words + han / 2) / len(self.values)
 
-    def share(self, fits: Any) -> float:
-        return sum(1 for value in self.values if fits(value)) / len(self.values)
+    def mostly(self, predicate: Callable[[Any], bool]) -> bool:
+        """Return whether nearly all values satisfy the predicate."""
+        return self.share(predicate) >= MIN_AGREEMENT
 
-    def reads(self, reader: Any) -> bool:
-        return self.share(lambda value: reads(reader, value)) >= AGREE
+    def share(self, predicate: Callable[[Any], bool]) -> float:
+        return sum(1 for value in self.values if predicate(value)) / len(self.values)
+
+    def mostly_parses(self, parse: CellParser) -> bool:
+        """Return whether the parser accepts nearly all values."""
+        return self.mostly(lambda value: parses(parse, value))
 
     @property
-    def is_picture(self) -> bool:
-        named = bool(_IMAGE_NAME.search(self.name.lower()))
-        return self.share(lambda v: isinstance(v, (str, bytes, dict)) and _names_picture(v, named)) >= AGREE
+    def is_image(self) -> bool:
+        image_name = bool(_IMAGE_NAME.search(self.name.lower()))
+        return self.mostly(
+            lambda value: isinstance(value, (str, bytes, dict)) and _is_image(value, image_name)
+        )
 
     @property
     def is_number(self) -> bool:
-        if all(isinstance(value, bool) for value in self.values) or CODES.search(self.name.lower()):
+        if all(isinstance(value, bool) for value in self.values) or CODE_NAME.search(self.name.lower()):
             return False
-        return self.share(lambda v: not _leading_zero(v) and reads(read_number, v)) >= AGREE
+        return self.mostly(lambda value: not _has_leading_zero(value) and parses(read_number, value))
 
     @property
     def is_date(self) -> bool:
-        strings = self.share(lambda v: not isinstance(v, (int, float)) and len(str(v)) > 4)
-        return strings >= AGREE and self.reads(read_date)
+        # A number or a short string may also be a year, but is more often a quantity.
+        long_strings = self.mostly(lambda value: not isinstance(value, (int, float)) and len(str(value)) > 4)
+        return long_strings and self.mostly_parses(read_date)
 
     @property
     def is_text(self) -> bool:
-        return self.share(lambda v: isinstance(v, str) and not URL.match(v)) >= AGREE
+        return self.mostly(lambda value: isinstance(value, str) and not URL.match(value))
 
     @property
-    def repeats(self) -> bool:
-        return self.distinct <= max(2, len(self.values) // 2)
+    def has_repeated_values(self) -> bool:
+        return self.distinct_values <= max(2, len(self.values) // 2)
 
 
-def columns_in(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+def column_statistics(rows: Sequence[Mapping[str, Any]]) -> list[ColumnStatistics]:
+    """Return the statistics of every column that is filled in some row, in order of first appearance."""
     filled: Counter[str] = Counter()
     values: dict[str, list[Any]] = {}
     for row in rows:
-        for name, value in row.items():
-            opened = [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "", b"")]
-            if opened:
+        for name, cell in row.items():
+            parts = cell if isinstance(cell, list) else [cell]
+            filled_parts = [part for part in parts if part not in (None, "", b"")]
+            if filled_parts:
                 filled[name] += 1
-                values.setdefault(name, []).extend(opened)
-    return [Column(name, values[name], count / len(rows), count) for name, count in filled.items()]
+                values.setdefault(name, []).extend(filled_parts)
+    return [ColumnStatistics(name, values[name], count, count / len(rows)) for name, count in filled.items()]
 
 
-def _names_picture(value: Any, named: bool) -> bool:
-    if isinstance(value, dict):
-        return named and bool({"bytes", "path", "url"} & set(value))
-    if isinstance(value, bytes):
-        return named
-    return bool(_PICTURE.match(value)) or (named and bool(URL.match(value)))
-
-
-def _leading_zero(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.match(r"0\d", value))
-
-
-def reads(reader: Any, value: Any) -> bool:
+def parses(parse: CellParser, value: Any) -> bool:
+    """Return whether the parser accepts the value; NaN counts as accepted, because number columns contain it."""
     try:
-        reader(value)
+        parse(value)
     except CellError:
-        return isinstance(value, float)  # NaN stands in number columns
+        return isinstance(value, float)
     return True
+
+
+def _is_image(value: Any, image_name: bool) -> bool:
+    if isinstance(value, dict):
+        return image_name and bool({"bytes", "path", "url"} & set(value))
+    if isinstance(value, bytes):
+        return image_name
+    return bool(_IMAGE_VALUE.match(value)) or (image_name and bool(URL.match(value)))
+
+
+def _has_leading_zero(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.match(r"0\d", value))

@@ -1,4 +1,4 @@
-"""An index that Vitrine did not make, as a stream of rows like a catalogue's."""
+"""The documents of an index that Vitrine did not create, as a stream of rows like that of a catalogue file."""
 
 from __future__ import annotations
 
@@ -9,41 +9,43 @@ from typing import TYPE_CHECKING, Any
 from opensearch.index.mapping import field_types, vector_fields
 from opensearch.index.scan import scan
 
-from .reader import CatalogueRow
+from .rows import CatalogueRow, CatalogueRows
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
 
-ID = "_id"  # the column that holds the document's id, whatever else its source calls an id
+# The column of the document id; the leading underscore keeps it apart from the fields of the source.
+ID_COLUMN = "_id"
 
 
-def foreign_rows(client: OpenSearch, index: str) -> Iterator[CatalogueRow]:
-    """The documents of an index as rows: objects opened into dotted columns, vectors left out, dates in ISO."""
+def rows_from_index(client: OpenSearch, index: str) -> CatalogueRows:
+    """Yield the documents of an index as rows: dotted columns for objects, no vectors, dates in ISO format."""
     types = field_types(client, index)
-    dates = {name for name, kind in types.items() if kind in ("date", "date_nanos")}
-    found = scan(client, index, excludes=vector_fields(types))
-    for line, (id, source) in enumerate(found, start=1):
-        values = {name: _moment(value) if name in dates else value for name, value in flat(source)}
-        yield CatalogueRow(line, {**values, ID: id})
+    dates = {name for name, type_name in types.items() if type_name in ("date", "date_nanos")}
+    documents = scan(client, index, excludes=vector_fields(types))
+    for line, (id, source) in enumerate(documents, start=1):
+        values = {name: _iso_time(value) if name in dates else value for name, value in flatten(source)}
+        yield CatalogueRow(line, {**values, ID_COLUMN: id})
 
 
-def flat(source: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of a source by dotted path; in a list of objects the values of each path become a list."""
+def flatten(source: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a source by dotted path; a list of objects gives one list of values per path."""
     for name, value in source.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{path}{name}.")
+            yield from flatten(value, f"{path}{name}.")
         elif isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
-            gathered: dict[str, list[Any]] = {}
+            values_by_path: dict[str, list[Any]] = {}
             for part in value:
-                for inner, found in flat(part, f"{path}{name}."):
-                    gathered.setdefault(inner, []).extend(found if isinstance(found, list) else [found])
-            yield from gathered.items()
+                for inner_path, inner in flatten(part, f"{path}{name}."):
+                    values = values_by_path.setdefault(inner_path, [])
+                    values.extend(inner if isinstance(inner, list) else [inner])
+            yield from values_by_path.items()
         elif value is not None:
             yield f"{path}{name}", value
 
 
-def _moment(value: Any) -> Any:
-    """Milliseconds since 1970, as date fields take them, as an ISO time; anything else as it is."""
+def _iso_time(value: Any) -> Any:
+    """Return milliseconds since 1970, which date fields accept, as an ISO time; any other value unchanged."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     try:

@@ -1,264 +1,241 @@
-"""A field plan guessed from rows: by the columns' names where they are telling, by their values where not."""
+"""A field plan inferred from a sample of rows, by the names of the columns and by their values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
-from .columns import AGREE, CODES, HAN, URL, Column, columns_in, reads
-from .product import read_available, read_language
+from .cells import read_available, read_language
+from .columns import CODE_NAME, HAN, MIN_AGREEMENT, URL, ColumnStatistics, column_statistics
 
-TEXTS = 8  # at most so many text columns; more would crowd the description out of what is embedded
-NUMBERS = 32
-KEYWORDS = 64
-_SHARE = 0.02  # a sparser attribute column is left out
-_TEXT_SHARE = 0.5  # rarer, or of fewer words, and it is an attribute: searched, not embedded
-_TEXT_WORDS = 3
-_FAMILY = 8  # attribute columns with one prefix, from which on a pattern stands for them
-EXTRAS = 64
-_IMAGE_PIXELS = 224  # the smallest side that encoders look at
+MAX_TEXTS = 8  # more text columns would displace the description in the embedded text
+MAX_NUMBERS = 32
+MAX_DATES = 32
+MAX_KEYWORDS = 64
+MAX_EXTRA = 64
+_MIN_FILL_RATE = 0.02  # a number or keyword column that is sparser is left out
+# A column that is sparser or has fewer words per value is an attribute: in the lexical sub-query, not embedded.
+_MIN_TEXT_FILL_RATE = 0.5
+_MIN_TEXT_WORDS = 3
+_MIN_FAMILY_COLUMNS = 8  # from so many attribute columns with one prefix on, a pattern stands for them
+_MIN_IMAGE_PIXELS = 224  # the smallest input side of the supported image encoders
 
+# Normalized column names (lower case, letters and digits only), the most specific first.
 _IDS = (
-    "id",
-    "_id",
-    "sku",
-    "productid",
-    "itemid",
-    "asin",
-    "productcode",
-    "articleid",
-    "articlenumber",
-    "uid",
-    "handle",
-)
+    "id", "sku", "productid", "itemid", "asin", "productcode", "articleid", "articlenumber", "uid", "handle",
+)  # fmt: skip
 _TITLES = (
-    "title",
-    "producttitle",
-    "name",
-    "productname",
-    "productdisplayname",
-    "itemname",
-    "label",
-    "heading",
-    "标题",
-)
+    "title", "producttitle", "name", "productname", "productdisplayname", "itemname", "label", "heading", "标题",
+)  # fmt: skip
 _TEXTS = (
-    "description",
-    "shortdescription",
-    "longdescription",
-    "summary",
-    "subtitle",
-    "details",
-    "features",
-    "body",
-)
+    "description", "shortdescription", "longdescription", "summary", "subtitle", "details", "features", "body",
+)  # fmt: skip
 _CREATED = (
-    "created",
-    "createdat",
-    "dateadded",
-    "datecreated",
-    "datereleased",
-    "releasedate",
-    "launchdate",
-    "published",
-)
+    "created", "createdat", "dateadded", "datecreated", "datereleased", "releasedate", "launchdate", "published",
+)  # fmt: skip
 _GROUPS = (
-    "groupid",
-    "itemgroupid",
-    "group",
-    "styleid",
-    "parentid",
-    "parentsku",
-    "modelid",
-    "variantof",
-    "parent",
-)
+    "groupid", "itemgroupid", "group", "styleid", "parentid", "parentsku", "modelid", "variantof", "parent",
+)  # fmt: skip
 _AVAILABLE = ("instock", "available", "isavailable", "availability", "stock", "inventory", "stockquantity")
-# what groups products by its name alone: a small sample may show each of its values once
-_KEYWORDS = (
-    "category",
-    "producttype",
-    "department",
-    "brand",
-    "manufacturer",
-    "color",
-    "colour",
-    "size",
-    "gender",
-    "material",
-    "season",
-)
 _LANGUAGES = ("language", "lang", "locale", "languagecode")
+# Keywords by name alone, because a small sample may contain each of their values only once.
+_KEYWORDS = (
+    "category", "producttype", "department", "brand", "manufacturer", "color", "colour", "size", "gender",
+    "material", "season",
+)  # fmt: skip
+
 _IMAGE_COLUMN = re.compile(
     r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?"
 )
+_IMAGE_SIZES = {"medium": 2, "large": 2.2, "high": 2.5, "full": 2.6, "small": 4, "low": 4, "thumb": 5}
+_UNSTATED_IMAGE_SIZE = 2.1
+_MAX_RANKED_WORDS = 200  # beyond this many words per value, more words do not move a text column forward
+
+Columns = list[ColumnStatistics]
 
 
-def infer_plan(rows: Sequence[Mapping[str, Any]], id: str | None = None) -> FieldPlan:
-    """The plan of a sample of rows, `id` known or not; CatalogueError when no column can be the id."""
-    columns = columns_in(rows)
-    id_column = next((c for c in columns if c.name == id), None) or _id_column(columns, len(rows))
+def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) -> FieldPlan:
+    """Return the plan of a sample of rows; `id_name` is the id's column where it is known.
+
+    Raises CatalogueError when no column can be the id.
+    """
+    columns = column_statistics(rows)
+    id_column = next((c for c in columns if c.name == id_name), None) or _id_column(columns, len(rows))
     rest = [column for column in columns if column is not id_column]
-    language = _named(rest, _LANGUAGES, lambda c: c.reads(read_language))
+    language = _first_named(rest, _LANGUAGES, lambda column: column.mostly_parses(read_language))
     rest = [column for column in rest if column.name != language]
-    pictures = [column for column in rest if column.is_picture]
-    rest = [column for column in rest if column not in pictures]
-    dates = [column for column in rest if column.is_date]
-    rest = [column for column in rest if column not in dates]
-    numbers = [column for column in rest if column.is_number]
-    rest = [column for column in rest if column not in numbers]
+    images, rest = _partition(rest, lambda column: column.is_image)
+    dates, rest = _partition(rest, lambda column: column.is_date)
+    numbers, rest = _partition(rest, lambda column: column.is_number)
     title = _title_column(rest)
-    group = _named([*rest, *numbers], _GROUPS, lambda c: c.distinct < len(c.values))
+    group = _first_named([*rest, *numbers], _GROUPS, lambda c: c.distinct_values < len(c.values))
     rest = [column for column in rest if column.name not in (title, group)]
-    keywords = [column for column in rest if _is_keyword(column)]
-    texts = [column for column in rest if column not in keywords and _is_text(column)]
+    numbers = [c for c in numbers if c.name != group and c.fill_rate >= _MIN_FILL_RATE]
+    keywords, others = _partition(rest, _is_keyword)
+    texts = [column for column in others if _is_text(column)]
+    words = [column for column in rest if column not in texts and _has_words(column)]
     return FieldPlan(
         id=id_column.name,
         title=title or id_column.name,
-        text=_names(sorted(texts, key=_text_order), TEXTS),
-        search=_extra([c for c in rest if c not in texts and _has_words(c)], keywords, columns),
-        images=_best_pictures(pictures),
-        numbers=_names([c for c in _fullest(numbers) if c.name != group and c.filled >= _SHARE], NUMBERS),
-        keywords=_names(_fullest(keywords), KEYWORDS),
-        dates=_names(_fullest(dates), NUMBERS),
-        language=_language(rest, title, columns),
+        text=_names(sorted(texts, key=_text_order), MAX_TEXTS),
+        search=_extra(words, keywords, columns),
+        images=_best_images(images),
+        numbers=_names(_fullest_first(numbers), MAX_NUMBERS),
+        keywords=_names(_fullest_first(keywords), MAX_KEYWORDS),
+        dates=_names(_fullest_first(dates), MAX_DATES),
+        language=_catalogue_language(title, columns),
         language_field=language,
         group=group,
-        available=_named(columns, _AVAILABLE, lambda c: c.share(lambda v: reads(read_available, v)) >= AGREE),
-        created=_named(dates, _CREATED, lambda c: True),
+        available=_first_named(columns, _AVAILABLE, lambda column: column.mostly_parses(read_available)),
+        created=_first_named(dates, _CREATED),
     )
 
 
-def _id_column(columns: list[Column], rows: int) -> Column:
-    whole = [
+def _id_column(columns: Columns, rows: int) -> ColumnStatistics:
+    """Return the column of a known name, else one whose name ends like an id, else the first of short values."""
+    unique = [
         column
         for column in columns
-        if column.rows >= AGREE * rows
-        and column.distinct >= AGREE * column.rows
-        and len(column.values) == column.rows
-        and column.share(lambda v: isinstance(v, (str, int)) and not isinstance(v, bool)) == 1
+        if column.filled_rows >= MIN_AGREEMENT * rows
+        and column.distinct_values >= MIN_AGREEMENT * column.filled_rows
+        and len(column.values) == column.filled_rows
+        and all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in column.values)
     ]
     for name in _IDS:
         for column in columns:
-            if column.plain == name and (column in whole or name == "id"):
+            if column.normalized_name == name and (column in unique or name == "id"):
                 return column
-    named = [column for column in whole if re.search(r"(id|sku|code|key)$", column.name.lower())]
-    short = [column for column in whole if column.words <= 1.5 and not column.is_picture]
-    if found := [*named, *short]:
-        return found[0]
+    id_like = [column for column in unique if re.search(r"(id|sku|code|key)$", column.name.lower())]
+    short = [column for column in unique if column.mean_words <= 1.5 and not column.is_image]
+    if candidates := [*id_like, *short]:
+        return candidates[0]
     raise CatalogueError(
-        "no column has a different value in every row to be the id"
-        f" (columns: {', '.join(c.name for c in columns[:20])});"
+        "no column has a different value in every row and can be the id"
+        f" (columns: {', '.join(column.name for column in columns[:20])});"
         ' write a field plan with [fields] id = "COLUMN" and pass it with --fields'
     )
 
 
-def _title_column(columns: list[Column]) -> str | None:
+def _title_column(columns: Columns) -> str | None:
+    """Return the text column of a known name, else the one with the fewest words of at least two."""
     texts = [column for column in columns if column.is_text]
-    if named := _named(texts, _TITLES, lambda c: True):
-        return named
-    wordy = [c for c in texts if c.filled >= 0.5 and c.words >= 2 and not c.repeats]
-    return min(wordy, key=lambda c: c.words).name if wordy else None
+    if name := _first_named(texts, _TITLES):
+        return name
+    phrases = [c for c in texts if c.fill_rate >= 0.5 and c.mean_words >= 2 and not c.has_repeated_values]
+    return min(phrases, key=lambda column: column.mean_words).name if phrases else None
 
 
-def _is_keyword(column: Column) -> bool:
-    if column.filled < _SHARE:
+def _is_keyword(column: ColumnStatistics) -> bool:
+    if column.fill_rate < _MIN_FILL_RATE:
         return False
     if all(isinstance(value, bool) for value in column.values):
         return True
-    code = bool(CODES.search(column.name.lower())) and column.words <= 2
-    short = column.words <= 5 and max(len(str(value)) for value in column.values) <= 100
-    return column.share(lambda v: isinstance(v, (str, int)) and not URL.match(str(v))) >= AGREE and (
-        code or (short and (column.repeats or column.plain in _KEYWORDS))
+    code = bool(CODE_NAME.search(column.name.lower())) and column.mean_words <= 2
+    short = column.mean_words <= 5 and max(len(str(value)) for value in column.values) <= 100
+    grouping = column.has_repeated_values or column.normalized_name in _KEYWORDS
+    return column.mostly(lambda value: isinstance(value, (str, int)) and not URL.match(str(value))) and (
+        code or (short and grouping)
     )
 
 
-def _is_text(column: Column) -> bool:
-    says = column.filled >= _TEXT_SHARE and column.words >= _TEXT_WORDS
-    return column.is_text and (says or column.plain in _TEXTS)
+def _is_text(column: ColumnStatistics) -> bool:
+    long = column.fill_rate >= _MIN_TEXT_FILL_RATE and column.mean_words >= _MIN_TEXT_WORDS
+    return column.is_text and (long or column.normalized_name in _TEXTS)
 
 
-def _has_words(column: Column) -> bool:
-    """Whether a shopper may type what stands there."""
-    return column.is_text and not column.share(_yes_or_no) >= AGREE
+def _has_words(column: ColumnStatistics) -> bool:
+    """Return whether a shopper could type the column's values in a query."""
+    return column.is_text and not column.mostly(_is_yes_or_no)
 
 
-def _extra(columns: list[Column], keywords: list[Column], all_columns: list[Column]) -> tuple[str, ...]:
-    """The columns of words that are searched besides the keywords: families of attributes by pattern, others by name.
+def _extra(columns: Columns, keywords: Columns, all_columns: Columns) -> tuple[str, ...]:
+    """Return the columns of words that are searched besides the keywords: patterns of families, then single names.
 
-    A family is named by its prefix as soon as nearly all columns that have it say words; so the many that are too
-    rare to stand in the sample are searched too.
+    A family is the columns with one prefix. A pattern stands for it as soon as nearly all of them have words, so that
+    columns too rare to appear in the sample are searched too.
     """
-    wordy = {column.name for column in columns}
+    names = {column.name for column in columns}
     patterns: list[str] = []
-    for prefix in sorted({p for name in wordy for p in _prefixes(name)}, key=len):
+    for prefix in sorted({prefix for name in names for prefix in _prefixes(name)}, key=len):
         family = [column for column in all_columns if column.name.startswith(prefix)]
-        says = sum(1 for column in family if column.name in wordy or _has_words(column))
+        with_words = sum(1 for column in family if column.name in names or _has_words(column))
         covered = any(prefix.startswith(pattern[:-1]) for pattern in patterns)
-        if len(family) >= _FAMILY and says >= AGREE * len(family) and not covered:
+        if len(family) >= _MIN_FAMILY_COLUMNS and with_words >= MIN_AGREEMENT * len(family) and not covered:
             patterns.append(f"{prefix}*")
-    single = [c for c in _fullest(columns) if c not in keywords]
-    single = [c for c in single if not any(c.name.startswith(p[:-1]) for p in patterns)]
-    return (*patterns, *_names(single, EXTRAS))
+    single = [column for column in _fullest_first(columns) if column not in keywords]
+    single = [c for c in single if not any(c.name.startswith(pattern[:-1]) for pattern in patterns)]
+    return (*patterns, *_names(single, MAX_EXTRA))
 
 
 def _prefixes(name: str) -> list[str]:
     return [name[: match.end()] for match in re.finditer(r"[_.\-:]", name) if match.end() < len(name)]
 
 
-def _yes_or_no(value: Any) -> bool:
+def _is_yes_or_no(value: Any) -> bool:
     return str(value).strip().lower() in ("true", "false", "yes", "no", "y", "n")
 
 
-def _text_order(column: Column) -> tuple[bool, float]:
-    """Descriptions first, then what says most: the encoder reads only so far."""
-    return column.plain not in _TEXTS, -column.filled * min(column.words, 200)
+def _text_order(column: ColumnStatistics) -> tuple[bool, float]:
+    """Sort descriptions first, then columns with the most words, because the encoder truncates its input."""
+    words = column.fill_rate * min(column.mean_words, _MAX_RANKED_WORDS)
+    return column.normalized_name not in _TEXTS, -words
 
 
-def _best_pictures(columns: list[Column]) -> tuple[str, ...]:
-    """Views (image_1, image_2 ...) are all taken; of one picture in several sizes the best one."""
+def _best_images(columns: Columns) -> tuple[str, ...]:
+    """Return all views of a product (image_1, image_2, ...), but of one image in several sizes the best size."""
     if not columns:
         return ()
-    best = min(columns, key=_picture_order)
+    best = min(columns, key=_image_order)
     stem = re.sub(r"\d{1,2}$", "", best.name)
     views = [column.name for column in columns if re.fullmatch(re.escape(stem) + r"\d{0,2}", column.name)]
     return tuple(views) if stem != best.name or len(views) > 1 else (best.name,)
 
 
-def _picture_order(column: Column) -> tuple[float, float]:
+def _image_order(column: ColumnStatistics) -> tuple[float, float]:
+    """Sort plain image columns first, then the smallest size that is large enough, then by words for sizes."""
     name = column.name.lower()
     if _IMAGE_COLUMN.fullmatch(name):
         return 0, 0
     sizes = [int(size) for size in re.findall(r"\d{2,4}", name)]
     if sizes:
-        return (1, max(sizes)) if max(sizes) >= _IMAGE_PIXELS else (4, -max(sizes))
-    ranks = {"medium": 2, "large": 2.2, "high": 2.5, "full": 2.6, "small": 4, "low": 4, "thumb": 5}
-    return next((rank for word, rank in ranks.items() if word in name), 2.1), 0
+        return (1, max(sizes)) if max(sizes) >= _MIN_IMAGE_PIXELS else (4, -max(sizes))
+    return next((rank for word, rank in _IMAGE_SIZES.items() if word in name), _UNSTATED_IMAGE_SIZE), 0
 
 
-def _named(columns: list[Column], names: Sequence[str], fits: Any) -> str | None:
-    """The first column of such a name that fits, in the order of the names."""
+def _first_named(
+    columns: Columns, names: Sequence[str], fits: Callable[[ColumnStatistics], bool] = lambda column: True
+) -> str | None:
+    """Return the first column that fits and has one of the normalized names, in the order of the names."""
     for name in names:
         for column in columns:
-            if column.plain == name and fits(column):
+            if column.normalized_name == name and fits(column):
                 return column.name
     return None
 
 
-def _language(rest: list[Column], title: str | None, columns: list[Column]) -> str:
-    """`zh` when most titles are Chinese; every row is looked at again when it is indexed."""
-    values = next((column.values for column in columns if column.name == title), [])
-    chinese = sum(1 for value in values if len(HAN.findall(str(value))) >= 2)
-    return "zh" if values and chinese > len(values) / 2 else "en"
+def _partition(columns: Columns, fits: Callable[[ColumnStatistics], bool]) -> tuple[Columns, Columns]:
+    """Return the columns that fit, and the others."""
+    fitting: Columns = []
+    others: Columns = []
+    for column in columns:
+        (fitting if fits(column) else others).append(column)
+    return fitting, others
 
 
-def _fullest(columns: list[Column]) -> list[Column]:
-    return sorted(columns, key=lambda column: -column.filled)
+def _catalogue_language(title: str | None, columns: Columns) -> str:
+    """Return `zh` when most titles of the sample are Chinese; the indexer detects the language of each row again."""
+    titles = next((column.values for column in columns if column.name == title), [])
+    chinese = sum(1 for value in titles if len(HAN.findall(str(value))) >= 2)
+    return "zh" if titles and chinese > len(titles) / 2 else "en"
 
 
-def _names(columns: list[Column], most: int) -> tuple[str, ...]:
-    return tuple(column.name for column in columns[:most])
+def _fullest_first(columns: Columns) -> Columns:
+    return sorted(columns, key=lambda column: -column.fill_rate)
+
+
+def _names(columns: Columns, limit: int) -> tuple[str, ...]:
+    return tuple(column.name for column in columns[:limit])

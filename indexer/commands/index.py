@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,12 +15,51 @@ import click
 from opensearch import options
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_MAX_LISTED_IDS = 20
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """The options of `vitrine index`."""
+
+    catalogue: Path | None
+    fields: Path | None
+    alias: str
+    url: str
+    store: str | None
+    text_encoder: str | None
+    image_encoder: str | None
+    encoder: tuple[str, ...]
+    source: str | None
+    rebuild: bool
+    rollback: bool
+    learn_weights: bool
+    synonyms: Path | None
+    sync: bool
+    print_plan: bool
+    encoding: str | None
+    rejected: Path | None
+    allow_private_urls: bool
+    refetch: bool
+    shards: int
+    replicas: int
+    as_json: bool
+
+
+def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., None]:
+    """Collect click's keyword arguments in one IndexOptions."""
+
+    @functools.wraps(command)
+    def call(**values: Any) -> None:
+        command(IndexOptions(**values))
+
+    return call
 
 
 @click.command()
 @click.argument("catalogue", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--fields", type=_FILE, help="The field plan, a TOML file (default: the index's own, else inferred)."
+    "--fields", type=_FILE, help="Field plan, a TOML file (default: that of the index, else inferred)."
 )
 @options.index
 @options.url
@@ -27,14 +69,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     envvar="VITRINE_TEXT_ENCODER",
     show_envvar=True,
     metavar="NAME|DIR|none",
-    help="sentence-transformers name or directory, or an artifact (default: the index's own, else MiniLM).",
+    help="sentence-transformers name or directory, or an artifact (default: that of the index, else MiniLM).",
 )
 @click.option(
     "--image-encoder",
     envvar="VITRINE_IMAGE_ENCODER",
     show_envvar=True,
     metavar="NAME|DIR|none",
-    help="open_clip name, directory of a trained tower, or an artifact (default: the index's own, else none).",
+    help="open_clip name, directory of a trained tower, or an artifact (default: that of the index, else none).",
 )
 @click.option(
     "--encoder",
@@ -46,55 +88,68 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--from",
     "source",
     metavar="INDEX",
-    help="Index the documents of this index beside it; no CATALOGUE then.",
+    help="Index the documents of this index instead of a CATALOGUE; the index itself is not changed.",
 )
 @click.option(
-    "--rebuild", is_flag=True, help="Load a new version beside the one in service and swap when it is whole."
+    "--rebuild",
+    is_flag=True,
+    help="Load a new version beside the one in service; the alias moves when the load is complete.",
 )
-@click.option("--rollback", is_flag=True, help="Put the version before this one back in service, and stop.")
+@click.option("--rollback", is_flag=True, help="Put the previous version back in service and exit.")
 @click.option(
     "--learn-weights/--no-learn-weights",
     default=True,
     show_default=True,
-    help="Learn from a new version's own products how much words, text and pictures count, before it goes into service.",
+    help="Learn the sub-query weights from the products of a new version before it goes into service.",
 )
 @click.option(
     "--synonyms",
     type=_FILE,
-    help="Rules such as `sofa, couch` or `tv => television`, one a line; without CATALOGUE nothing else is done.",
+    help="Synonym rules such as `sofa, couch` or `tv => television`, one per line; also without CATALOGUE.",
 )
 @click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
-@click.option("--print-plan", is_flag=True, help="Write the field plan to stdout as TOML, and stop.")
-@click.option("--encoding", help="Of a text catalogue that is not UTF-8, such as latin-1 or gb18030.")
+@click.option("--print-plan", is_flag=True, help="Write the inferred field plan to stdout as TOML and exit.")
 @click.option(
-    "--rejected", type=_FILE, help="Where failed rows are kept (default: CATALOGUE.rejected.jsonl)."
+    "--encoding", help="Encoding of a text catalogue that is not UTF-8, such as latin-1 or gb18030."
 )
-@click.option("--allow-private-urls", is_flag=True, help="Also fetch pictures from private addresses.")
-@click.option("--refetch", is_flag=True, help="Fetch picture URLs that the index knows once more.")
-@click.option("--shards", default=1, show_default=True, type=click.IntRange(1), help="Of a new version.")
-@click.option("--replicas", default=0, show_default=True, type=click.IntRange(0), help="Of a new version.")
+@click.option(
+    "--rejected",
+    type=_FILE,
+    help="File for rejected rows and images with reasons (default: CATALOGUE.rejected.jsonl).",
+)
+@click.option("--allow-private-urls", is_flag=True, help="Also fetch images from private addresses.")
+@click.option("--refetch", is_flag=True, help="Fetch image URLs again that are in the index already.")
+@click.option(
+    "--shards", default=1, show_default=True, type=click.IntRange(1), help="Shards of a new version."
+)
+@click.option(
+    "--replicas", default=0, show_default=True, type=click.IntRange(0), help="Replicas of a new version."
+)
 @options.as_json
-def index(**given: Any) -> None:
-    """Bulk-index CATALOGUE (JSONL, CSV, both also .gz, or Parquet) behind an alias.
+@_as_index_options
+def index(index_options: IndexOptions) -> None:
+    """Index CATALOGUE (JSONL, CSV or TSV, also with .gz, or Parquet) in bulk behind an alias.
 
-    A second run writes only what changed. Failed rows are kept in a file with the reason; the exit status is 1
-    when there are any.
+    A second run writes only what changed. Rejected rows and images are written to a file with their reasons. The exit
+    status is 1 when a row was rejected or the new version is not in service.
     """
-    from .index_run import IndexOptions, run
+    from .index_run import run
 
-    sys.exit(run(IndexOptions(**given)))
+    sys.exit(run(index_options))
 
 
 @click.command()
 @click.argument("ids", nargs=-1)
-@click.option("--ids-file", type=click.File("r", encoding="utf-8"), help="One id a line; - is stdin.")
+@click.option(
+    "--ids-file", type=click.File("r", encoding="utf-8"), help="File with one id per line; - is stdin."
+)
 @options.index
 @options.url
 @options.as_json
 def delete(ids: tuple[str, ...], ids_file: TextIO | None, alias: str, url: str, as_json: bool) -> None:
     """Delete products from an index by id."""
-    named = [*ids, *(line.strip() for line in ids_file or () if line.strip())]
-    if not named:
+    all_ids = [*ids, *(line.strip() for line in ids_file or () if line.strip())]
+    if not all_ids:
         raise click.UsageError("name the ids to delete, or a file of them with --ids-file")
     from opensearch.client import connect
     from opensearch.index.bulk import Action, write
@@ -102,7 +157,7 @@ def delete(ids: tuple[str, ...], ids_file: TextIO | None, alias: str, url: str, 
 
     client = connect(url)
     target = require_current(client, alias)
-    outcomes = list(write(client, target, (Action("delete", id) for id in dict.fromkeys(named))))
+    outcomes = list(write(client, target, (Action("delete", id) for id in dict.fromkeys(all_ids))))
     refresh(client, target)
     failed = {outcome.id: outcome.reason for outcome in outcomes if outcome.status == "failed"}
     missing = sorted(outcome.id for outcome in outcomes if outcome.status == "noop")
@@ -110,10 +165,14 @@ def delete(ids: tuple[str, ...], ids_file: TextIO | None, alias: str, url: str, 
     if as_json:
         click.echo(json.dumps({"index": target, "deleted": deleted, "missing": missing, "failed": failed}))
     else:
-        there = (
-            f"; not there: {', '.join(missing[:20])}{', ...' if len(missing) > 20 else ''}" if missing else ""
-        )
-        click.echo(f"deleted {deleted} products from {alias}{there}")
+        click.echo(f"deleted {deleted} products from {alias}{_not_in_index(missing)}")
         for id, reason in failed.items():
             click.echo(f"{id} was not deleted: {reason}", err=True)
     sys.exit(1 if failed else 0)
+
+
+def _not_in_index(missing: list[str]) -> str:
+    if not missing:
+        return ""
+    more = ", ..." if len(missing) > _MAX_LISTED_IDS else ""
+    return f"; not in the index: {', '.join(missing[:_MAX_LISTED_IDS])}{more}"

@@ -1,4 +1,4 @@
-"""The report of a load as a person reads it."""
+"""The report of a load as a table on stderr."""
 
 from __future__ import annotations
 
@@ -8,53 +8,63 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from indexer.load.report import Report
+from indexer.load.report import LoadReport
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 
-_SHOWN = 8  # columns with dropped cells that are listed
+_MAX_COLUMNS = 8  # columns with dropped cells that are listed
 
 
-def report_table(report: Report, alias: str) -> None:
-    """Write the report to stderr: one line a count, those that are zero and say nothing left out."""
+def print_report(report: LoadReport, alias: str) -> None:
+    """Write the report to stderr, one line per count; some counts are left out when they are zero."""
     console = Console(stderr=True, highlight=False)
     table = Table(title=f"{alias}: {report.index}", title_justify="left", show_header=False)
     table.add_column(justify="right")
     table.add_column()
-    for count, meaning, always in _lines(report):
-        if count or always:
-            table.add_row(f"{count:,}", meaning)
+    for count, label in _main_counts(report):
+        table.add_row(f"{count:,}", label)
+    for count, label in _other_counts(report):
+        if count:
+            table.add_row(f"{count:,}", label)
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
-    for column, dropped in report.cells_dropped.most_common(_SHOWN):
-        console.print(f"column {column}: {dropped} cells left out ({report.examples[column]})", markup=False)
+    for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
+        example = report.dropped_cell_examples[column]
+        console.print(f"column {column}: {count} cells left out ({example})", markup=False)
     if report.weights:
-        console.print(_weights(report.weights), markup=False)
+        console.print(_weights_line(report.weights), markup=False)
     for note in report.notes:
         console.print(note, markup=False)
     if report.rejected_file:
-        console.print(f"what failed and why is in {report.rejected_file}", markup=False)
+        console.print(f"rejected rows and images with their reasons: {report.rejected_file}", markup=False)
     if report.stopped:
         console.print(f"error: {report.stopped}", markup=False)
 
 
-def _weights(learned: Mapping[str, Any]) -> str:
-    legs = ", ".join(f"{leg} {share:g}" for leg, share in learned["weights"].items() if share)
-    found = ", ".join(f"{name} {value:.3f}" for name, value in learned["mrr"].items())
-    return f"weights of the legs, learned from {learned['queries']} known items: {legs} (reciprocal rank: {found})"
+def _weights_line(learned: Mapping[str, Any]) -> str:
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in learned["weights"].items() if weight)
+    mrr = ", ".join(f"{name} {value:.3f}" for name, value in learned["mrr"].items())
+    return f"sub-query weights, learned from {learned['queries']} known-item queries: {weights} (MRR: {mrr})"
 
 
-def _lines(report: Report) -> list[tuple[int, str, bool]]:
+def _main_counts(report: LoadReport) -> list[tuple[int, str]]:
     return [
-        (report.read, "rows read", True),
-        (report.indexed, "products indexed for the first time", True),
-        (report.updated, "updated", True),
-        (report.unchanged, "unchanged, nothing written", True),
-        (report.rejected, "rejected: the row is no product", True),
-        (report.failed, "refused by the engine", False),
-        (report.deleted, "deleted, no longer in the catalogue", False),
-        (report.orphaned, "no longer in the catalogue, kept (--sync deletes them)", False),
-        *((report.embedded[space], f"{space} vectors computed", space in (TEXT, IMAGE)) for space in SPACES),
-        *((report.cached[space], f"{space} vectors from the cache", False) for space in SPACES),
-        (report.texts_foreign, "texts in a language that the text encoder does not know: words only", False),
-        (report.pictures_failed, "pictures that could not be had or read; their products are indexed", False),
+        (report.read, "rows read"),
+        (report.indexed, "products new in the index"),
+        (report.updated, "products updated"),
+        (report.unchanged, "products unchanged, not written"),
+        (report.rejected, "rows rejected: unreadable, no usable id, or a repeated id"),
+        *((report.embedded[space], f"{space} vectors computed") for space in (TEXT, IMAGE)),
+    ]
+
+
+def _other_counts(report: LoadReport) -> list[tuple[int, str]]:
+    further = [space for space in SPACES if space not in (TEXT, IMAGE)]
+    return [
+        (report.failed, "products rejected by the engine"),
+        (report.deleted, "products deleted: no longer in the catalogue"),
+        (report.orphaned, "products no longer in the catalogue (--sync deletes them)"),
+        *((report.embedded[space], f"{space} vectors computed") for space in further),
+        *((report.cached[space], f"{space} vectors from the cache") for space in SPACES),
+        (report.texts_unsupported, "texts without vector: language not supported by the text encoder"),
+        (report.images_failed, "images that could not be fetched or read; their products are indexed"),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from encoders.protocol import FloatArray, TextEncoder
 from indexer.load.encoders import Encoders, content_encoders, query_encoder
-from indexer.load.report import Report
+from indexer.load.report import LoadReport
 from indexer.load.target import Target
 from opensearch.index.meta import schema_of, set_weights
 from opensearch.tuning.weights import learn_weights
@@ -16,7 +16,7 @@ from vitrine.store import Store
 TIME_LIMIT_S = 60.0  # the version waits so long to go into service
 
 
-def learn_version_weights(target: Target, encoders: Encoders, store: Store, report: Report) -> None:
+def learn_version_weights(target: Target, encoders: Encoders, store: Store, report: LoadReport) -> None:
     """Learn the weights of a complete version, and store them with it and in the report.
 
     An error is a note in the report: an index with the default weights is better than none.

@@ -15,7 +15,7 @@ from opensearch.index.indexed_state import IndexedState
 
 from .document import IndexedImage, fields_of
 from .image_loader import ImageLoader, LoadedImage
-from .report import RejectedRows, Report
+from .report import LoadReport, RejectedRows
 from .seen_ids import SeenIds
 
 PAGE = 128  # rows; one look-up in the engine and one round of image loading
@@ -60,7 +60,7 @@ class ChangeDetector:
     spaces: Sequence[str]  # with an encoder and one content per product
     lookup: Lookup  # ids -> what the index holds of them
     image_loader: ImageLoader | None  # None: without an image encoder
-    report: Report
+    report: LoadReport
     rejects: RejectedRows
     seen_ids: SeenIds = field(default_factory=SeenIds)
 
@@ -85,21 +85,21 @@ class ChangeDetector:
     def _accept(self, row: CatalogueRow | BadRow) -> PendingDocument | None:
         if isinstance(row, BadRow):
             self.report.unreadable += 1
-            self.rejects.bad(row)
+            self.rejects.add_bad_row(row)
             return None
         try:
             product, dropped = read_product(row.values, self.plan)
         except RowError as error:
             self.report.unreadable += 1
-            self.rejects.row(row.line, None, str(error), row.values)
+            self.rejects.add_row(row.line, None, str(error), row.values)
             return None
         before = self.seen_ids.add(product.id, row.line)
         if before is not None:
             reason = f"the id stands in line {before} already; the first row is kept"
-            self.rejects.row(row.line, product.id, reason, row.values)
+            self.rejects.add_row(row.line, product.id, reason, row.values)
             return None
         for cell in dropped:
-            self.report.drop(row.line, cell)
+            self.report.add_dropped_cell(row.line, cell)
         return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces))
 
     def _look_up(self, page: list[PendingDocument]) -> list[PendingDocument]:

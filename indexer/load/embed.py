@@ -16,7 +16,7 @@ from .changes import PendingDocument
 from .document import content
 from .embed_images import ImageVectors
 from .encoders import Encoders, content_encoders, image_encoder
-from .report import RejectedRows, Report
+from .report import LoadReport, RejectedRows
 from .vector_cache import VectorCache
 
 
@@ -39,7 +39,7 @@ class Embedder:
 
     encoders: Encoders
     cache: VectorCache
-    report: Report
+    report: LoadReport
     rejects: RejectedRows
     batches: BatchSizes = BatchSizes()
 
@@ -74,7 +74,7 @@ class Embedder:
         languages = self.encoders[space].languages
         # only texts have a language; elsewhere it is that of the queries
         if space == TEXT and languages and pending.product.language not in languages:
-            self.report.texts_foreign += 1
+            self.report.texts_unsupported += 1
             return False
         return pending.content_changed(space)
 

@@ -13,7 +13,7 @@ from opensearch.index.spaces import IMAGE
 from .changes import PendingDocument
 from .document import IndexedImage
 from .image_loader import LoadedImage
-from .report import RejectedRows, Report
+from .report import LoadReport, RejectedRows
 from .vector_cache import VectorCache
 
 _REF_CHARACTERS = 2000  # of a rejected image's reference in the file
@@ -25,7 +25,7 @@ class ImageVectors:
 
     encoder: ImageEncoder
     cache: VectorCache
-    report: Report
+    report: LoadReport
     rejects: RejectedRows
     batch: int
 
@@ -57,7 +57,7 @@ class ImageVectors:
             problem = "the encoder gives no usable vector for the image"
         if problem is not None:
             self.report.pictures_failed += 1
-            self.rejects.picture(pending.line, pending.product.id, problem, image.ref[:_REF_CHARACTERS])
+            self.rejects.add_image(pending.line, pending.product.id, problem, image.ref[:_REF_CHARACTERS])
             return
         vector = vectors.get(image.hash or "") if image.is_new else None
         pending.images.append(IndexedImage(image.ref, image.hash, vector))

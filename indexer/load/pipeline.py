@@ -16,6 +16,7 @@ from opensearch.index.patch import patch
 from opensearch.index.spaces import SPACES
 from opensearch.index.versions import refresh
 from vitrine.errors import EngineError
+from vitrine.progress import ProgressCallback
 
 from .changes import ChangeDetector, Lookup, PendingDocument
 from .document import OPTIONAL, document
@@ -23,7 +24,7 @@ from .embed import BatchSizes, Embedder
 from .encoders import Encoders, content_encoders, image_encoder
 from .image_loader import ImageLoader
 from .prefetch import prefetch
-from .report import RejectedRows, Report, Stopwatch, Tick
+from .report import LoadReport, RejectedRows, Stopwatch
 from .seen_ids import SeenIds
 from .target import Target
 from .vector_cache import VectorCache
@@ -48,14 +49,18 @@ class Job:
 
 
 def load(
-    rows: Iterable[CatalogueRow | BadRow], job: Job, cache: VectorCache, rejects: RejectedRows, tick: Tick
-) -> tuple[Report, SeenIds]:
+    rows: Iterable[CatalogueRow | BadRow],
+    job: Job,
+    cache: VectorCache,
+    rejects: RejectedRows,
+    tick: ProgressCallback,
+) -> tuple[LoadReport, SeenIds]:
     """Write what differs from the index, and return the counts and the ids of all rows.
 
     When the engine stops accepting writes, `stopped` of the report is the reason; written documents stay, and the next
     load does not repeat them.
     """
-    report, clock = Report(index=job.target.index), Stopwatch()
+    report, clock = LoadReport(index=job.target.index), Stopwatch()
     loader = _image_loader(job, cache)
     spaces = list(content_encoders(job.encoders))
     detector = ChangeDetector(job.plan, spaces, _lookup(job.target), loader, report, rejects)
@@ -91,7 +96,11 @@ def _lookup(target: Target) -> Lookup:
 
 
 def _write(
-    documents: Iterable[PendingDocument], job: Job, report: Report, rejects: RejectedRows, tick: Tick
+    documents: Iterable[PendingDocument],
+    job: Job,
+    report: LoadReport,
+    rejects: RejectedRows,
+    tick: ProgressCallback,
 ) -> None:
     in_flight: dict[str, PendingDocument] = {}
     ticked = 0
@@ -114,10 +123,10 @@ def _write(
     tick(report.settled - ticked)
 
 
-def _count(outcome: Outcome, pending: PendingDocument, report: Report, rejects: RejectedRows) -> None:
+def _count(outcome: Outcome, pending: PendingDocument, report: LoadReport, rejects: RejectedRows) -> None:
     if outcome.status == "failed":
         report.failed += 1
-        rejects.row(pending.line, outcome.id, outcome.reason or "the engine refused it", pending.values)
+        rejects.add_row(pending.line, outcome.id, outcome.reason or "the engine refused it", pending.values)
     elif outcome.status == "created":
         report.indexed += 1
     elif outcome.status == "updated":

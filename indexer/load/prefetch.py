@@ -1,4 +1,4 @@
-"""Stages that overlap: a generator that is run in a thread of its own, a bounded number of items ahead."""
+"""Overlapping stages: an iterable that is consumed in a thread, a bounded number of items ahead of its reader."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_STOP_CHECK_S = 0.2  # how often a thread with a full queue looks whether the reader has closed the generator
+
 
 class _End(Generic[T]):
-    """The last word of a stage: that it is done, or why it failed."""
+    """The last item of a queue; `error` is the exception that ended the source, if one did."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
 
 
-def prefetch(source: Iterable[T], most: int) -> Generator[T, None, None]:
-    """The items of `source`, in order, made in a thread while the caller works, at most `most` waiting.
+def prefetch(source: Iterable[T], max_waiting: int) -> Generator[T, None, None]:
+    """Yield the items of `source` in order, computed in a thread, with at most `max_waiting` of them waiting.
 
-    What the source raises is raised here. Closing this generator stops the thread and closes the source.
+    An exception of the source is raised here after the items before it. Closing this generator stops the thread and
+    closes the source.
     """
-    items: queue.Queue[T | _End[T]] = queue.Queue(most)
+    items: queue.Queue[T | _End[T]] = queue.Queue(max_waiting)
     stop = threading.Event()
 
     def put(item: T | _End[T]) -> None:
         while not stop.is_set():
             try:
-                items.put(item, timeout=0.2)
+                items.put(item, timeout=_STOP_CHECK_S)
                 return
             except queue.Full:
                 continue
@@ -40,14 +43,14 @@ def prefetch(source: Iterable[T], most: int) -> Generator[T, None, None]:
                 put(item)
                 if stop.is_set():
                     break
-        except BaseException as error:  # carried over to the caller's thread
+        except BaseException as error:  # raised again in the reader's thread
             end = _End(error)
         finally:
             if isinstance(source, Generator):
                 source.close()
             put(end)
 
-    thread = threading.Thread(target=run, name="ahead", daemon=True)
+    thread = threading.Thread(target=run, name="prefetch", daemon=True)
     thread.start()
     try:
         while not isinstance(item := items.get(), _End):

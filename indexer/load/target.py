@@ -15,7 +15,7 @@ from opensearch.index.synonyms import read_synonyms, set_synonyms
 from opensearch.tuning.weights import restore_weights
 from vitrine.errors import SchemaMismatchError
 
-from .report import Report
+from .report import LoadReport
 from .seen_ids import SeenIds
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def choose_target(
     return Target(client, alias, index, in_service=False, empty=True)
 
 
-def complete(target: Target, report: Report, seen_ids: SeenIds, *, sync: bool) -> bool:
+def complete(target: Target, report: LoadReport, seen_ids: SeenIds, *, sync: bool) -> bool:
     """Make the written documents searchable, and return whether the index can be published.
 
     Products that the catalogue no longer has are counted in the index in service, or deleted with `sync`; a version that
@@ -82,7 +82,7 @@ def complete(target: Target, report: Report, seen_ids: SeenIds, *, sync: bool) -
     return True
 
 
-def publish(target: Target, report: Report) -> None:
+def publish(target: Target, report: LoadReport) -> None:
     """Put a complete version in service; nothing is left to do for an index that is."""
     if not target.in_service:
         rules = read_synonyms(target.client, target.alias)
@@ -93,7 +93,7 @@ def publish(target: Target, report: Report) -> None:
     report.published = True
 
 
-def _reason_against_publishing(report: Report) -> str | None:
+def _reason_against_publishing(report: LoadReport) -> str | None:
     if report.settled == report.rejected + report.failed:
         return "no row of the catalogue became a product"
     if report.rejected + report.failed > report.read / 2:
@@ -107,7 +107,7 @@ def _resume_note(target: Target) -> str:
     return f"{target.alias} is unchanged; the same command resumes the load of {target.index}"
 
 
-def _delete_orphaned(target: Target, report: Report, seen_ids: SeenIds) -> None:
+def _delete_orphaned(target: Target, report: LoadReport, seen_ids: SeenIds) -> None:
     if report.unreadable:
         report.notes.append(
             f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be one of them"

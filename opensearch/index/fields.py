@@ -17,21 +17,23 @@ ROW_HASH = "row"
 
 @dataclass(frozen=True)
 class FieldPlan:
-    """The catalogue columns by their use; column names as the catalogue spells them."""
+    """The catalogue column, or columns, of each product field; names as the catalogue spells them."""
 
     id: str = "id"
     title: str = "title"
-    text: tuple[str, ...] = ()  # in the lexical sub-query and embedded, after the title
-    search: tuple[str, ...] = ()  # in the lexical sub-query only; `attr_*` means all such columns
+    text: tuple[str, ...] = ()  # in the lexical sub-query, and embedded after the title
+    search: tuple[
+        str, ...
+    ] = ()  # in the lexical sub-query only; a pattern such as `attr_*` names all its columns
     images: tuple[str, ...] = ()
     # the columns that the vector spaces besides text and image embed, by space
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()  # filters and facets, in the lexical sub-query too
+    keywords: tuple[str, ...] = ()  # for filters and facets, and in the lexical sub-query
     dates: tuple[str, ...] = ()
-    language: str = "en"  # of rows that state none
-    language_field: str | None = None
-    group: str | None = None
+    language: str = "en"  # of a row whose language is neither stated nor detected
+    language_field: str | None = None  # the column with the language code of a row
+    group: str | None = None  # the column whose value the variants of one product share
     available: str | None = None
     created: str | None = None
 

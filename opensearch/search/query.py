@@ -17,7 +17,7 @@ from opensearch.index.fields import SEARCH, IndexSchema, VectorField
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
-from .filters import facet_aggregations
+from .facets import facet_aggregations
 from .fusion import (
     DEFAULT_FUSION,
     IMAGE_AND_WORDS_WEIGHTS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch.client import explained
 from vitrine.errors import EngineError
 
-from .filters import read_facets
+from .facets import read_facets
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch, OpenSearch

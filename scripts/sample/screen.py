@@ -88,7 +88,9 @@ def _cell(query: str, hit: Hit, truths: Mapping[str, Truth]) -> str:
     return f"{mark} [dim]{truth.colour} {truth.pattern}:[/] {hit.product.get('title', hit.id)}"
 
 
-def show_quality(console: Console, client: OpenSearch, shop: ServingContext, truths: Mapping[str, Truth]) -> None:
+def show_quality(
+    console: Console, client: OpenSearch, shop: ServingContext, truths: Mapping[str, Truth]
+) -> None:
     """Print mean nDCG@10 by hidden truth over the shoppers' whole query pool, no shopper named."""
     from rich.table import Table
 

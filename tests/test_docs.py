@@ -1,4 +1,4 @@
-"""What the README and our own messages tell people to type: it exists, and the README's blocks run as they stand."""
+"""README, docs and messages: the commands and options that they name exist, and the shell blocks run as they stand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(REPOSITORY)): path.read_text()
+    for path in (
+        REPOSITORY / "README.md",
+        REPOSITORY / "CONTRIBUTING.md",
+        *sorted((REPOSITORY / "docs").glob("*.md")),
+    )
+}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEREDOC = re.compile(r"<<'(\w+)'\n.*?^\1$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:vitrine|--)[^`\n]*)`")
@@ -41,8 +48,8 @@ class Mention:
     line: str
 
 
-def blocks(language: str) -> list[str]:
-    return [text for kind, text in _FENCE.findall(README) if kind == language]
+def blocks(page: str, language: str) -> list[str]:
+    return [text for kind, text in _FENCE.findall(PAGES[page]) if kind == language]
 
 
 def command_lines(block: str) -> list[str]:
@@ -50,22 +57,27 @@ def command_lines(block: str) -> list[str]:
     return [line for line in lines if line.startswith("vitrine ")]
 
 
-def readme_mentions() -> list[Mention]:
-    fenced = [line for language in ("", "sh") for block in blocks(language) for line in command_lines(block)]
-    inline = _INLINE.findall(_FENCE.sub("", README))
-    return [Mention("README.md", line) for line in (*fenced, *inline)]
+def page_mentions() -> list[Mention]:
+    mentions = []
+    for page, text in PAGES.items():
+        fenced = [
+            line for kind in ("", "sh") for block in blocks(page, kind) for line in command_lines(block)
+        ]
+        inline = [line.replace(" ... ", " ") for line in _INLINE.findall(_FENCE.sub("", text))]
+        mentions += [Mention(page, line) for line in (*fenced, *inline)]
+    return mentions
 
 
 def message_mentions() -> Iterator[Mention]:
     """Commands in backquotes in the strings of the product: what errors and help tell people to do next."""
-    sources = [REPOSITORY / "vitrine.py", *(p for d in ROOMS for p in (REPOSITORY / d).rglob("*.py"))]
+    sources = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py")]
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text())):
             for line in re.findall(r"`(vitrine [^`]*)`", _text(node)):
                 yield Mention(str(path.relative_to(REPOSITORY)), line)
 
 
-ROOMS = ("indexer", "opensearch", "rerank")
+PACKAGES = ("vitrine", "encoders", "opensearch", "indexer", "rerank")
 
 
 def _text(node: ast.AST) -> str:
@@ -95,10 +107,10 @@ def check(line: str) -> None:
     while isinstance(command, click.Group) and words:
         if not words[0][0].isalpha():
             break
-        found = command.get_command(click.Context(command), words[0])
-        if found is None:
+        subcommand = command.get_command(click.Context(command), words[0])
+        if subcommand is None:
             raise click.UsageError(f"there is no command {words[0]!r}")
-        command, words = found, words[1:]
+        command, words = subcommand, words[1:]
     if not words:
         return
     context = click.Context(command)
@@ -127,22 +139,38 @@ def every_option() -> set[str]:
         "vitrine --quiet",
     ],
 )
-def test_what_does_not_exist_is_noticed(line: str) -> None:
+def test_the_check_refuses_unknown_commands_options_and_arguments(line: str) -> None:
     with pytest.raises(click.UsageError):
         check(line)
 
 
-@pytest.mark.parametrize("mention", readme_mentions(), ids=lambda mention: mention.line)
-def test_the_readme_names_commands_and_options_that_exist(mention: Mention) -> None:
+@pytest.mark.parametrize("mention", page_mentions(), ids=lambda mention: f"{mention.place}: {mention.line}")
+def test_the_pages_name_commands_and_options_that_exist(mention: Mention) -> None:
     if mention.line.startswith("--"):
         assert mention.line.split()[0] in every_option()
     else:
         check(mention.line)
 
 
-def test_the_readme_tells_of_every_command() -> None:
-    told = {mention.line.split()[1] for mention in readme_mentions() if mention.line.startswith("vitrine ")}
-    assert told >= set(COMMANDS)
+def test_the_readme_names_every_command() -> None:
+    lines = [mention.line for mention in page_mentions() if mention.place == "README.md"]
+    named = {line.split()[1] for line in lines if line.startswith("vitrine ")}
+    assert named >= set(COMMANDS)
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    broken = [
+        f"{page}: {target}"
+        for page, text in PAGES.items()
+        for target in re.findall(r"\]\(([^)#]+)\)", text)
+        if "://" not in target and not (REPOSITORY / page).parent.joinpath(target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    missing = [page for page in PAGES if page.startswith("docs/") and f"({page})" not in PAGES["README.md"]]
+    assert missing == []
 
 
 def test_messages_name_commands_and_options_that_exist() -> None:
@@ -165,43 +193,43 @@ def test_messages_name_commands_and_options_that_exist() -> None:
 def test_every_command_explains_itself_and_all_its_options(
     words: tuple[str, ...], command: click.Command
 ) -> None:
-    told = CliRunner().invoke(main, [*words, "--help"])
-    assert told.exit_code == 0, told.output
-    assert told.stdout.startswith("Usage: ")
+    result = CliRunner().invoke(main, [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Usage: ")
     assert command.help
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not parameter.hidden:
-            assert max(parameter.opts, key=len) in told.stdout
+            assert max(parameter.opts, key=len) in result.stdout
 
 
-def test_the_readmes_field_plan_is_one(tmp_path: Path) -> None:
-    (block,) = blocks("toml")
+def test_the_documented_field_plan_loads(tmp_path: Path) -> None:
+    (block,) = blocks("docs/field-plan.md", "toml")
     (tmp_path / "catalogue.toml").write_text(block)
     plan = load_plan(tmp_path / "catalogue.toml")
     assert (plan.text, plan.images, plan.group) == (("description",), ("image",), "style_id")
 
 
-def test_the_readmes_search_body_is_json() -> None:
-    (block,) = blocks("json")
+def test_the_documented_search_body_is_json() -> None:
+    (block,) = blocks("docs/hook.md", "json")
     context = json.loads(block)["ext"]["rerank"]["query_context"]["query_text"]
     assert set(json.loads(context)) == {"q", "shopper"}
 
 
 @pytest.fixture
 def alias(engine: OpenSearch) -> Iterator[str]:
-    """A name of this run's own for the README's `shop`, so that a node in use elsewhere is left as it was."""
-    made = f"readme-{uuid.uuid4().hex[:10]}"
-    yield made
-    engine.indices.delete(index=f"{made}-v*", ignore_unavailable=True)
-    engine.delete(index=POINTERS, id=made, params={"ignore": 404})
-    engine.transport.perform_request("DELETE", f"/_search/pipeline/{made}-*", params={"ignore": 404})
+    """An alias of this run in place of the pages' `shop`, so that a shared node keeps its own."""
+    name = f"docs-{uuid.uuid4().hex[:10]}"
+    yield name
+    engine.indices.delete(index=f"{name}-v*", ignore_unavailable=True)
+    engine.delete(index=POINTERS, id=name, params={"ignore": 404})
+    engine.transport.perform_request("DELETE", f"/_search/pipeline/{name}-*", params={"ignore": 404})
 
 
 @pytest.mark.live
-def test_the_readmes_shell_blocks_run_in_order(engine_url: str, alias: str, tmp_path: Path) -> None:
-    script = "\n".join(blocks("sh"))
+def test_the_shell_blocks_run_in_order(engine_url: str, alias: str, tmp_path: Path) -> None:
+    script = "\n".join([*blocks("README.md", "sh"), *blocks("docs/reranking.md", "sh")])
     assert "vitrine node up\n" in script
-    # the node of the suite stands in for this one line, which tests/test_local.py runs
+    # the suite's own node replaces this line, which tests/test_local.py runs
     script = script.replace("vitrine node up\n", "").replace("--index shop", f"--index {alias}")
     lines = command_lines(script)
     assert len(lines) >= 7
@@ -213,18 +241,20 @@ def test_the_readmes_shell_blocks_run_in_order(engine_url: str, alias: str, tmp_
         "OMP_NUM_THREADS": "1",
         "COLUMNS": "160",
     }
-    # a line before each command's output says which it is
-    told = re.sub(r"^(vitrine .*)$", lambda m: f"echo {shlex.quote('$ ' + m[1])}\n{m[1]}", script, flags=re.M)
-    done = subprocess.run(
-        ["bash", "-eu", "-c", told],
+    # an echo before each command separates the outputs
+    traced = re.sub(
+        r"^(vitrine .*)$", lambda m: f"echo {shlex.quote('$ ' + m[1])}\n{m[1]}", script, flags=re.M
+    )
+    process = subprocess.run(
+        ["bash", "-eu", "-c", traced],
         capture_output=True,
         text=True,
         cwd=tmp_path,
         env=environment,
         timeout=300,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    parts = [part.partition("\n") for part in ("\n" + done.stdout).split("\n$ ")[1:]]
+    assert process.returncode == 0, process.stdout + process.stderr
+    parts = [part.partition("\n") for part in ("\n" + process.stdout).split("\n$ ")[1:]]
     answers = {line: answer for line, _, answer in parts}
     assert list(answers) == lines
     assert first_title(answers, "something to run in") == "White running shoes"
@@ -233,6 +263,6 @@ def test_the_readmes_shell_blocks_run_in_order(engine_url: str, alias: str, tmp_
 
 
 def first_title(answers: dict[str, str], query: str) -> str:
-    told = next(told for line, told in answers.items() if query in line)
+    output = next(output for line, output in answers.items() if query in line)
     titles = ("Red summer dress", "Blue denim jacket", "White running shoes", "红色连衣裙")
-    return min((title for title in titles if title in told), key=told.index)
+    return min((title for title in titles if title in output), key=output.index)

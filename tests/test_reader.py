@@ -1,4 +1,4 @@
-"""Catalogue files: every format and encoding is read, every broken row is told and costs nothing else."""
+"""Catalogue files: every format and encoding is read, and a broken row is reported and costs nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.catalogue.reader import BadRow, CatalogueRow, columns_of, parquet_rows, read_rows
+from indexer.catalogue.plan import check_columns, plan_from_rows
+from indexer.catalogue.reader import (
+    READERS,
+    BadRow,
+    CatalogueRow,
+    CatalogueRows,
+    Reader,
+    count_rows,
+    declared_columns,
+    read_rows,
+)
+from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
 PRODUCTS = [{"id": "1", "title": "red shoe"}, {"id": "2", "title": "红色连衣裙"}]
@@ -35,7 +46,7 @@ def good(rows: list[CatalogueRow | BadRow]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_jsonl_gives_rows_with_their_lines(tmp_path: Path, packed: bool) -> None:
+def test_jsonl_gives_rows_with_their_line_numbers(tmp_path: Path, packed: bool) -> None:
     text = "\n".join(json.dumps(product) for product in PRODUCTS).replace("\n", "\n\n").encode()
     path = tmp_path / ("c.jsonl.gz" if packed else "c.jsonl")
     path.write_bytes(gzip.compress(text) if packed else text)
@@ -44,7 +55,7 @@ def test_jsonl_gives_rows_with_their_lines(tmp_path: Path, packed: bool) -> None
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_marked_encodings_are_read_by_themselves(tmp_path: Path, encoding: str, kind: str) -> None:
+def test_an_encoding_with_a_byte_order_mark_is_recognized(tmp_path: Path, encoding: str, kind: str) -> None:
     text = "".join(json.dumps(product, ensure_ascii=False) + "\n" for product in PRODUCTS)
     if kind == "csv":
         text = "id,title\n1,red shoe\n2,红色连衣裙\n"
@@ -53,12 +64,12 @@ def test_marked_encodings_are_read_by_themselves(tmp_path: Path, encoding: str, 
     assert good(read(path)) == PRODUCTS
 
 
-def test_another_encoding_is_told_by_byte_and_read_when_named(tmp_path: Path) -> None:
+def test_another_encoding_is_an_error_with_the_byte_and_is_read_when_named(tmp_path: Path) -> None:
     path = lines(tmp_path / "c.jsonl", '{"id": "1"}', '{"id": "2", "title": "café"}'.encode("latin-1"))
-    (told,) = bad(read(path))
-    assert told[0] == 2
-    assert "byte 0xe9 at offset 37 " in told[1]  # 12 bytes of line 1, then 25 before the é
-    assert "--encoding" in told[1]
+    ((line, reason),) = bad(read(path))
+    assert line == 2
+    assert "byte 0xe9 at offset 37 " in reason  # 12 bytes of line 1, then 25 before the é
+    assert "--encoding" in reason
     assert good(read(path, "latin-1"))[1]["title"] == "café"
     with pytest.raises(CatalogueError, match="klingon"):
         read(path, "klingon")
@@ -78,17 +89,17 @@ def test_another_encoding_is_told_by_byte_and_read_when_named(tmp_path: Path) ->
 def test_a_broken_line_costs_itself_only(tmp_path: Path, line: str, reason: str) -> None:
     rows = read(lines(tmp_path / "c.jsonl", '{"id": "1"}', line, '{"id": "3"}'))
     assert good(rows) == [{"id": "1"}, {"id": "3"}]
-    assert [told[0] for told in bad(rows)] == [2]
+    assert [number for number, _ in bad(rows)] == [2]
     assert reason in bad(rows)[0][1]
 
 
-def test_nan_is_read_and_left_to_the_columns(tmp_path: Path) -> None:
+def test_nan_is_read_and_left_to_the_cell_parsers(tmp_path: Path) -> None:
     (row,) = read(lines(tmp_path / "c.jsonl", '{"id": "1", "price": NaN, "stock": -Infinity}'))
     assert isinstance(row, CatalogueRow)
     assert row.values["price"] != row.values["price"]
 
 
-def test_a_csv_cell_holds_quotes_line_ends_and_a_megabyte(tmp_path: Path) -> None:
+def test_a_csv_cell_may_contain_quotes_line_ends_and_a_megabyte(tmp_path: Path) -> None:
     long = "x" * 1_000_000
     path = lines(tmp_path / "c.csv", "id,title", '1,"a ""big"" one', 'in two lines"', f"2,{long}", "", "3,")
     assert read(path) == [
@@ -106,20 +117,22 @@ def test_csv_rows_of_another_length_and_stray_quotes_are_rejected_alone(tmp_path
     assert "3 cells and the header 2 columns" in bad(rows)[0][1]
 
 
-@pytest.mark.parametrize(("name", "sign"), [("c.csv", ";"), ("c.csv", "\t"), ("c.csv", "|"), ("c.tsv", "\t")])
-def test_the_delimiter_is_read_from_the_header(tmp_path: Path, name: str, sign: str) -> None:
-    path = lines(tmp_path / name, f"id{sign}title", f"1{sign}red, green")
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("c.csv", ";"), ("c.csv", "\t"), ("c.csv", "|"), ("c.tsv", "\t")]
+)
+def test_the_delimiter_is_read_from_the_header(tmp_path: Path, name: str, delimiter: str) -> None:
+    path = lines(tmp_path / name, f"id{delimiter}title", f"1{delimiter}red, green")
     assert good(read(path)) == [{"id": "1", "title": "red, green"}]
-    assert columns_of(path) == ("id", "title")
+    assert declared_columns(path) == ("id", "title")
 
 
-def test_a_cut_gzip_keeps_what_came_before_the_cut(tmp_path: Path) -> None:
+def test_the_rows_before_the_end_of_a_truncated_gzip_are_read(tmp_path: Path) -> None:
     whole = gzip.compress(b"".join(b'{"id": "%d", "t": "%x"}\n' % (n, n * 7919**9) for n in range(5000)))
     path = tmp_path / "c.jsonl.gz"
     path.write_bytes(whole[: len(whole) // 2])
     rows = read(path)
     assert len(good(rows)) > 1000
-    assert "breaks off" in bad(rows)[-1][1]
+    assert "cut off" in bad(rows)[-1][1]
     assert len(bad(rows)) <= 2
 
 
@@ -132,31 +145,67 @@ def test_parquet_gives_rows_with_types_and_no_nulls(tmp_path: Path) -> None:
     pq.write_table(table, path)
     first = {"id": 1, "price": 1.5, "tags": ["a"], "photo": b"\xff\xd8"}
     assert read(path) == [CatalogueRow(1, first), CatalogueRow(2, {"id": 2, "tags": []})]
-    assert parquet_rows(path) == 2
-    assert columns_of(path) == ("id", "price", "tags", "photo")
+    assert count_rows(path) == 2
+    assert declared_columns(path) == ("id", "price", "tags", "photo")
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(CatalogueError, match="not a whole Parquet file"):
+    with pytest.raises(CatalogueError, match="not a complete Parquet file"):
         read(path)
 
 
-def test_files_that_are_no_catalogue_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalogue_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "c.xlsx").write_bytes(b"PK")
     lines(tmp_path / "twice.csv", "id,title,id", "1,2,3")
     lines(tmp_path / "blank.csv", "", "  ")
     (tmp_path / "c.csv.gz").write_bytes(b"\x1f\x8b\x08broken")
-    found = {}
+    messages = {}
     for name in ("none.jsonl", "empty.jsonl", "c.xlsx", "twice.csv", "blank.csv", "c.csv.gz", "."):
         with pytest.raises(CatalogueError) as caught:
             read(tmp_path / name)
-        found[name] = str(caught.value)
-    assert "there is no file" in found["none.jsonl"]
-    assert "is empty" in found["empty.jsonl"]
-    assert ".parquet" in found["c.xlsx"]
-    assert "names a column twice: id" in found["twice.csv"]
-    assert "only blank lines" in found["blank.csv"]
-    assert "cannot be unpacked" in found["c.csv.gz"]
-    assert "is a folder" in found["."]
+        messages[name] = str(caught.value)
+    assert "there is no file" in messages["none.jsonl"]
+    assert "is empty" in messages["empty.jsonl"]
+    for suffix in READERS:
+        assert suffix in messages["c.xlsx"]
+    assert "names a column twice: id" in messages["twice.csv"]
+    assert "only blank lines" in messages["blank.csv"]
+    assert "cannot be unpacked" in messages["c.csv.gz"]
+    assert "is a folder" in messages["."]
+
+
+def toy_rows(path: Path, encoding: str | None) -> CatalogueRows:
+    """Yield one product per blank-separated word, as a format that the project does not have."""
+    for line, word in enumerate(path.read_text(encoding or "utf-8").split(), start=1):
+        yield CatalogueRow(line, {"id": word, "title": f"the {word}"}) if word != "?" else BadRow(line, "?")
+
+
+def test_a_new_format_is_one_entry_in_the_table_of_readers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.toy"
+    path.write_text("tea ? cup")
+    with pytest.raises(CatalogueError, match="known catalogue format"):
+        read(path)
+    monkeypatch.setitem(READERS, ".toy", Reader(toy_rows))
+    rows = read(path)
+    assert good(rows) == [{"id": "tea", "title": "the tea"}, {"id": "cup", "title": "the cup"}]
+    assert bad(rows) == [(2, "?")]
+    assert declared_columns(path) is None
+    assert plan_from_rows(rows, path.name).title == "title"
+    check_columns(FieldPlan(), path)
+    (tmp_path / "c.other").write_text("tea")
+    with pytest.raises(CatalogueError, match=r"\.toy"):
+        read(tmp_path / "c.other")
+
+
+def test_rows_are_counted_for_the_progress_bar(tmp_path: Path) -> None:
+    path = lines(tmp_path / "c.jsonl", '{"id": "1"}', '{"id": "2"}', "")
+    assert count_rows(path) == 2
+    packed = tmp_path / "c.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert count_rows(packed) == 2
+    packed.write_bytes(packed.read_bytes()[:-4])
+    assert count_rows(packed) is None
 
 
 _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1).filter(
@@ -165,7 +214,7 @@ _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
 
 
 @given(st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=5))
-def test_what_the_csv_module_writes_is_read_back(
+def test_csv_written_by_the_standard_library_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]
 ) -> None:
     import csv

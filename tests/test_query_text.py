@@ -1,4 +1,4 @@
-"""What a shopper types becomes words that the engine takes, in a language told by its signs."""
+"""The words of a query: one line that the engine accepts, and the language by script."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.search.query_text import _TERM, MOST_CHARACTERS, MOST_TERMS, clean_words, language_of
+from opensearch.search.query_text import MAX_CHARACTERS, MAX_TERMS, TERM, clean_words, language_of
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=5_000))
 def test_any_text_becomes_a_short_line_of_unicode(text: str) -> None:
     words = clean_words(text)
     words.encode()
-    assert len(words) <= MOST_CHARACTERS
-    assert sum(1 for _ in _TERM.finditer(words)) <= MOST_TERMS
+    assert len(words) <= MAX_CHARACTERS
+    assert sum(1 for _ in TERM.finditer(words)) <= MAX_TERMS
     assert clean_words(words) == words
     assert words.splitlines() in ([], [words])
 
@@ -27,16 +27,16 @@ def test_any_text_becomes_a_short_line_of_unicode(text: str) -> None:
         (" red\u3000 shoes\n", "red shoes"),
         ("a\x00b\ud800c", "a b c"),
         ("红色 跑鞋", "红色 跑鞋"),
-        ("word " * 10_000, ("word " * MOST_TERMS).strip()),
-        ("红" * 10_000, "红" * MOST_TERMS),
+        ("word " * 10_000, ("word " * MAX_TERMS).strip()),
+        ("红" * 10_000, "红" * MAX_TERMS),
     ],
 )
-def test_words(text: str | None, words: str) -> None:
+def test_words_are_one_line_without_control_characters(text: str | None, words: str) -> None:
     assert clean_words(text) == words
 
 
 @pytest.mark.parametrize(
-    ("words", "usual", "language"),
+    ("words", "default", "language"),
     [
         ("red shoes", "en", "en"),
         ("rote schuhe", "de", "de"),
@@ -51,5 +51,5 @@ def test_words(text: str | None, words: str) -> None:
         ("Ｎｉｋｅ", "en", "en"),
     ],
 )
-def test_language(words: str, usual: str, language: str) -> None:
-    assert language_of(words, usual) == language
+def test_the_script_decides_the_language(words: str, default: str, language: str) -> None:
+    assert language_of(words, default) == language
