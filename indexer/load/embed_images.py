@@ -56,7 +56,7 @@ class ImageVectors:
         if problem is None and image.is_new and image.hash not in vectors:
             problem = "the encoder gives no usable vector for the image"
         if problem is not None:
-            self.report.pictures_failed += 1
+            self.report.images_failed += 1
             self.rejects.add_image(pending.line, pending.product.id, problem, image.ref[:_REF_CHARACTERS])
             return
         vector = vectors.get(image.hash or "") if image.is_new else None
