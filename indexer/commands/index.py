@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import click
 
 from opensearch import options
+from vitrine import settings
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -24,14 +25,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @options.store
 @click.option(
     "--text-encoder",
-    envvar="VITRINE_TEXT_ENCODER",
+    envvar=settings.VITRINE_TEXT_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR|none",
     help="sentence-transformers name or directory, or an artifact (default: the index's own, else MiniLM).",
 )
 @click.option(
     "--image-encoder",
-    envvar="VITRINE_IMAGE_ENCODER",
+    envvar=settings.VITRINE_IMAGE_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR|none",
     help="open_clip name, directory of a trained tower, or an artifact (default: the index's own, else none).",

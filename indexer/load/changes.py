@@ -48,7 +48,7 @@ class PendingDocument:
     @property
     def pictures_changed(self) -> bool:
         now = tuple((picture.hash, picture.ref) for picture in self.pictures)
-        return self.stored is None or self.stored.pictures != now
+        return self.stored is None or self.stored.images != now
 
 
 @dataclass

@@ -55,7 +55,7 @@ class ImageLoader:
     def look(self, source: ImageSource, stored: IndexedState | None) -> LoadedImage:
         """A URL that the index knows is not fetched again, bytes that it knows are not decoded again."""
         ref = picture_ref(source)
-        known = {known_ref: known_hash for known_hash, known_ref in (stored.pictures if stored else ())}
+        known = {known_ref: known_hash for known_hash, known_ref in (stored.images if stored else ())}
         if is_url(source) and known.get(ref) and not self._refetch:
             return LoadedImage(ref, known[ref])
         try:

@@ -128,4 +128,4 @@ def action_of(work: PendingDocument) -> Action | None:
     elif work.text_changed:
         remove.append("text_vec")
     pictures = [picture.to_dict() for picture in work.pictures] if work.pictures_changed else None
-    return patch(work.product.id, replace, remove=remove, pictures=pictures)
+    return patch(work.product.id, replace, remove=remove, images=pictures)

@@ -16,8 +16,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError
 
-from opensearch.client import explained
-from vitrine.errors import EngineError, IndexMissingError, SchemaMismatchError
+from opensearch.client import explained, missing_index
+from vitrine.errors import EngineError, SchemaMismatchError
 
 from .fields import IndexSchema
 from .scan import count
@@ -128,7 +128,7 @@ def require_current(client: OpenSearch, alias: str) -> str:
     """Give the index that the alias names; IndexMissingError lists what exists instead."""
     index = current(client, alias)
     if index is None:
-        raise _missing(client, alias)
+        raise missing_index(client, alias)
     return index
 
 
@@ -321,23 +321,6 @@ def _mapping(client: OpenSearch, index: str) -> dict[str, Any]:
     with explained(client):
         mapping: dict[str, Any] = client.indices.get_mapping(index=index)[index]["mappings"]
     return mapping
-
-
-def _missing(client: OpenSearch, alias: str) -> IndexMissingError:
-    with explained(client):
-        found = client.indices.get_alias(index="*")
-    names = sorted(
-        {name for index, held in found.items() for name in held["aliases"] or [index] if name[0] != "."}
-    )
-    there = (
-        f"there are: {', '.join(names[:20])}" + (", ..." if len(names) > 20 else "")
-        if names
-        else "there is none"
-    )
-    return IndexMissingError(
-        f"there is no index {alias!r} ({there}): make it with `vitrine index CATALOGUE --index {alias}`, "
-        "or name another with --index"
-    )
 
 
 def _is_version(alias: str, index: str) -> bool:
