@@ -1,4 +1,4 @@
-"""Pipelines and the hook: what the engine is told, and what its own `_search` answers with and without service."""
+"""Pipelines and the hook: their bodies, and the engine's `_search` with and without a working service."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from shelf import SCHEMA, TEXTS, shelf
 
 from opensearch.hook.install import hook_status, install_hook, remove_hook
 from opensearch.hook.pipelines import (
-    LARGEST_CONTEXT,
+    MAX_CONTEXT_BYTES,
     default_pipelines,
-    escaped,
+    escape,
     fusion_pipeline,
     put_fusion,
     rerank_ext,
     rerank_pipeline,
     set_default,
-    unescaped,
+    unescape,
 )
 from opensearch.index.versions import read_schema
 from opensearch.search.query import DEFAULT_WEIGHTS, LegWeights, Query, hybrid_body, weights_of
@@ -57,10 +57,10 @@ NASTY = (
 
 
 class Service:
-    """A rerank service that turns the order round, or misbehaves as told; keeps what it was asked."""
+    """A rerank service that reverses the order, or fails according to `mode`; stores its requests."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.mode = "reverse"
         self.connections: list[socket.socket] = []
         service = self
@@ -73,9 +73,9 @@ class Service:
                 service.connections.append(self.connection)
 
             def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                service.asked.append({**asked, "path": self.path, "key": self.headers["authorization"]})
-                status, answer = service.answer(asked["docs"])
+                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                service.requests.append({**request, "path": self.path, "key": self.headers["authorization"]})
+                status, answer = service.answer(request["docs"])
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))
@@ -163,8 +163,8 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text(), json_values, max_size=3))
 def test_escaping_can_be_undone_and_leaves_no_placeholder(context: dict[str, Any]) -> None:
-    assert unescaped(escaped(context)) == context
-    assert "$" not in json.dumps(escaped(context))
+    assert unescape(escape(context)) == context
+    assert "$" not in json.dumps(escape(context))
 
 
 def test_context_is_json_of_an_object() -> None:
@@ -174,12 +174,13 @@ def test_context_is_json_of_an_object() -> None:
 
 def test_large_context_is_refused() -> None:
     with pytest.raises(QueryError, match="16384"):
-        rerank_ext({"q": "x" * LARGEST_CONTEXT})
+        rerank_ext({"q": "x" * MAX_CONTEXT_BYTES})
 
 
 @pytest.mark.parametrize("sign", ["词", "$", "\x00", '"', "𠀀", "\\"])
 def test_cleaned_words_always_fit_the_context(sign: str) -> None:
-    rerank_ext({"q": clean_words(sign * 100_000), "shopper": "f" * 32, "query_id": "f" * 36})
+    ext = rerank_ext({"q": clean_words(sign * 100_000), "shopper": "f" * 32, "query_id": "f" * 36})
+    assert len(ext["rerank"]["query_context"]["query_text"].encode()) <= MAX_CONTEXT_BYTES
 
 
 def test_context_that_is_no_json_is_refused() -> None:
@@ -199,7 +200,7 @@ def test_fusion_becomes_the_default_of_an_index_without_one(engine: OpenSearch, 
 
 
 @pytest.mark.live
-def test_search_without_fusion_is_an_error_and_no_answer(engine: OpenSearch, products: str) -> None:
+def test_a_search_without_fusion_is_an_error(engine: OpenSearch, products: str) -> None:
     body = hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA)
     with pytest.raises(EngineError, match="without fusing"):
         retrieve(engine, products, body, pipeline="_none")
@@ -209,11 +210,11 @@ def test_search_without_fusion_is_an_error_and_no_answer(engine: OpenSearch, pro
 def test_engine_reranks_through_the_service(engine: OpenSearch, products: str) -> None:
     plain = search(engine, products)
     with service() as running:
-        made = install_hook(engine, products, running.url, "secret")
-        assert made.answers
-        assert made.told == []
+        installed = install_hook(engine, products, running.url, "secret")
+        assert installed.answers
+        assert installed.messages == []
         found = search(engine, products, {"q": "red shoes", "shopper": "ab12"})
-        asked = running.asked[-1]
+        asked = running.requests[-1]
     assert ids(found) == ids(plain)[::-1]
     assert found.reranked
     assert not plain.reranked
@@ -224,7 +225,7 @@ def test_engine_reranks_through_the_service(engine: OpenSearch, products: str) -
 
 
 @pytest.mark.live
-def test_engine_order_stands_when_the_service_is_in_trouble(engine: OpenSearch, products: str) -> None:
+def test_the_engine_order_stays_when_the_service_fails(engine: OpenSearch, products: str) -> None:
     plain = ids(search(engine, products))
     with service() as running:
         install_hook(engine, products, running.url, "")
@@ -241,7 +242,7 @@ def test_engine_order_stands_when_the_service_is_in_trouble(engine: OpenSearch, 
     assert status.installed
     assert not status.answers
     assert status.failures >= 4
-    assert any("engine's order" in line for line in status.told)
+    assert any("engine's order" in line for line in status.messages)
 
 
 @pytest.mark.live
@@ -252,7 +253,7 @@ def test_nasty_words_arrive_as_they_were_typed(engine: OpenSearch, products: str
         for words in NASTY:
             found = search(engine, products, {"q": words})
             assert ids(found) == plain[::-1], words
-            assert unescaped(running.asked[-1]["ctx"]) == {"q": words}
+            assert unescape(running.requests[-1]["ctx"]) == {"q": words}
 
 
 @pytest.mark.live
@@ -265,12 +266,12 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
         assert len(after["models"]) == len(after["model_groups"]) == 1
         assert not set(after["models"]) & set(before["models"])
         assert hook_status(engine, products).service == second.url
-        asked = len(first.asked)
+        asked = len(first.requests)
         body = hybrid_body(Query("red"), SCHEMA)
         del body["search_pipeline"]
         found = retrieve(engine, products, {**body, "ext": rerank_ext({"q": "red"})})
         assert found.reranked
-        assert len(first.asked) == asked
+        assert len(first.requests) == asked
         assert default_pipelines(engine, products) == {f"{products}-v1": f"{products}-rerank"}
         assert remove_hook(engine, products)
     assert left_over(engine, products) == {"models": [], "model_groups": []}
@@ -292,7 +293,7 @@ def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch
         first = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page"))
         whole = ids(retrieve(engine, products, asked(40), pipeline=f"{products}-rerank"))
         assert first == whole[:2]
-        assert running.asked[-1]["docs"] == running.asked[-2]["docs"]
+        assert running.requests[-1]["docs"] == running.requests[-2]["docs"]
     plain = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-fusion"))
     assert ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page")) == plain != first
 
@@ -304,7 +305,7 @@ def weights_in(engine: OpenSearch, pipeline: str) -> list[float]:
 
 
 @pytest.mark.live
-def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
+def test_weights_are_written_to_every_pipeline_and_stay_after_the_hook_is_removed(
     engine: OpenSearch, products: str
 ) -> None:
     with service() as running:
@@ -319,7 +320,7 @@ def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
 
 
 @pytest.mark.live
-def test_hook_outlives_its_index_only_until_it_is_removed(engine: OpenSearch) -> None:
+def test_the_hook_of_a_deleted_index_can_be_removed(engine: OpenSearch) -> None:
     with service() as running, shelf(engine) as alias:
         install_hook(engine, alias, running.url, "")
     assert any(line.startswith("pipeline") for line in remove_hook(engine, alias))
@@ -336,16 +337,16 @@ def test_another_default_pipeline_stays(engine: OpenSearch, products: str) -> No
     set_default(engine, [f"{products}-v1"], other)
     try:
         with service() as running:
-            told = install_hook(engine, products, running.url, "", default=True).told
+            messages = install_hook(engine, products, running.url, "", default=True).messages
         assert default_pipelines(engine, products) == {f"{products}-v1": other}
-        assert any(other in line for line in told)
+        assert any(other in line for line in messages)
     finally:
         set_default(engine, [f"{products}-v1"], None)
         engine.search_pipeline.delete(id=other)
 
 
 @pytest.mark.live
-def test_wrong_names_are_told_before_anything_is_made(engine: OpenSearch) -> None:
+def test_wrong_names_are_refused_before_anything_is_created(engine: OpenSearch) -> None:
     with pytest.raises(IndexMissingError, match="eq-nothing"):
         install_hook(engine, "eq-nothing", "http://127.0.0.1:8060", "")
     with pytest.raises(EngineError, match="http://127"):
@@ -375,9 +376,9 @@ def test_the_command_installs_shows_and_removes(engine: OpenSearch, engine_url: 
 
 
 def left_over(engine: OpenSearch, alias: str) -> dict[str, list[str]]:
-    from opensearch.hook.connector import named
+    from opensearch.hook.connector import find_ids
 
-    return {kind: named(engine, kind, alias) for kind in ("models", "model_groups")}
+    return {kind: find_ids(engine, kind, alias) for kind in ("models", "model_groups")}
 
 
 @pytest.mark.live

@@ -178,14 +178,15 @@ def _fetch_once(
         except Exception as error:  # jgo and requests raise many types
             if stop is not None and stop.is_set():
                 raise
-            counter.reset()
-            raise _DownloadError(f"could not be fetched ({_cause(error)})") from error
-        checksum = sha256_of(file)
-        if checksum != artifact.sha256:
-            counter.reset()
-            raise _DownloadError(f"has sha256 {checksum}, expected {artifact.sha256}")
-        file.replace(target)
-    return target
+            fault = f"could not be fetched ({_cause(error)})"
+        else:
+            checksum = sha256_of(file)
+            if checksum == artifact.sha256:
+                file.replace(target)
+                return target
+            fault = f"has sha256 {checksum}, expected {artifact.sha256}"
+        counter.reset()
+    raise _DownloadError(fault)  # outside `except`: the traceback of jgo's error would keep its sockets open
 
 
 def download(artifact: Artifact, staging: Path, on_progress: ProgressCallback) -> Path:

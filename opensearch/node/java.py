@@ -17,8 +17,8 @@ _COMPACT_HEADERS = 25  # the first release with small object headers as a produc
 
 # Thai break iterators for runtimes without jdk.localedata, on which OpenSearch cannot create any index. Source and build
 # commands are in ThaiBreaks.java.
-_THAI_BREAKS = Path(__file__).with_name("thai_breaks") / "thai-breaks.jar"
-_THAI_BREAKS_SHA256 = "9818668944697df1b9e1caf2adf51d31e2ce844c5d36eb5f4fcb14f681d7b647"
+THAI_BREAKS = Path(__file__).with_name("thai_breaks") / "thai-breaks.jar"
+_JAR_SHA256 = "9818668944697df1b9e1caf2adf51d31e2ce844c5d36eb5f4fcb14f681d7b647"
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def class_path(home: Path, java: Java, folder: Path) -> str:
     jars = f"{home}/lib/*"
     if java.vector:  # a complete runtime, which has its own Thai breaks
         return jars
-    if sha256_of(_THAI_BREAKS) != _THAI_BREAKS_SHA256:
-        raise NodeError(f"{_THAI_BREAKS} is damaged: install Vitrine again")
-    extra = folder / _THAI_BREAKS.name
-    shutil.copyfile(_THAI_BREAKS, extra)
+    if sha256_of(THAI_BREAKS) != _JAR_SHA256:
+        raise NodeError(f"{THAI_BREAKS} is damaged: install Vitrine again")
+    extra = folder / THAI_BREAKS.name
+    shutil.copyfile(THAI_BREAKS, extra)
     extra.chmod(0o644)
     return f"{jars}:{extra}"
