@@ -70,11 +70,11 @@ def products() -> Iterator[dict[str, Any]]:
 @contextmanager
 def shelf(client: OpenSearch, shards: int = 1) -> Iterator[str]:
     """An alias over an index with the products; both are gone afterwards."""
-    from opensearch.index.schema import Layout, index_body
+    from opensearch.index.schema import Sharding, index_body
 
     alias = f"eq-{uuid4().hex[:8]}"
     index = f"{alias}-v1"
-    body = index_body(SCHEMA, layout=Layout(shards, 0), chinese="cjk")
+    body = index_body(SCHEMA, layout=Sharding(shards, 0), chinese="cjk")
     client.indices.create(index=index, body={**body, "aliases": {alias: {}}})
     try:
         lines = [
