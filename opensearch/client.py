@@ -210,7 +210,7 @@ def _refusal(status: int | str, kind: str, reason: str, place: str) -> str:
 def _blocked(reason: str, place: str) -> str:
     if "flood-stage" in reason or "read-only / allow delete" in reason:
         return (
-            f"OpenSearch at {place} made the index read-only because its disk is nearly full ({reason}): "
+            f"OpenSearch at {place} set the index read-only because its disk is nearly full ({reason}): "
             "free disk space; the engine then removes the block itself"
         )
     return (

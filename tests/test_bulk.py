@@ -204,11 +204,11 @@ def test_patience_ends_with_an_outcome_for_every_action_read(small: tuple[SmallE
     engine, client = small
     engine.forget()
     engine.reject = lambda item: 429 if int(item[1]) >= 20 else 0
-    taken: list[str] = []
+    read: list[str] = []
 
     def actions() -> Iterator[Action]:
         for action in _sent(100_000):
-            taken.append(action.id)
+            read.append(action.id)
             yield action
 
     outcomes: list[Outcome] = []
@@ -218,10 +218,10 @@ def test_patience_ends_with_an_outcome_for_every_action_read(small: tuple[SmallE
         outcomes.extend(
             write(client, "shop", actions(), quick(chunk_actions=10, in_flight=2, patience_s=0.1))
         )
-    assert sorted(outcome.id for outcome in outcomes) == sorted(taken)
+    assert sorted(outcome.id for outcome in outcomes) == sorted(read)
     assert sum(outcome.status == "created" for outcome in outcomes) == 20
     assert all("not written" in (outcome.reason or "") for outcome in outcomes if outcome.status == "failed")
-    assert len(taken) < 100
+    assert len(read) < 100
 
 
 @pytest.mark.parametrize(
@@ -343,18 +343,18 @@ def test_bad_documents_fail_alone_on_the_node(engine: OpenSearch, shop: str) -> 
         Action("index", "short", {"vec": one[:3]}),
         Action("index", "strange", {"colour": "red"}),
         Action("index", "long " * 120, {"n": 1}),
-        Action("update", "nobody", {"n": 1}),
-        Action("delete", "nobody"),
+        Action("update", "missing", {"n": 1}),
+        Action("delete", "missing"),
         Action("index", "good too", {"n": 2}),
     ]
     outcomes = list(write(engine, shop, actions))
     reasons = {outcome.id: outcome.reason or "" for outcome in outcomes if outcome.status == "failed"}
-    assert set(reasons) == {"word", "nan", "zero", "short", "strange", "long " * 120, "nobody"}
+    assert set(reasons) == {"word", "nan", "zero", "short", "strange", "long " * 120, "missing"}
     assert "NaN and infinity are written as null" in reasons["nan"]
     assert "Expected: 4, Given: 3" in reasons["short"]
     assert "[colour]" in reasons["strange"]
     assert "512 bytes" in reasons["long " * 120]
-    assert Outcome("nobody", "noop") in outcomes
+    assert Outcome("missing", "noop") in outcomes
     engine.indices.refresh(index=shop)
     assert {id for id, _ in scan(engine, shop)} == {"good", "good too"}
 

@@ -174,11 +174,11 @@ def test_user_and_password_travel_with_every_request(
     with connect(server.address) as client:
         client.search(index="a")
 
-    async def ask() -> None:
+    async def search() -> None:
         async with connect_async(server.address) as client:
             await client.search(index="a")
 
-    asyncio.run(ask())
+    asyncio.run(search())
     expected = "Basic " + b64encode("shop:s:ü".encode()).decode()
     assert [headers["authorization"] for headers in server.headers] == [expected, expected]
 
@@ -213,7 +213,7 @@ CASES = [
     (
         429,
         refused("cluster_block_exception", FLOOD),
-        "made the index read-only because its disk is nearly full",
+        "set the index read-only because its disk is nearly full",
     ),
     (429, refused("circuit_breaking_exception", "Data too large"), "is overloaded (Data too large): wait"),
     (503, refused("x", "state not recovered"), "is not ready (state not recovered)"),
@@ -275,19 +275,19 @@ def test_explained_decorates_functions_and_async_calls_too() -> None:
     url = f"127.0.0.1:{free_ports(1)[0]}"
 
     @explained()
-    def ask() -> None:
+    def search() -> None:
         with connect(url, retries=0) as client:
             client.info()
 
-    async def ask_async() -> None:
+    async def info_async() -> None:
         async with connect_async(url, retries=0) as client:
             with explained(client):
                 await client.info()
 
     with pytest.raises(EngineError, match=r"no OpenSearch answers at http://127\.0\.0\.1:9200"):
-        ask()
+        search()
     with pytest.raises(EngineError, match=f"no OpenSearch answers at http://{url}"):
-        asyncio.run(ask_async())
+        asyncio.run(info_async())
 
 
 # --- TLS
@@ -327,11 +327,11 @@ def test_an_unknown_authority_names_the_variable_and_a_known_one_is_trusted(
     with connect(secured) as client:
         assert client.search(index="a") == {"took": 1}
 
-    async def ask() -> object:
+    async def search() -> object:
         async with connect_async(secured) as client:
             return await client.search(index="a")
 
-    assert asyncio.run(ask()) == {"took": 1}
+    assert asyncio.run(search()) == {"took": 1}
 
 
 def test_a_wrong_url_scheme_is_named(secured: str, serve: Callable[[int, object], Server]) -> None:

@@ -113,16 +113,16 @@ def test_a_mapping_of_vitrine_passes() -> None:
 
 
 def test_mapping_faults() -> None:
-    held = mappings(SCHEMA, "cjk")
-    text = held["properties"]["text_vec"]
+    mapping = mappings(SCHEMA, "cjk")
+    text = mapping["properties"]["text_vec"]
 
     def broken(**changes: Any) -> dict[str, Level]:
-        return _levels(check_index.mapping_of({**held, **changes}, SCHEMA))
+        return _levels(check_index.mapping_of({**mapping, **changes}, SCHEMA))
 
     assert broken(_source={"excludes": ["text_vec"]})["_source"] == "fail"
     assert broken(_source={"enabled": False})["_source"] == "fail"
     assert broken(dynamic="true")["mapping"] == "warn"
-    properties = held["properties"]
+    properties = mapping["properties"]
     faiss = {**text, "method": {**text["method"], "engine": "faiss"}}
     assert broken(properties={**properties, "text_vec": faiss})["text_vec"] == "fail"
     bare = {"type": "knn_vector", "dimension": 4}
@@ -136,8 +136,8 @@ def test_mapping_faults() -> None:
 
 def test_settings_faults() -> None:
     def judged(nodes: int = 1, **flat: Any) -> dict[str, Level]:
-        given = {f"index.{name.replace('__', '.')}": value for name, value in flat.items()}
-        return _levels(check_index.settings_of("shop-v1", {"index.number_of_shards": "1", **given}, nodes))
+        settings = {f"index.{name.replace('__', '.')}": value for name, value in flat.items()}
+        return _levels(check_index.settings_of("shop-v1", {"index.number_of_shards": "1", **settings}, nodes))
 
     assert set(judged(number_of_replicas="0", refresh_interval="1s").values()) == {"ok"}
     assert judged(refresh_interval="-1")["refresh"] == "fail"
@@ -165,10 +165,10 @@ def test_versions_besides_the_one_in_service() -> None:
 def test_encoders_in_the_store(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     assert _levels(check_index.encoders_of(SCHEMA, store))["encoder of text_vec"] == "fail"
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "encoder.json").write_text(json.dumps({"dimension": 4}))
-    store.put("encoders", "text-aaaaaaaaaaaa", made)
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "encoder.json").write_text(json.dumps({"dimension": 4}))
+    store.put("encoders", "text-aaaaaaaaaaaa", encoder)
     assert set(_levels(check_index.encoders_of(SCHEMA, store)).values()) == {"ok"}
     wide = VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 8)
     judged = _levels(check_index.encoders_of(IndexSchema(FieldPlan(), TEXT, wide), store))
@@ -236,16 +236,16 @@ def alias(engine: OpenSearch) -> Iterator[str]:
 
 @pytest.fixture
 def shop(engine: OpenSearch, alias: str) -> str:
-    made = index.create_version(engine, alias, SCHEMA)
+    version = index.create_version(engine, alias, SCHEMA)
     documents: list[dict[str, Any]] = [
         {"id": "1", "text_vec": [1, 0, 0, 0], "images": [{"hash": "h", "vec": [0, 1, 0, 0]}, {"hash": "i"}]},
         {"id": "2", "text_vec": [1, 0, 1, 0]},
         {"id": "3"},
     ]
     for document in documents:
-        engine.index(index=made, id=document["id"], body=document)
-    index.publish(engine, alias, made)
-    return made
+        engine.index(index=version, id=document["id"], body=document)
+    index.publish(engine, alias, version)
+    return version
 
 
 @pytest.mark.live
@@ -312,16 +312,16 @@ def test_the_command_shows_all_findings_and_exits_1_when_one_fails(
     engine: OpenSearch, engine_url: str, alias: str, shop: str, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path / "store"))
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "encoder.json").write_text(json.dumps({"dimension": 4}))
-    store.put("encoders", "text-aaaaaaaaaaaa", made)
-    given = ["--url", engine_url, "--index", alias, "--store", store.url]
-    well = CliRunner().invoke(doctor, given)
-    assert well.exit_code == 0, well.output
-    assert "0 failed" in well.output
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "encoder.json").write_text(json.dumps({"dimension": 4}))
+    store.put("encoders", "text-aaaaaaaaaaaa", encoder)
+    options = ["--url", engine_url, "--index", alias, "--store", store.url]
+    passed = CliRunner().invoke(doctor, options)
+    assert passed.exit_code == 0, passed.output
+    assert "0 failed" in passed.output
     engine.indices.put_settings(index=shop, body={"index.refresh_interval": "-1"})
-    broken = CliRunner().invoke(doctor, [*given, "--json"])
+    broken = CliRunner().invoke(doctor, [*options, "--json"])
     assert broken.exit_code == 1
     findings = json.loads(broken.stdout)
     assert [finding["subject"] for finding in findings if finding["level"] == "fail"] == ["refresh"]

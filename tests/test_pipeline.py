@@ -135,8 +135,8 @@ def search(engine: OpenSearch, alias: str, context: dict[str, Any] | None = None
     return retrieve(engine, alias, body, pipeline=f"{alias}-rerank" if context is not None else None)
 
 
-def ids(found: Retrieved) -> list[str]:
-    return [candidate.id for candidate in found.candidates]
+def ids(result: Retrieved) -> list[str]:
+    return [candidate.id for candidate in result.candidates]
 
 
 def test_rerank_step_never_fails_a_search_and_sends_one_field() -> None:
@@ -213,15 +213,15 @@ def test_engine_reranks_through_the_service(engine: OpenSearch, products: str) -
         installed = install_hook(engine, products, running.url, "secret")
         assert installed.answers
         assert installed.messages == []
-        found = search(engine, products, {"q": "red shoes", "shopper": "ab12"})
-        asked = running.requests[-1]
-    assert ids(found) == ids(plain)[::-1]
-    assert found.reranked
+        result = search(engine, products, {"q": "red shoes", "shopper": "ab12"})
+        request = running.requests[-1]
+    assert ids(result) == ids(plain)[::-1]
+    assert result.reranked
     assert not plain.reranked
-    assert asked["docs"] == ids(plain)
-    assert asked["ctx"] == {"q": "red shoes", "shopper": "ab12"}
-    assert asked["path"] == f"/v1/hook/{products}"
-    assert asked["key"] == "Bearer secret"
+    assert request["docs"] == ids(plain)
+    assert request["ctx"] == {"q": "red shoes", "shopper": "ab12"}
+    assert request["path"] == f"/v1/hook/{products}"
+    assert request["key"] == "Bearer secret"
 
 
 @pytest.mark.live
@@ -231,13 +231,13 @@ def test_the_engine_order_stays_when_the_service_fails(engine: OpenSearch, produ
         install_hook(engine, products, running.url, "")
         for mode in ("503", "nonsense", "short"):
             running.mode = mode
-            found = search(engine, products, {"q": "red shoes"})
-            assert ids(found) == plain, mode
-            assert not found.reranked, mode
+            result = search(engine, products, {"q": "red shoes"})
+            assert ids(result) == plain, mode
+            assert not result.reranked, mode
         assert not hook_status(engine, products).answers
         running.mode = "reverse"
         assert ids(search(engine, products, {"q": "red shoes"})) == plain[::-1]
-    assert ids(search(engine, products, {"q": "red shoes"})) == plain  # nobody listens any more
+    assert ids(search(engine, products, {"q": "red shoes"})) == plain  # the service has stopped
     status = hook_status(engine, products)
     assert status.installed
     assert not status.answers
@@ -251,8 +251,8 @@ def test_nasty_words_arrive_as_they_were_typed(engine: OpenSearch, products: str
     with service() as running:
         install_hook(engine, products, running.url, "")
         for words in NASTY:
-            found = search(engine, products, {"q": words})
-            assert ids(found) == plain[::-1], words
+            result = search(engine, products, {"q": words})
+            assert ids(result) == plain[::-1], words
             assert unescape(running.requests[-1]["ctx"]) == {"q": words}
 
 
@@ -266,12 +266,12 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
         assert len(after["models"]) == len(after["model_groups"]) == 1
         assert not set(after["models"]) & set(before["models"])
         assert hook_status(engine, products).service == second.url
-        asked = len(first.requests)
+        calls = len(first.requests)
         body = hybrid_body(Query("red"), SCHEMA)
         del body["search_pipeline"]
-        found = retrieve(engine, products, {**body, "ext": rerank_ext({"q": "red"})})
-        assert found.reranked
-        assert len(first.requests) == asked
+        result = retrieve(engine, products, {**body, "ext": rerank_ext({"q": "red"})})
+        assert result.reranked
+        assert len(first.requests) == calls
         assert default_pipelines(engine, products) == {f"{products}-v1": f"{products}-rerank"}
         assert remove_hook(engine, products)
     assert left_over(engine, products) == {"models": [], "model_groups": []}
@@ -283,25 +283,25 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
 
 @pytest.mark.live
 def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch, products: str) -> None:
-    def asked(size: int) -> dict[str, Any]:
+    def body(size: int) -> dict[str, Any]:
         return hybrid_body(Query("red shoes", text_vector=TEXTS[3]), SCHEMA, size=size) | {
             "ext": rerank_ext({})
         }
 
     with service() as running:
         install_hook(engine, products, running.url, "")
-        first = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page"))
-        whole = ids(retrieve(engine, products, asked(40), pipeline=f"{products}-rerank"))
+        first = ids(retrieve(engine, products, body(2), pipeline=f"{products}-rerank-page"))
+        whole = ids(retrieve(engine, products, body(40), pipeline=f"{products}-rerank"))
         assert first == whole[:2]
         assert running.requests[-1]["docs"] == running.requests[-2]["docs"]
-    plain = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-fusion"))
-    assert ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page")) == plain != first
+    plain = ids(retrieve(engine, products, body(2), pipeline=f"{products}-fusion"))
+    assert ids(retrieve(engine, products, body(2), pipeline=f"{products}-rerank-page")) == plain != first
 
 
 def weights_in(engine: OpenSearch, pipeline: str) -> list[float]:
     (step,) = engine.search_pipeline.get(id=pipeline)[pipeline]["phase_results_processors"]
-    found: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
-    return found
+    weights: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
+    return weights
 
 
 @pytest.mark.live

@@ -1,4 +1,4 @@
-"""UBI 1.3 (User Behavior Insights) queries and events of an alias, kept in the engine."""
+"""UBI 1.3 (User Behavior Insights) queries and events of an alias, stored in the engine."""
 
 from __future__ import annotations
 
