@@ -21,13 +21,12 @@ import pytest
 
 from opensearch.node import distribution as module
 from opensearch.node.distribution import (
-    ProgressCallback,
     distribution,
-    fetch,
     install_plugin,
     missing_bytes,
     unpack,
 )
+from opensearch.node.fetch import ProgressCallback, fetch
 from opensearch.node.pinned import ALL, Artifact
 from vitrine.errors import NodeError
 from vitrine.settings import VITRINE_MAVEN_MIRROR
@@ -169,7 +168,7 @@ def test_a_killed_download_is_fetched_again(
     publish(repository, artifact, CONTENT)
     monkeypatch.setattr(Repository, "pace_s", 0.5)
     program = (
-        "import pathlib, sys; from opensearch.node.distribution import fetch; from opensearch.node.pinned import Artifact;"
+        "import pathlib, sys; from opensearch.node.fetch import fetch; from opensearch.node.pinned import Artifact;"
         f"fetch({artifact!r}, pathlib.Path(sys.argv[1]), lambda count: print(count, flush=True))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, str(cache)], stdout=subprocess.PIPE)

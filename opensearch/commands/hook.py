@@ -16,7 +16,7 @@ from .values import plain
 
 @click.group()
 def hook() -> None:
-    """Rerank searches inside the engine, through a search pipeline that calls the service."""
+    """Rerank inside the engine, through a search pipeline that calls the rerank service."""
 
 
 @hook.command()
@@ -40,7 +40,10 @@ def hook() -> None:
 @click.option("--default", is_flag=True, help="Rerank every search of the index that names no pipeline.")
 @options.as_json
 def install(url: str, alias: str, service: str, key: str, default: bool, as_json: bool) -> None:
-    """Make OpenSearch's own `_search` return reranked hits; replaces an earlier installation."""
+    """Install the search pipeline that reranks.
+
+    OpenSearch's own `_search` then returns reranked hits. A second installation replaces the first.
+    """
     from opensearch.client import connect
     from opensearch.hook.install import install_hook
 
@@ -58,7 +61,10 @@ def install(url: str, alias: str, service: str, key: str, default: bool, as_json
 @options.url
 @options.index
 def remove(url: str, alias: str) -> None:
-    """Remove pipeline and model from the engine; searches return the engine's order again."""
+    """Remove the search pipeline and its model.
+
+    Searches then return the engine's order again.
+    """
     from opensearch.client import connect
     from opensearch.hook.install import remove_hook
 
@@ -71,7 +77,11 @@ def remove(url: str, alias: str) -> None:
 @options.index
 @options.as_json
 def status(url: str, alias: str, as_json: bool) -> None:
-    """Show the installed hook and whether the service answers; exit status 1 when it does not."""
+    """Show whether the hook works.
+
+    Prints the installed pipelines and model, and calls the service once through the engine. Exit status 1 when the
+    service does not answer.
+    """
     from opensearch.client import connect
     from opensearch.hook.install import hook_status
 

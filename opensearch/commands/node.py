@@ -17,7 +17,7 @@ from vitrine import settings
 from .values import plain
 
 if TYPE_CHECKING:
-    from opensearch.node.distribution import ProgressCallback
+    from opensearch.node.fetch import ProgressCallback
 
 _directory = click.option(
     "--dir",
@@ -50,7 +50,10 @@ def node() -> None:
 @_directory
 @_docker
 def up(port: int, transport_port: int, heap: str, root: Path | None, docker: bool) -> None:
-    """Download OpenSearch once, start it, and return when it is ready."""
+    """Start OpenSearch and wait until it is ready.
+
+    The first start downloads it (about 600 MB).
+    """
     if docker:
         from opensearch.node import container
 
@@ -96,7 +99,10 @@ def down(root: Path | None, docker: bool) -> None:
 @_docker
 @options.as_json
 def status(root: Path | None, docker: bool, as_json: bool) -> None:
-    """Show whether the node runs, its URL and its directory; exit status 1 when it does not run."""
+    """Show whether the node runs, and where.
+
+    Exit status 1 when it does not run.
+    """
     if docker:
         from opensearch.node import container
 

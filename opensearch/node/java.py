@@ -10,7 +10,7 @@ from pathlib import Path
 from vitrine.errors import NodeError
 from vitrine.settings import JAVA_HOME, OPENSEARCH_JAVA_HOME
 
-from .distribution import locked, make_open, sha256_of
+from .files import locked, make_open, sha256_of
 
 MIN_VERSION = 21
 _COMPACT_HEADERS = 25  # the first release with small object headers as a product option

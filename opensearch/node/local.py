@@ -21,7 +21,9 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from vitrine.errors import NodeError
 from vitrine.settings import ENGINE_PORT, NODE_TRANSPORT_PORT, VITRINE_CACHE, cache_directory
 
-from .distribution import ProgressCallback, distribution, make_open
+from .distribution import distribution
+from .fetch import ProgressCallback
+from .files import make_open
 from .java import Java, can_enter, class_path, find_java, open_to
 from .launch import LOOPBACK, check_before, command, free_ports, settings_of
 from .node_state import GRACE_S, LOCK, Record, end_reason, get_json, write_record

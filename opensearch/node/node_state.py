@@ -18,7 +18,7 @@ import psutil
 
 from vitrine.errors import NodeError
 
-from .distribution import locked, make_open
+from .files import locked, make_open
 from .launch import LOOPBACK, identity
 
 LOCK = ".lock"
