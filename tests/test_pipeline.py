@@ -23,13 +23,13 @@ from opensearch.hook.install import hook_status, install_hook, remove_hook
 from opensearch.hook.pipelines import (
     MAX_CONTEXT_BYTES,
     default_pipelines,
-    escape,
+    escaped,
     fusion_pipeline,
     put_fusion,
     rerank_ext,
     rerank_pipeline,
     set_default,
-    unescape,
+    unescaped,
 )
 from opensearch.index.versions import read_schema
 from opensearch.search.query import DEFAULT_WEIGHTS, LegWeights, Query, hybrid_body, weights_of
@@ -163,8 +163,8 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text(), json_values, max_size=3))
 def test_escaping_can_be_undone_and_leaves_no_placeholder(context: dict[str, Any]) -> None:
-    assert unescape(escape(context)) == context
-    assert "$" not in json.dumps(escape(context))
+    assert unescaped(escaped(context)) == context
+    assert "$" not in json.dumps(escaped(context))
 
 
 def test_context_is_json_of_an_object() -> None:
@@ -253,7 +253,7 @@ def test_nasty_words_arrive_as_they_were_typed(engine: OpenSearch, products: str
         for words in NASTY:
             result = search(engine, products, {"q": words})
             assert ids(result) == plain[::-1], words
-            assert unescape(running.requests[-1]["ctx"]) == {"q": words}
+            assert unescaped(running.requests[-1]["ctx"]) == {"q": words}
 
 
 @pytest.mark.live

@@ -125,7 +125,7 @@ def rerank_ext(context: Mapping[str, Any]) -> dict[str, Any]:
     Raises QueryError when it is larger than `MAX_CONTEXT_BYTES` or cannot be written as JSON.
     """
     try:
-        text = orjson.dumps(escape(dict(context)))
+        text = orjson.dumps(escaped(dict(context)))
     except (TypeError, ValueError) as error:
         raise QueryError(f"the context of a search cannot be written as JSON: {error}") from error
     if len(text) > MAX_CONTEXT_BYTES:
@@ -136,23 +136,23 @@ def rerank_ext(context: Mapping[str, Any]) -> dict[str, Any]:
     return {"rerank": {"query_context": {"query_text": text.decode()}}}
 
 
-def escape(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Escape `%` and `$` in every string of a JSON value: the engine's connector replaces `${parameters...}`."""
     if isinstance(value, str):
         return value.replace("%", "%25").replace("$", "%24")
     if isinstance(value, Mapping):
-        return {escape(str(key)): escape(inner) for key, inner in value.items()}
+        return {escaped(str(key)): escaped(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [escape(inner) for inner in value]
+        return [escaped(inner) for inner in value]
     return value
 
 
-def unescape(value: Any) -> Any:
-    """Undo `escape`, in the service."""
+def unescaped(value: Any) -> Any:
+    """Undo `escaped`, in the service."""
     if isinstance(value, str):
         return unquote(value)
     if isinstance(value, Mapping):
-        return {unquote(str(key)): unescape(inner) for key, inner in value.items()}
+        return {unquote(str(key)): unescaped(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [unescape(inner) for inner in value]
+        return [unescaped(inner) for inner in value]
     return value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opensearch.hook.pipelines import unescape
 from rerank.shoppers import is_hash, shopper_hash
 from rerank.window import RankedWindow
 
@@ -22,12 +23,12 @@ async def hook(request: Request) -> Response:
     body = await body_of(request, HookBody)
     if "" in body.docs:
         raise BadRequestError("a document came without its id; the pipeline must send the field `id`")
-    shopper = unescape(body.ctx.shopper) or None
+    shopper = body.ctx.shopper or None
     if shopper and not is_hash(shopper):
         shopper = shopper_hash(shopper)
     state = request.app.state
-    ask = Ask(body.docs, unescape(body.ctx.q), shopper, deadline_ms=state.deadline_ms)
-    verdict = await state.serve("hook", request.path_params["alias"], ask, unescape(body.ctx.query_id))
+    ask = Ask(body.docs, unquote(body.ctx.q), shopper, deadline_ms=state.deadline_ms)
+    verdict = await state.serve("hook", request.path_params["alias"], ask, body.ctx.query_id)
     if verdict.degraded:
         return refused(Exception(verdict.degraded), 503)
     return answer({"results": results(verdict)})
