@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import click
 
+from vitrine import settings
+
 url = click.option(
     "--url",
-    envvar="OPENSEARCH_URL",
+    envvar=settings.OPENSEARCH_URL.name,
     show_envvar=True,
-    default="http://127.0.0.1:9200",
+    default=settings.OPENSEARCH_URL.default,
     show_default=True,
-    help="OpenSearch; OPENSEARCH_USER, OPENSEARCH_PASSWORD and OPENSEARCH_CA are read too.",
+    help="URL of OpenSearch; OPENSEARCH_USER, OPENSEARCH_PASSWORD and OPENSEARCH_CA are read too.",
 )
 index = click.option(
     "--index",
     "alias",
-    envvar="VITRINE_INDEX",
+    envvar=settings.VITRINE_INDEX.name,
     show_envvar=True,
-    default="products",
+    default=settings.VITRINE_INDEX.default,
     show_default=True,
     help="The alias of the product index.",
 )
 store = click.option(
     "--store",
-    envvar="VITRINE_STORE",
+    envvar=settings.VITRINE_STORE.name,
     show_envvar=True,
-    default=None,
+    default=settings.VITRINE_STORE.default,
     help="Folder or fsspec URL of the artifacts (default: a folder in the user's data directory).",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Write machine-readable output to stdout.")

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
-from opensearch.logs.profiles import Click
-from opensearch.logs.ubi import read_profile, read_profile_async
+from opensearch.logs.profiles import Click, read_profile, read_profile_async
 from rerank.models.ranker import HISTORY
+from vitrine import settings
 from vitrine.errors import RerankError
 
 if TYPE_CHECKING:
@@ -37,10 +35,10 @@ def is_hash(text: str) -> bool:
 
 def shopper_key() -> bytes:
     """Return VITRINE_SHOPPER_KEY, else the key in the user's data directory, which the first call creates."""
-    key = os.environ.get("VITRINE_SHOPPER_KEY")
+    key = settings.VITRINE_SHOPPER_KEY.read()
     if key:
         return key.encode()
-    path = Path(platformdirs.user_data_dir("vitrine")) / "shopper.key"
+    path = settings.data_directory() / "shopper.key"
     return _read_key(path) if path.exists() else _create_key(path)
 
 

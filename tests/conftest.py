@@ -1,4 +1,4 @@
-"""Fixtures of the live tests: one real OpenSearch node for the whole run."""
+"""Fixtures of the live tests: one OpenSearch node for the whole run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[LocalNode]:
-    """The suite's own node; it dies with the test process even when that is killed."""
+    """The suite's own node; it ends with the test process, also when that is killed."""
     if os.environ.get("VITRINE_TEST_URL"):
-        pytest.skip("VITRINE_TEST_URL names a node of its own, which a test may not restart")
+        pytest.skip("VITRINE_TEST_URL names a node that a test may not restart")
     from opensearch.node.launch import free_ports
     from opensearch.node.local import LocalNode
 
     # pytest's tmp_path is closed to other users, and a node started by root runs as nobody
-    root = Path(tempfile.mkdtemp(prefix="vitrine-node-", dir=_open_temporary()))
+    root = Path(tempfile.mkdtemp(prefix="vitrine-node-", dir=_shared_temporary()))
     root.chmod(0o755)
     try:
         http, transport = free_ports(2)
@@ -36,16 +36,16 @@ def node() -> Iterator[LocalNode]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _open_temporary() -> str | None:
+def _shared_temporary() -> str | None:
     return "/var/tmp" if os.access("/var/tmp", os.W_OK | os.X_OK) else None
 
 
 @pytest.fixture(scope="session")
 def engine_url(request: pytest.FixtureRequest) -> str:
-    """The URL of the node that live tests talk to: VITRINE_TEST_URL, else the suite's own."""
-    given = os.environ.get("VITRINE_TEST_URL")
-    if given:
-        return given
+    """The URL of the node for live tests: VITRINE_TEST_URL, else the suite's own node."""
+    url = os.environ.get("VITRINE_TEST_URL")
+    if url:
+        return url
     started: LocalNode = request.getfixturevalue("node")
     return started.url
 

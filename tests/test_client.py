@@ -1,4 +1,4 @@
-"""The client's settings, its JSON, and its errors told as sentences."""
+"""The client's settings, its JSON, and its errors as one sentence each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request with what `answers` gives for its path and keeps the headers."""
+    """Returns what `answer` gives for the path of a request, and stores the headers."""
 
     daemon_threads = True
 
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[int, object], Server]]:
-    """Start a server that gives one answer to everything."""
+    """Start a server that returns one response to every request."""
     servers: list[Server] = []
 
     def start(status: int, body: object) -> Server:
@@ -144,7 +144,7 @@ def test_text_and_bytes_pass_through_and_the_rest_is_refused() -> None:
         OrjsonSerializer().loads("{half")
 
 
-# --- where and who
+# --- URLs and users
 
 
 def test_hosts_come_from_the_argument_then_the_environment_then_this_machine(
@@ -157,7 +157,7 @@ def test_hosts_come_from_the_argument_then_the_environment_then_this_machine(
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "http://a:notaport", "http://a:99999"])
-def test_what_is_no_url_is_refused_without_its_password(url: str) -> None:
+def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(EngineError, match="is not a URL of OpenSearch: write it as"):
         hosts_of(url)
     with pytest.raises(EngineError) as caught:
@@ -174,11 +174,11 @@ def test_user_and_password_travel_with_every_request(
     with connect(server.address) as client:
         client.search(index="a")
 
-    async def ask() -> None:
+    async def search() -> None:
         async with connect_async(server.address) as client:
             await client.search(index="a")
 
-    asyncio.run(ask())
+    asyncio.run(search())
     expected = "Basic " + b64encode("shop:s:ü".encode()).decode()
     assert [headers["authorization"] for headers in server.headers] == [expected, expected]
 
@@ -199,7 +199,7 @@ def test_another_host_answers_for_a_dead_one(serve: Callable[[int, object], Serv
 
 FLOOD = "index [products] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, x];"
 CASES = [
-    (401, "Unauthorized", "wants a known user: set OPENSEARCH_USER and OPENSEARCH_PASSWORD"),
+    (401, "Unauthorized", "requires a known user: set OPENSEARCH_USER and OPENSEARCH_PASSWORD"),
     (
         403,
         refused("security_exception", "no permissions for [x]"),
@@ -208,22 +208,22 @@ CASES = [
     (
         403,
         refused("cluster_block_exception", "index [p] blocked by: [FORBIDDEN/8/index write (api)];"),
-        "lift it (PUT",
+        "remove the block (PUT",
     ),
     (
         429,
         refused("cluster_block_exception", FLOOD),
-        "made the index read-only because its disk is nearly full",
+        "set the index read-only because its disk is nearly full",
     ),
     (429, refused("circuit_breaking_exception", "Data too large"), "is overloaded (Data too large): wait"),
     (503, refused("x", "state not recovered"), "is not ready (state not recovered)"),
-    (404, "<html>nginx</html>", "answered 404, but not as OpenSearch does: is OPENSEARCH_URL right?"),
+    (404, "<html>nginx</html>", "answered 404 without an OpenSearch error: check OPENSEARCH_URL"),
     (
         400,
         refused("parsing_exception", "unknown query [foo]"),
         "(400 parsing_exception): unknown query [foo]",
     ),
-    (200, "<html>", "answered something that is not JSON"),
+    (200, "<html>", "or its answer is not JSON"),
 ]
 
 
@@ -232,9 +232,9 @@ def test_an_answer_becomes_a_sentence(
     status: int, body: object, expected: str, serve: Callable[[int, object], Server]
 ) -> None:
     server = serve(status, body)
-    told = sentence(server.address)
-    assert expected in told
-    assert server.address in told
+    message = sentence(server.address)
+    assert expected in message
+    assert server.address in message
 
 
 def test_the_innermost_cause_completes_the_reason(serve: Callable[[int, object], Server]) -> None:
@@ -243,15 +243,13 @@ def test_the_innermost_cause_completes_the_reason(serve: Callable[[int, object],
     assert "failed to parse field [vec]: dimension is 3, not 4" in sentence(server.address)
 
 
-def test_nobody_there_says_how_to_start_a_node() -> None:
+def test_an_unreachable_engine_names_the_command_that_starts_a_node() -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
-    expected = (
-        f"no OpenSearch answers at {url}: start one with `vitrine node up`, or name yours with OPENSEARCH_URL"
-    )
+    expected = f"no OpenSearch answers at {url}: start one with `vitrine node up`, or set OPENSEARCH_URL"
     assert sentence(url) == expected
 
 
-def test_a_server_that_hangs_is_given_up_in_time(serve: Callable[[int, object], Server]) -> None:
+def test_a_server_that_hangs_is_abandoned_in_time(serve: Callable[[int, object], Server]) -> None:
     server, go = serve(200, {}), threading.Event()
     server.answer = lambda path: (200, str(go.wait(20)))
     with (
@@ -277,19 +275,19 @@ def test_explained_decorates_functions_and_async_calls_too() -> None:
     url = f"127.0.0.1:{free_ports(1)[0]}"
 
     @explained()
-    def ask() -> None:
+    def search() -> None:
         with connect(url, retries=0) as client:
             client.info()
 
-    async def ask_async() -> None:
+    async def info_async() -> None:
         async with connect_async(url, retries=0) as client:
             with explained(client):
                 await client.info()
 
     with pytest.raises(EngineError, match=r"no OpenSearch answers at http://127\.0\.0\.1:9200"):
-        ask()
+        search()
     with pytest.raises(EngineError, match=f"no OpenSearch answers at http://{url}"):
-        asyncio.run(ask_async())
+        asyncio.run(info_async())
 
 
 # --- TLS
@@ -322,23 +320,21 @@ def secured(serve: Callable[[int, object], Server], certificate: Path) -> str:
 def test_an_unknown_authority_names_the_variable_and_a_known_one_is_trusted(
     secured: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = sentence(secured)
-    assert told.startswith(f"the TLS connection to {secured} failed")
-    assert "set OPENSEARCH_CA" in told
+    message = sentence(secured)
+    assert message.startswith(f"the TLS connection to {secured} failed")
+    assert "set OPENSEARCH_CA" in message
     monkeypatch.setenv("OPENSEARCH_CA", str(certificate / "cert.pem"))
     with connect(secured) as client:
         assert client.search(index="a") == {"took": 1}
 
-    async def ask() -> object:
+    async def search() -> object:
         async with connect_async(secured) as client:
             return await client.search(index="a")
 
-    assert asyncio.run(ask()) == {"took": 1}
+    assert asyncio.run(search()) == {"took": 1}
 
 
-def test_tls_where_there_is_none_and_none_where_there_is_tls(
-    secured: str, serve: Callable[[int, object], Server]
-) -> None:
+def test_a_wrong_url_scheme_is_named(secured: str, serve: Callable[[int, object], Server]) -> None:
     plain = serve(200, {}).address.replace("http://", "https://")
     assert f"{plain} does not speak TLS: write http://" in sentence(plain)
     assert "write https:// instead of http://" in sentence(secured.replace("https://", "http://"))
@@ -349,7 +345,7 @@ def test_tls_where_there_is_none_and_none_where_there_is_tls(
 
 @pytest.mark.live
 def test_a_missing_index_lists_those_that_exist(engine: OpenSearch) -> None:
-    engine.indices.create(index="client-held-1", body={"aliases": {"client-alias": {}}})
+    engine.indices.create(index="client-index-1", body={"aliases": {"client-alias": {}}})
     engine.indices.create(index="client-plain")
     try:
         with (
@@ -359,9 +355,9 @@ def test_a_missing_index_lists_those_that_exist(engine: OpenSearch) -> None:
             engine.search(index="client-none")
         assert "client-alias" in str(caught.value)
         assert "client-plain" in str(caught.value)
-        assert "client-held-1" not in str(caught.value)
+        assert "client-index-1" not in str(caught.value)
     finally:
-        engine.indices.delete(index="client-held-1,client-plain")
+        engine.indices.delete(index="client-index-1,client-plain")
 
 
 @pytest.mark.live
@@ -378,7 +374,7 @@ def test_vectors_and_blocks_on_the_real_engine(engine: OpenSearch) -> None:
             bulk(engine, [wrong])
         engine.indices.put_settings(index="client-vectors", body={"index.blocks.write": True})
         with (
-            pytest.raises(EngineError, match=r"holds a block against this request .*index write"),
+            pytest.raises(EngineError, match=r"blocks this request .*index write"),
             explained(engine),
         ):
             engine.index(index="client-vectors", id="3", body={})

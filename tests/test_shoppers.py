@@ -16,7 +16,7 @@ from vitrine.errors import RerankError
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("VITRINE_SHOPPER_KEY", raising=False)
-    monkeypatch.setattr(shoppers.platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
+    monkeypatch.setattr("vitrine.settings.data_directory", lambda: tmp_path / "vitrine")
     return tmp_path / "vitrine"
 
 

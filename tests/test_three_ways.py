@@ -23,8 +23,8 @@ from colour_shop import delete_shop, fused_artifacts, fusion_artifacts, index_sh
 from opensearch.hook.install import install_hook, remove_hook
 from opensearch.hook.pipelines import rerank_ext, rerank_name
 from opensearch.logs.pointer import drop_pointer, swap_pointer
-from opensearch.logs.profiles import Click
-from opensearch.logs.ubi import SHOPPERS, SLATES, write_profiles
+from opensearch.logs.profiles import SHOPPERS, Click, write_profiles
+from opensearch.logs.slates import SLATES
 from rerank.features.groups import VERSION
 from rerank.search import engine_body, search
 from rerank.search_request import Search

@@ -161,7 +161,8 @@ def shop(engine: OpenSearch) -> Iterator[OpenSearch]:
 
 
 def write_log(engine: OpenSearch, log: Log) -> None:
-    from opensearch.logs.ubi import write_events, write_slates
+    from opensearch.logs.slates import write_slates
+    from opensearch.logs.ubi import write_events
 
     def iso(at: float) -> str:
         from datetime import UTC, datetime
@@ -202,7 +203,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     shop: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from opensearch.logs.pointer import read_pointer
-    from opensearch.logs.ubi import read_profile
+    from opensearch.logs.profiles import read_profile
     from rerank.query_encoders import QueryEncoders
     from vitrine.cli import main
 

@@ -25,7 +25,7 @@ from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows, Report
 from indexer.load.target import choose_target, complete, publish
 from indexer.load.vector_cache import VectorCache
-from opensearch.checks.findings import Finding
+from vitrine.doctor import Finding
 from opensearch.checks.index import check_index
 from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.index.schema import Sharding, index_body, schema_from_mapping

@@ -1,4 +1,4 @@
-"""The command `vitrine`: one group that mounts the packages' commands, each imported only when it is called."""
+"""The command `vitrine`: a click group that imports each command only when it runs."""
 
 from __future__ import annotations
 
@@ -10,38 +10,26 @@ import click
 
 from .errors import VitrineError
 
-# command -> (module:attribute, the line shown by `vitrine --help`, kept here so that help imports nothing)
+# command -> (module:attribute, line of `vitrine --help`); the lines stand here so that help imports no command
 COMMANDS = {
-    "node": (
-        "opensearch.commands:node",
-        "A real OpenSearch on this machine, without Docker: up, down, status.",
-    ),
-    "index": (
-        "indexer.commands.index:index",
-        "Bulk-index a catalogue: text, picture vectors and numbers behind an alias.",
-    ),
+    "node": ("opensearch.commands.node:node", "Run OpenSearch on this machine: up, down, status."),
+    "index": ("indexer.commands.index:index", "Index a catalogue with text and image vectors."),
     "delete": ("indexer.commands.index:delete", "Delete products from an index by id."),
-    "encoder": ("indexer.commands.encoder:encoder", "Train an image tower on your own catalogue."),
-    "search": ("rerank.commands.search:search", "Search one query, or many queries to a TREC run."),
-    "evaluate": (
-        "rerank.commands.evaluate:evaluate",
-        "Judge TREC runs against relevance ratings, with intervals.",
-    ),
-    "train": ("rerank.commands.train:train", "Train the reranker from the UBI log and put it in service."),
-    "weights": (
-        "rerank.commands.weights:weights",
-        "How much words, text and pictures count: learn, show, reset.",
-    ),
-    "calibrate": ("rerank.commands.calibrate:calibrate", "Learn how near two pictures of one product are."),
-    "model": ("rerank.commands.train:model", "The rerankers of an alias: list, use, rollback."),
+    "encoder": ("indexer.commands.encoder:encoder", "Train an image encoder on a catalogue."),
+    "search": ("rerank.commands.search:search", "Run one query, or a file of queries to a TREC run."),
+    "evaluate": ("rerank.commands.evaluate:evaluate", "Compute metrics of TREC runs, with intervals."),
+    "train": ("rerank.commands.train:train", "Train a reranker on the UBI log and publish it."),
+    "weights": ("rerank.commands.weights:weights", "Weights of the sub-queries: learn, show, reset."),
+    "calibrate": ("rerank.commands.calibrate:calibrate", "Learn the similarity threshold of images."),
+    "model": ("rerank.commands.train:model", "Rerankers of an alias: list, use, rollback."),
     "serve": ("rerank.commands.serve:serve", "Run the rerank service."),
-    "hook": ("opensearch.commands:hook", "The engine's own search pipeline: install, remove, status."),
-    "doctor": ("opensearch.commands:doctor", "Check cluster, index and pipelines against the known traps."),
+    "hook": ("opensearch.commands.hook:hook", "Rerank in the engine: install, remove, status."),
+    "doctor": ("opensearch.commands.doctor:doctor", "Check cluster, index and search pipelines."),
 }
 
 
 class LazyGroup(click.Group):
-    """A click group whose commands are imported when they are run, and whose help imports none of them."""
+    """A click group that imports a command when it is run, and none to show its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

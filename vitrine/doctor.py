@@ -1,47 +1,79 @@
-"""The doctor: cluster, index and pipelines looked at one after the other, each finding with what to do."""
+"""The checks of `vitrine doctor`: the table of checks, their findings, and the function that runs them.
+
+A package offers a check as a function `(context) -> Iterator[Finding]` and one entry in `CHECKS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from opensearchpy import OpenSearch
-
-from opensearch.checks.cluster import check_cluster
-from opensearch.checks.findings import Finding, fail
-from opensearch.checks.index import check_index
-from opensearch.checks.pipelines import check_pipelines
-from opensearch.client import explained
-from opensearch.index.versions import require_current
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from .errors import EngineError
 from .store import Store
 
+# subject -> module:function, in the order of the report; a module is imported when its check runs
+CHECKS = {
+    "cluster": "opensearch.checks.cluster:check_cluster",
+    "index": "opensearch.checks.index:check_index",
+    "pipelines": "opensearch.checks.pipelines:check_pipelines",
+}
 
-def examine(client: OpenSearch, alias: str, store: Store | None = None) -> list[Finding]:
-    """Look at everything; with a store, at the encoders of the index too.
+Level = Literal["ok", "warn", "fail"]
 
-    EngineError only when nobody answers at all; what cannot be looked at is a finding.
+
+@dataclass(frozen=True)
+class Context:
+    """What a check may use: the engine's client, the alias of the index, and the artifact store if there is one."""
+
+    client: Any  # an opensearchpy.OpenSearch
+    alias: str
+    store: Store | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of a check; `advice` is the next step, and empty when none is needed."""
+
+    level: Level
+    subject: str
+    result: str
+    advice: str = ""
+
+
+Check = Callable[[Context], Iterator[Finding]]
+
+
+def ok(subject: str, result: str, advice: str = "") -> Finding:
+    return Finding("ok", subject, result, advice)
+
+
+def warn(subject: str, result: str, advice: str) -> Finding:
+    return Finding("warn", subject, result, advice)
+
+
+def fail(subject: str, result: str, advice: str) -> Finding:
+    return Finding("fail", subject, result, advice)
+
+
+def examine(context: Context) -> Iterator[Finding]:
+    """Run all checks in order. A check that raises EngineError gives one failed finding with the error's text.
+
+    Several checks that fail for the same reason, such as a missing index, give that finding once.
     """
-    with explained(client):
-        client.info()
-    cluster = list(_guarded("cluster", check_cluster(client)))
-    try:
-        index = require_current(client, alias)
-    except EngineError as error:
-        return [*cluster, _mended(error)]
-    return [
-        *cluster,
-        *_guarded("index", check_index(client, alias, index, store)),
-        *_guarded("pipelines", check_pipelines(client, alias)),
-    ]
+    reported: set[str] = set()
+    for subject, place in CHECKS.items():
+        try:
+            yield from _check(place)(context)
+        except EngineError as error:
+            if str(error) not in reported:
+                reported.add(str(error))
+                # the text of an EngineError ends with the next step
+                yield fail(subject, str(error), "follow the message, then run `vitrine doctor` again")
 
 
-def _guarded(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    try:
-        yield from findings
-    except EngineError as error:
-        yield _mended(error, subject)
-
-
-def _mended(error: EngineError, subject: str = "index") -> Finding:
-    return fail(subject, str(error), "do what it says and look again")  # our sentences say what to do
+def _check(place: str) -> Check:
+    module, function = place.split(":")
+    check: Check = getattr(importlib.import_module(module), function)
+    return check

@@ -6,7 +6,6 @@ Encoders, models, item tables and behaviour snapshots are such directories; the 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import fsspec
 import platformdirs
 
+from . import settings
 from .errors import VitrineError
 
 
@@ -86,10 +86,7 @@ class Store:
 
 def open_store(url: str | None = None) -> Store:
     """The store at `url`, else at VITRINE_STORE, else a folder in the user's data directory."""
-    where = (
-        url or os.environ.get("VITRINE_STORE") or str(Path(platformdirs.user_data_dir("vitrine")) / "store")
-    )
-    return Store(where)
+    return Store(url or settings.store_url())
 
 
 def content_name(prefix: str, directory: Path) -> str:

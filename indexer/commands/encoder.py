@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opensearch import options
+from vitrine import settings
 
 if TYPE_CHECKING:
     from encoders.training.schedule import Settings
@@ -54,7 +55,7 @@ def encoder() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, order and augmentation.")
 @click.option(
     "--text-encoder",
-    envvar="VITRINE_TEXT_ENCODER",
+    envvar=settings.VITRINE_TEXT_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR",
     help="The frozen text encoder whose vectors are hit (default: the packaged MiniLM).",

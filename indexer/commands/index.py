@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import click
 
 from opensearch import options
+from vitrine import settings
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _MAX_LISTED_IDS = 20
@@ -66,14 +67,14 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
 @options.store
 @click.option(
     "--text-encoder",
-    envvar="VITRINE_TEXT_ENCODER",
+    envvar=settings.VITRINE_TEXT_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR|none",
     help="sentence-transformers name or directory, or an artifact (default: that of the index, else MiniLM).",
 )
 @click.option(
     "--image-encoder",
-    envvar="VITRINE_IMAGE_ENCODER",
+    envvar=settings.VITRINE_IMAGE_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR|none",
     help="open_clip name, directory of a trained tower, or an artifact (default: that of the index, else none).",

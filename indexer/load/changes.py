@@ -49,7 +49,7 @@ class PendingDocument:
     @property
     def images_changed(self) -> bool:
         images = tuple((image.hash, image.ref) for image in self.images)
-        return self.stored is None or self.stored.pictures != images
+        return self.stored is None or self.stored.images != images
 
 
 @dataclass

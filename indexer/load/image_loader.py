@@ -60,7 +60,7 @@ class ImageLoader:
     def load(self, source: ImageSource, stored: IndexedState | None) -> LoadedImage:
         """Return the image; an indexed URL is not fetched again, and indexed bytes are not decoded again."""
         ref = picture_ref(source)
-        indexed = {old_ref: old_hash for old_hash, old_ref in (stored.pictures if stored else ())}
+        indexed = {old_ref: old_hash for old_hash, old_ref in (stored.images if stored else ())}
         if is_url(source) and indexed.get(ref) and not self._refetch:
             return LoadedImage(ref, indexed[ref])
         try:

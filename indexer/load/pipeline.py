@@ -150,4 +150,4 @@ def action_of(pending: PendingDocument, encoders: Encoders) -> Action | None:
         else:
             remove.append(SPACES[space].path)
     images = [image.to_dict() for image in pending.images] if pending.images_changed else None
-    return patch(pending.product.id, replace, remove=remove, pictures=images)
+    return patch(pending.product.id, replace, remove=remove, images=images)

@@ -1,4 +1,4 @@
-"""The doctor's look at the cluster: version, plugins, health, disk and heap. Judgements are pure."""
+"""Doctor checks of the cluster: version, plugins, health, disk and heap, as functions of the engine's responses."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opensearchpy import OpenSearch
+from opensearch.client import cluster_settings, explained
+from opensearch.node.pinned import VERSION
+from vitrine.doctor import Context, Finding, fail, ok, warn
 
-from opensearch.client import explained
-
-from .findings import Finding, fail, ok, warn
-
-TESTED = "3.6"
-_NEEDED = {  # component: what does not work without it
+TESTED = VERSION.rpartition(".")[0]  # major and minor version
+# required component -> effect of its absence
+_REQUIRED = {
     "opensearch-knn": "vectors can neither be stored nor searched",
     "opensearch-neural-search": "hybrid queries do not exist",
 }
-_LEAST_HEAP = 900 * 1024**2
+_MIN_HEAP = 900 * 1024**2
 _UNITS = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4, "pb": 1024**5}
 
 
 def version(info: Mapping[str, Any]) -> Finding:
-    """Judge the answer of `GET /`."""
-    held = info.get("version", {})
-    number = str(held.get("number", "unknown"))
-    if held.get("distribution") != "opensearch":
+    """Check the response of `GET /`."""
+    engine = info.get("version", {})
+    number = str(engine.get("number", "unknown"))
+    if engine.get("distribution") != "opensearch":
         return fail(
             "version", f"{number}, which is not OpenSearch", f"point OPENSEARCH_URL at OpenSearch {TESTED}"
         )
@@ -33,32 +32,33 @@ def version(info: Mapping[str, Any]) -> Finding:
         return ok("version", f"OpenSearch {number}")
     if int(number.partition(".")[0]) < 3:
         return fail(
-            "version", f"OpenSearch {number}", f"upgrade to {TESTED}: older ones lack what searches use"
+            "version",
+            f"OpenSearch {number}",
+            f"upgrade to {TESTED}: older versions lack features that searches use",
         )
     return warn(
         "version",
         f"OpenSearch {number}",
-        f"{TESTED} is what Vitrine is tested with: try searches before trusting them",
+        f"Vitrine is tested with {TESTED}: test your searches on this version",
     )
 
 
-def plugins(listed: Sequence[Mapping[str, str]], nodes: Sequence[str]) -> Iterator[Finding]:
-    """Judge `GET /_cat/plugins` (node `name`, `component`) against all nodes' names."""
-    having = {
-        part: {row["name"] for row in listed if row["component"] == part}
-        for part in {r["component"] for r in listed}
-    }
-    for part, loss in _NEEDED.items():
-        lacking = sorted(set(nodes) - having.get(part, set()))
-        if lacking:
+def plugins(rows: Sequence[Mapping[str, str]], nodes: Sequence[str]) -> Iterator[Finding]:
+    """Check `GET /_cat/plugins` (rows of node `name` and `component`) against the names of all nodes."""
+    nodes_of: dict[str, set[str]] = {}
+    for row in rows:
+        nodes_of.setdefault(row["component"], set()).add(row["name"])
+    for part, effect in _REQUIRED.items():
+        without = sorted(set(nodes) - nodes_of.get(part, set()))
+        if without:
             yield fail(
                 f"plugin {part}",
-                f"missing on {_names(lacking)}: {loss}",
+                f"missing on {_names(without)}: {effect}",
                 f"install {part} there and restart the node",
             )
         else:
             yield ok(f"plugin {part}", "installed")
-    if set(nodes) - having.get("opensearch-ml", set()):
+    if set(nodes) - nodes_of.get("opensearch-ml", set()):
         yield warn(
             "plugin opensearch-ml",
             "missing: the engine cannot call the rerank service itself (`vitrine hook`)",
@@ -66,40 +66,40 @@ def plugins(listed: Sequence[Mapping[str, str]], nodes: Sequence[str]) -> Iterat
         )
     else:
         yield ok("plugin opensearch-ml", "installed")
-    smart = having.get("analysis-smartcn", set())
-    if smart and set(nodes) - smart:
+    smartcn = nodes_of.get("analysis-smartcn", set())
+    if smartcn and set(nodes) - smartcn:
         yield fail(
             "plugin analysis-smartcn",
-            f"missing on {_names(sorted(set(nodes) - smart))} but not everywhere",
-            "install it on every node, or remove it from all: an index that uses it cannot live on the others",
+            f"missing on {_names(sorted(set(nodes) - smartcn))}, installed on other nodes",
+            "install it on every node or remove it from all: an index that uses it needs it on each of its nodes",
         )
-    elif smart:
+    elif smartcn:
         yield ok("plugin analysis-smartcn", "installed: Chinese words are segmented")
     else:
-        yield ok("plugin analysis-smartcn", "not installed: Chinese is searched by pairs of signs (cjk)")
+        yield ok("plugin analysis-smartcn", "not installed: Chinese is searched by character pairs (cjk)")
 
 
-def health(told: Mapping[str, Any]) -> Finding:
-    """Judge `GET /_cluster/health`."""
-    status, nodes = told["status"], int(told["number_of_data_nodes"])
-    found = f"{status}, {nodes} data node{'s' if nodes != 1 else ''}"
+def health(response: Mapping[str, Any]) -> Finding:
+    """Check `GET /_cluster/health`."""
+    status, nodes = response["status"], int(response["number_of_data_nodes"])
+    result = f"{status}, {nodes} data node{'s' if nodes != 1 else ''}"
     if status == "green":
-        return ok("health", found)
-    missing = f"{found}, shards without a place: {told['unassigned_shards']}"
+        return ok("health", result)
+    missing = f"{result}, unassigned shards: {response['unassigned_shards']}"
     if status == "yellow":
         advice = (
             "set number_of_replicas to 0 or add a node"
             if nodes == 1
             else "see GET /_cluster/allocation/explain"
         )
-        return warn("health", missing, f"copies of data are missing, searches work: {advice}")
+        return warn("health", missing, f"replicas are missing, searches work: {advice}")
     return fail(
-        "health", missing, "data cannot be read: see GET /_cluster/allocation/explain, bring lost nodes back"
+        "health", missing, "data cannot be read: see GET /_cluster/allocation/explain, restart lost nodes"
     )
 
 
 def disks(stats: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Finding]:
-    """Judge `GET /_nodes/stats/fs` against the watermarks of the flat cluster settings."""
+    """Check `GET /_nodes/stats/fs` against the watermarks of the flat cluster settings."""
     prefix = "cluster.routing.allocation.disk.watermark."
     marks = {name: str(settings.get(prefix + name, "")) for name in ("low", "high", "flood_stage")}
     for node in stats["nodes"].values():
@@ -110,52 +110,58 @@ def disks(stats: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Fin
         if not total:
             continue
         subject = f"disk of {node['name']}"
-        found = f"{free / 1024**3:.1f} of {total / 1024**3:.1f} GB free"
+        result = f"{free / 1024**3:.1f} of {total / 1024**3:.1f} GB free"
         passed = [name for name, mark in marks.items() if free < _needed_free(mark, total)]
         if "flood_stage" in passed:
             yield fail(
                 subject,
-                f"{found}, flood-stage mark passed",
-                "indices here are read-only: free space, the block lifts by itself",
+                f"{result}, above the flood-stage watermark",
+                "its indices are read-only: free space, and the engine removes the block itself",
             )
         elif passed:
             advice = (
-                "free space: new shards go elsewhere"
+                "free space: the node gets no new shards"
                 if passed == ["low"]
-                else "free space: shards are moved away"
+                else "free space: shards are moved to other nodes"
             )
-            yield warn(subject, f"{found}, {passed[-1]} mark ({marks[passed[-1]]}) passed", advice)
+            watermark = f"{passed[-1]} watermark ({marks[passed[-1]]})"
+            yield warn(subject, f"{result}, above the {watermark}", advice)
         else:
-            yield ok(subject, found)
+            yield ok(subject, result)
 
 
 def heaps(stats: Mapping[str, Any]) -> Iterator[Finding]:
-    """Judge `GET /_nodes/stats/jvm,breaker`."""
+    """Check `GET /_nodes/stats/jvm,breaker`."""
     for node in stats["nodes"].values():
-        held = node["jvm"]["mem"]
-        used, most = int(held["heap_used_percent"]), int(held["heap_max_in_bytes"])
+        memory = node["jvm"]["mem"]
+        used, size = int(memory["heap_used_percent"]), int(memory["heap_max_in_bytes"])
         tripped = sum(int(breaker["tripped"]) for breaker in node.get("breakers", {}).values())
-        subject, found = f"heap of {node['name']}", f"{used} % of {most / 1024**2:.0f} MB used"
-        if most < _LEAST_HEAP:
-            yield warn(subject, found, "give the node 1 GB or more: big answers are refused below that (429)")
+        subject, result = f"heap of {node['name']}", f"{used} % of {size / 1024**2:.0f} MB used"
+        if size < _MIN_HEAP:
+            yield warn(
+                subject,
+                result,
+                "give the node 1 GB or more: a smaller heap makes it refuse large responses (429)",
+            )
         elif used >= 95:
             yield fail(
                 subject,
-                found,
-                "give the node more heap, or send it less at once: it refuses requests soon (429)",
+                result,
+                "give the node more heap, or send smaller requests: it will soon refuse requests (429)",
             )
         elif tripped:
             yield warn(
                 subject,
-                f"{found}, {tripped} requests refused since the start to save memory",
+                f"{result}, {tripped} requests refused since the start to save memory",
                 "give the node more heap",
             )
         else:
-            yield ok(subject, found)
+            yield ok(subject, result)
 
 
-def check_cluster(client: OpenSearch) -> Iterator[Finding]:
-    """Look at the whole cluster."""
+def check_cluster(context: Context) -> Iterator[Finding]:
+    """Check version, plugins, health, disks and heaps of the cluster."""
+    client = context.client
     with explained(client):
         yield version(client.info())
         listed = client.cat.plugins(format="json", h="name,component")
@@ -163,17 +169,16 @@ def check_cluster(client: OpenSearch) -> Iterator[Finding]:
         yield from plugins(listed, nodes)
         yield health(client.cluster.health())
         stats = client.nodes.stats(metric="fs,jvm,breaker")
-        held = client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
-        yield from disks(stats, {**held.get("defaults", {}), **held["persistent"], **held["transient"]})
+        yield from disks(stats, cluster_settings(client))
         yield from heaps(stats)
 
 
 def _needed_free(mark: str, total: int) -> float:
-    """Give the free bytes below which a watermark is passed: `85%`, `0.85` of use, or `50gb` of free space."""
-    found = re.fullmatch(r"([0-9.]+)\s*([a-z%]*)", mark.strip().lower())
-    if not found:
+    """Return the free bytes below which a watermark is passed: `85%`, `0.85` of use, or `50gb` of free space."""
+    match = re.fullmatch(r"([0-9.]+)\s*([a-z%]*)", mark.strip().lower())
+    if not match:
         return 0.0
-    value, unit = float(found[1]), found[2]
+    value, unit = float(match[1]), match[2]
     if unit in _UNITS:
         return value * _UNITS[unit]
     return total * (1 - (value / 100 if unit == "%" else value))

@@ -14,11 +14,10 @@ from opensearch.index.meta import chinese_in
 from opensearch.index.scan import count
 from opensearch.index.schema import Chinese, schema_from_mapping
 from opensearch.index.spaces import SPACES, has_vector
-from opensearch.index.versions import Version, synonyms_of, versions
+from opensearch.index.versions import Version, require_current, synonyms_of, versions
+from vitrine.doctor import Context, Finding, fail, ok, warn
 from vitrine.errors import VitrineError
 from vitrine.store import Store
-
-from .findings import Finding, fail, ok, warn
 
 _BLOCKS = ("write", "read_only", "read_only_allow_delete", "read", "metadata")
 _REBUILD = "index the catalogue into a new version (`vitrine index CATALOGUE --rebuild`)"
@@ -162,8 +161,10 @@ def encoders_of(schema: IndexSchema, store: Store) -> Iterator[Finding]:
             )
 
 
-def check_index(client: OpenSearch, alias: str, index: str, store: Store | None) -> Iterator[Finding]:
+def check_index(context: Context) -> Iterator[Finding]:
     """Run all checks of the index behind the alias."""
+    client, alias, store = context.client, context.alias, context.store
+    index = require_current(client, alias)
     with explained(client):
         mapping = client.indices.get_mapping(index=index)[index]["mappings"]
         flat = client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]

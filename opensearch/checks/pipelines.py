@@ -1,4 +1,4 @@
-"""The doctor's look at the search pipelines and at the service that they call."""
+"""Doctor checks of the search pipelines and of the rerank service that they call."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
-from opensearch.client import explained
-from opensearch.hook.connector import read_model
+from opensearch.client import cluster_settings, explained
+from opensearch.hook.connector import (
+    PRIVATE_ENDPOINTS,
+    TRUSTED_ENDPOINTS,
+    is_trusted,
+    read_model,
+    trusted_patterns,
+)
 from opensearch.hook.install import hook_status
 from opensearch.hook.pipelines import default_pipelines, fusion_name, rerank_name
 from opensearch.index.spaces import sub_queries
+from opensearch.index.versions import require_current
+from vitrine.doctor import Context, Finding, fail, ok, warn
 
-from .findings import Finding, fail, ok, warn
-
-_TRUSTED = "plugins.ml_commons.trusted_connector_endpoints_regex"
-_PRIVATE = "plugins.ml_commons.connector.private_ip_enabled"
 _AGAIN = "run `vitrine hook install` again"
 
 
@@ -40,56 +44,66 @@ def fusion_of(name: str, body: Mapping[str, Any]) -> Finding:
             f"has {len(weights)} weights for {len(sub_queries())} sub-queries: every hybrid search is refused",
             _AGAIN,
         )
-    return fail(subject, "does not fuse: hybrid searches show the engine's internal marks as hits", _AGAIN)
+    return fail(
+        subject, "has no fusion step: hybrid searches return the engine's internal delimiters as hits", _AGAIN
+    )
 
 
-def flags_of(name: str, body: Mapping[str, Any]) -> Iterator[Finding]:
-    """Judge that a processor that calls out can fail without failing, or mixing up, other people's searches."""
+def flags_of(name: str, pipeline: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check that a failure of an external service neither fails a search nor mixes up the responses of searches."""
     for phase in ("request_processors", "response_processors"):
-        for step in body.get(phase, []):
-            for kind, held in step.items():
-                wanted = _wanted_flags(kind, phase)
+        for step in pipeline.get(phase, []):
+            for kind, body in step.items():
+                required = _required_flags(kind, phase)
                 wrong = [
                     f"{flag} must be {str(value).lower()}"
-                    for flag, value in wanted.items()
-                    if bool(held.get(flag, False)) is not value
+                    for flag, value in required.items()
+                    if bool(body.get(flag, False)) is not value
                 ]
                 subject = f"{kind} in {name}"
                 if wrong:
                     yield fail(
                         subject,
                         f"{' and '.join(wrong)}: a failing service would "
-                        + ("mix up other searches' answers" if kind == "ml_inference" else "fail the search"),
+                        + (
+                            "mix up the responses of searches"
+                            if kind == "ml_inference"
+                            else "fail the search"
+                        ),
                         f"{_AGAIN}, or set it with PUT /_search/pipeline/{name}",
                     )
-                elif wanted:
-                    yield ok(subject, "its failures leave the search alone")
+                elif required:
+                    yield ok(subject, "its failures do not affect the search")
 
 
 def trusted(endpoint: str, settings: Mapping[str, Any]) -> Finding:
-    """Judge by the flat cluster settings whether the engine may call the service."""
-    patterns = settings.get(_TRUSTED) or []
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    if not any(_matches(pattern, f"{endpoint}/v1/hook/x") for pattern in patterns):
+    """Check by the flat cluster settings whether the engine may call the service."""
+    if not is_trusted(endpoint, settings):
         return fail(
             "connector",
-            f"{endpoint} is not among the trusted endpoints {list(patterns)}",
-            f"{_AGAIN}: it adds it to {_TRUSTED}",
+            f"{endpoint} is not among the trusted endpoints {trusted_patterns(settings)}",
+            f"{_AGAIN}: it adds the endpoint to {TRUSTED_ENDPOINTS}",
         )
     local = re.match(
         r"https?://(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[::1\])", endpoint
     )
-    if local and str(settings.get(_PRIVATE)).lower() != "true":
-        return fail("connector", f"{endpoint} is private and {_PRIVATE} is off", f"{_AGAIN}: it turns it on")
+    if local and str(settings.get(PRIVATE_ENDPOINTS)).lower() != "true":
+        return fail(
+            "connector",
+            f"{endpoint} is private and {PRIVATE_ENDPOINTS} is off",
+            f"{_AGAIN}: it turns the setting on",
+        )
     return ok("connector", f"may call {endpoint}")
 
 
-def check_pipelines(client: OpenSearch, alias: str) -> Iterator[Finding]:
-    """Look at the fusion and rerank pipelines, at the default of the index, and at the service behind."""
+def check_pipelines(context: Context) -> Iterator[Finding]:
+    """Check the fusion and rerank pipelines, the default pipeline of the index, and the rerank service."""
+    client, alias = context.client, context.alias
+    require_current(client, alias)
     defaults = {name for name in default_pipelines(client, alias).values() if name}
-    found = {name: _read(client, name) for name in {*defaults, fusion_name(alias), rerank_name(alias)}}
+    pipelines = {name: _read(client, name) for name in {*defaults, fusion_name(alias), rerank_name(alias)}}
     for name in sorted(defaults):
-        if found[name] is None:
+        if pipelines[name] is None:
             yield fail(
                 "default pipeline", f"{name} does not exist: every plain search of {alias} is refused", _AGAIN
             )
@@ -101,12 +115,12 @@ def check_pipelines(client: OpenSearch, alias: str) -> Iterator[Finding]:
             "none: hybrid searches that name no pipeline show the engine's internal marks as hits",
             "`vitrine hook install` sets one; Vitrine's own searches bring theirs",
         )
-    for name, body in sorted(found.items()):
+    for name, body in sorted(pipelines.items()):
         if body is not None:
             if name in (fusion_name(alias), rerank_name(alias)):
                 yield fusion_of(name, body)
             yield from flags_of(name, body)
-    if found[rerank_name(alias)] is None:
+    if pipelines[rerank_name(alias)] is None:
         yield ok(
             "hook",
             "not installed: searches through the engine alone are not reranked",
@@ -119,28 +133,27 @@ def check_pipelines(client: OpenSearch, alias: str) -> Iterator[Finding]:
 def _hook(client: OpenSearch, alias: str) -> Iterator[Finding]:
     status = hook_status(client, alias)
     if not status.installed or not status.service:
-        yield fail("hook", "; ".join(status.told) or "half installed", _AGAIN)
+        yield fail("hook", "; ".join(status.messages) or "incompletely installed", _AGAIN)
         return
-    with explained(client):
-        held = client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
-    yield trusted(status.service, {**held.get("defaults", {}), **held["persistent"], **held["transient"]})
+    yield trusted(status.service, cluster_settings(client))
     model = read_model(client, str(status.model)) or {}
-    wait = (model.get("connector") or {}).get("client_config", {}).get("read_timeout")
-    if wait is not None and not 1 <= int(wait) <= 5:
-        yield warn("hook", f"the engine waits {wait} s for the service (0: for ever)", _AGAIN)
+    timeout = (model.get("connector") or {}).get("client_config", {}).get("read_timeout")
+    if timeout is not None and not 1 <= int(timeout) <= 5:
+        yield warn("hook", f"the engine waits {timeout} s for the service (0: without limit)", _AGAIN)
     if status.answers:
-        lost = f"; {status.failures} reranks failed since the nodes started" if status.failures else ""
-        yield ok("hook", f"{status.service} answers{lost}")
+        failures = f"; {status.failures} reranks failed since the nodes started" if status.failures else ""
+        yield ok("hook", f"{status.service} answers{failures}")
     else:
         yield warn(
             "hook",
-            "; ".join(status.told),
+            "; ".join(status.messages),
             "start `vitrine serve`; until then searches keep the engine's order",
         )
 
 
-def _wanted_flags(kind: str, phase: str) -> dict[str, bool]:
-    if kind == "ml_inference":  # the other way round the engine answers one request twice, into another's
+def _required_flags(kind: str, phase: str) -> dict[str, bool]:
+    # with other flags of ml_inference the engine answers one request twice, once into another request
+    if kind == "ml_inference":
         return {"ignore_failure": True, "ignore_missing": phase == "response_processors"}
     return {"ignore_failure": True} if kind == "rerank" else {}
 
@@ -148,14 +161,7 @@ def _wanted_flags(kind: str, phase: str) -> dict[str, bool]:
 def _read(client: OpenSearch, name: str) -> dict[str, Any] | None:
     with explained(client):
         try:
-            found: dict[str, Any] = client.search_pipeline.get(id=name)[name]
+            body: dict[str, Any] = client.search_pipeline.get(id=name)[name]
         except NotFoundError:
             return None
-    return found
-
-
-def _matches(pattern: str, url: str) -> bool:
-    try:
-        return re.fullmatch(pattern, url) is not None
-    except re.error:  # Java's patterns know more
-        return False
+    return body

@@ -1,9 +1,9 @@
 """The engine's search pipelines of an alias, and the context that a search sends through them to the service.
 
-`<alias>-fusion` fuses the legs of a hybrid query and is the default of the index: without it the engine shows
-its internal marks as hits. `<alias>-rerank` asks the rerank service besides, and is named by the searches that
-want it; `<alias>-rerank-page` gives page one of its window to callers that ask for no more. The service gets ids
-alone (`rerank.ml_opensearch`), and whatever it does, the search is answered.
+`<alias>-fusion` combines the sub-query scores of a hybrid query and is the default of the index: without a fusion
+pipeline the engine returns its internal delimiters as hits. `<alias>-rerank` also calls the rerank service; a search
+names it to be reranked. `<alias>-rerank-page` returns page one of the reranked window. The service receives ids only
+(`rerank.ml_opensearch`), and a search is answered when the service fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 OVERSAMPLE = 20
-LARGEST_CONTEXT = 16_384  # bytes; a megabyte of it makes a small engine refuse other people's searches
+MAX_CONTEXT_BYTES = 16_384  # a context of a megabyte makes a small engine refuse other searches
 _DEFAULT = "index.search.default_pipeline"
 
 
@@ -39,79 +39,79 @@ def page_name(alias: str) -> str:
 
 
 def fusion_pipeline(weights: Weights) -> dict[str, Any]:
-    """Return the pipeline that fuses the sub-queries' scores into one."""
+    """Return the body of the pipeline that combines the sub-query scores."""
     return {
-        "description": "Vitrine: fuses the scores of the sub-queries",
+        "description": "Vitrine: weighted fusion of the sub-queries",
         "phase_results_processors": [fusion_processor(weights)],
     }
 
 
 def rerank_pipeline(model: str, weights: Weights) -> dict[str, Any]:
-    """Give the pipeline that fuses and then asks the rerank service behind the connected model."""
+    """Return the body of the pipeline that fuses and then calls the rerank service through a deployed model."""
     rerank = {
         "tag": "rerank",
-        "description": "Vitrine: ids to the rerank service, scores back",
+        "description": "Vitrine: sends ids to the rerank service and sorts by its scores",
         "ml_opensearch": {"model_id": model},
-        # one field: the engine glues several together without any separator
+        # one field: the engine joins several without a separator
         "context": {"document_fields": ["id"]},
         "ignore_failure": True,
     }
     return {
-        "description": "Vitrine: fuses the scores of the sub-queries, then reranks by the service",
+        "description": "Vitrine: weighted fusion of the sub-queries, reranked by the service",
         "phase_results_processors": [fusion_processor(weights)],
         "response_processors": [{"rerank": rerank}],
     }
 
 
 def page_pipeline(model: str, weights: Weights) -> dict[str, Any]:
-    """Give the pipeline for callers that show page one alone: it reranks twenty times what they ask for.
+    """Return the body of the pipeline for page one: it reranks twenty times as many hits as the search requests.
 
-    Ten hits then come from a window of 200. A search with `from` would skip before the rerank, and is for
+    Ten hits then come from a window of 200. The engine applies `from` before the rerank, so deeper pages use
     `<alias>-rerank` with the whole window.
     """
-    whole = rerank_pipeline(model, weights)
-    return whole | {
+    window = rerank_pipeline(model, weights)
+    return window | {
         "description": "Vitrine: page one of the reranked window",
         "request_processors": [{"oversample": {"sample_factor": OVERSAMPLE}}],
-        "response_processors": [*whole["response_processors"], {"truncate_hits": {}}],
+        "response_processors": [*window["response_processors"], {"truncate_hits": {}}],
     }
 
 
 def put_fusion(client: OpenSearch, alias: str, weights: Weights) -> str:
-    """Write `<alias>-fusion`, make it the default of an index that has none, and give its name."""
+    """Write `<alias>-fusion`, make it the default of each index without a default, and return its name."""
     name = fusion_name(alias)
     with explained(client):
         client.search_pipeline.put(id=name, body=fusion_pipeline(weights))
-    bare = [index for index, default in default_pipelines(client, alias).items() if default is None]
-    set_default(client, bare, name)
+    without = [index for index, default in default_pipelines(client, alias).items() if default is None]
+    set_default(client, without, name)
     return name
 
 
 def put_weights(client: OpenSearch, alias: str, weights: Weights) -> None:
-    """Set the sub-query weights in every pipeline of the alias: the fusion pipeline, and those of an installed hook."""
+    """Write the sub-query weights into the fusion pipeline of the alias and, if installed, its rerank pipelines."""
     put_fusion(client, alias, weights)
     hooked = (rerank_name(alias), page_name(alias))
     with explained(client):
-        held = client.search_pipeline.get()
+        pipelines = client.search_pipeline.get()
         for name in hooked:
-            if name in held:
-                body = {**held[name], "phase_results_processors": [fusion_processor(weights)]}
+            if name in pipelines:
+                body = {**pipelines[name], "phase_results_processors": [fusion_processor(weights)]}
                 client.search_pipeline.put(id=name, body=body)
 
 
 def default_pipelines(client: OpenSearch, alias: str) -> dict[str, str | None]:
-    """Give the default search pipeline of every index behind the alias."""
+    """Return the default search pipeline of each index behind the alias, None for an index without one."""
     with explained(client):
-        found = client.indices.get_settings(index=alias, name=_DEFAULT, params={"flat_settings": "true"})
+        response = client.indices.get_settings(index=alias, name=_DEFAULT, params={"flat_settings": "true"})
         names = client.indices.get_alias(index=alias)
-    held = {index: answer["settings"].get(_DEFAULT) for index, answer in found.items()}
+    defaults = {index: body["settings"].get(_DEFAULT) for index, body in response.items()}
     return {
-        index: value if (value := held.get(index)) and value != "_none" else None for index in sorted(names)
+        index: name if (name := defaults.get(index)) and name != "_none" else None for index in sorted(names)
     }
 
 
 def set_default(client: OpenSearch, indices: list[str], pipeline: str | None) -> None:
-    """Make a pipeline the default of these indices; None: they have none any more."""
+    """Make a pipeline the default of these indices; None removes their default."""
     if not indices:
         return
     with explained(client):
@@ -119,25 +119,25 @@ def set_default(client: OpenSearch, indices: list[str], pipeline: str | None) ->
 
 
 def rerank_ext(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the `ext` of a search through `<alias>-rerank`; the context is the service's `ctx`.
+    """Return the `ext` of a search through `<alias>-rerank`; the service receives the context as `ctx`.
 
-    It holds ids and the keyed hash of a shopper, never personal data: the engine's slow log shows it. Raises
-    QueryError for one that is larger than `LARGEST_CONTEXT` bytes or no JSON.
+    The context holds ids and the keyed hash of a shopper, never personal data: the engine's slow log shows it.
+    Raises QueryError when it is larger than `MAX_CONTEXT_BYTES` or cannot be written as JSON.
     """
     try:
         text = orjson.dumps(escaped(dict(context)))
     except (TypeError, ValueError) as error:
         raise QueryError(f"the context of a search cannot be written as JSON: {error}") from error
-    if len(text) > LARGEST_CONTEXT:
+    if len(text) > MAX_CONTEXT_BYTES:
         raise QueryError(
-            f"the context of a search is {len(text)} bytes and may be {LARGEST_CONTEXT}: send ids instead of "
-            "what they stand for, and the words as opensearch.words.clean_words gives them"
+            f"the context of a search is {len(text)} bytes and may be {MAX_CONTEXT_BYTES}: send ids instead of "
+            "documents, and the query text as opensearch.search.query_text.clean_words returns it"
         )
     return {"rerank": {"query_context": {"query_text": text.decode()}}}
 
 
 def escaped(value: Any) -> Any:
-    """Escape `%` and `$` in every string: the engine's connector would fill in `${parameters...}`."""
+    """Escape `%` and `$` in every string of a JSON value: the engine's connector replaces `${parameters...}`."""
     if isinstance(value, str):
         return value.replace("%", "%25").replace("$", "%24")
     if isinstance(value, Mapping):
@@ -148,7 +148,7 @@ def escaped(value: Any) -> Any:
 
 
 def unescaped(value: Any) -> Any:
-    """Undo `escaped`, on the service's side."""
+    """Undo `escaped`, in the service."""
     if isinstance(value, str):
         return unquote(value)
     if isinstance(value, Mapping):

@@ -1,8 +1,7 @@
-"""What an index knows of products already: their content hashes and pictures, never their vectors."""
+"""The state of indexed products for change detection: content hashes and images, without vectors."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as NoConnectionError
 from opensearchpy.exceptions import TransportError
+from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
 
 from opensearch.client import explained
 
@@ -18,40 +18,44 @@ _FIELDS = ["hashes", "images.hash", "images.ref"]
 
 @dataclass(frozen=True)
 class IndexedState:
-    """One indexed product as far as change detection needs it."""
+    """One indexed product as change detection needs it."""
 
-    hashes: Mapping[str, str]  # of the embedded content by space, and `row` of all other columns
-    pictures: tuple[tuple[str | None, str], ...]  # (hash, ref) in order
+    hashes: Mapping[
+        str, str
+    ]  # of the embedded content by space, and `row` of all other columns except images
+    images: tuple[tuple[str | None, str], ...]  # (hash, ref) in order
 
 
 def read_indexed_state(
     client: OpenSearch, index: str, ids: Sequence[str], patience_s: float = 120.0
 ) -> dict[str, IndexedState]:
-    """Those products that a search can find (refresh before); an engine that is away is waited for."""
+    """Return the state of the products that a search finds (refresh the index before), by id.
+
+    Waits up to `patience_s` for an unreachable or overloaded engine, then raises EngineError.
+    """
     if not ids:
         return {}
     body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": _FIELDS}
-    late = time.monotonic() + patience_s
-    pause = 0.5
-    while True:
-        with explained(client):
-            try:
-                # a get rebuilds the vectors of every document, a search only what is asked for: 15 times faster
-                found = client.search(
-                    index=index, body=body, params={"allow_partial_search_results": "false"}
-                )
-                break
-            except TransportError as error:
-                away = isinstance(error, NoConnectionError) or error.status_code in (429, 502, 503, 504)
-                if not away or time.monotonic() + pause > late:
-                    raise
-        time.sleep(pause)
-        pause = min(2 * pause, 10.0)
-    return {hit["_id"]: _stored(hit["_source"]) for hit in found["hits"]["hits"]}
+    params = {"allow_partial_search_results": "false"}
+    retrying = Retrying(
+        stop=stop_before_delay(patience_s),
+        wait=wait_exponential(multiplier=0.5, max=10.0),
+        retry=retry_if_exception(_is_unavailable),
+        reraise=True,
+    )
+    with explained(client):
+        # a get rebuilds the vectors of every document, a search only the requested fields: 15 times faster
+        response = retrying(client.search, index=index, body=body, params=params)
+    return {hit["_id"]: _state(hit["_source"]) for hit in response["hits"]["hits"]}
 
 
-def _stored(source: dict[str, Any]) -> IndexedState:
+def _is_unavailable(error: BaseException) -> bool:
+    return isinstance(error, NoConnectionError) or (
+        isinstance(error, TransportError) and error.status_code in (429, 502, 503, 504)
+    )
+
+
+def _state(source: dict[str, Any]) -> IndexedState:
     hashes = source.get("hashes") or {}
-    images = source.get("images") or []
-    pictures = tuple((image.get("hash"), image.get("ref", "")) for image in images)
-    return IndexedState(hashes, pictures)
+    images = tuple((image.get("hash"), image.get("ref", "")) for image in source.get("images") or [])
+    return IndexedState(hashes, images)

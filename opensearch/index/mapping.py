@@ -1,4 +1,4 @@
-"""What the mapping of an index that Vitrine did not make says of its fields."""
+"""Field types in the mapping of any index, also of one that Vitrine did not create."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _VECTORS = ("knn_vector", "dense_vector", "sparse_vector", "rank_features", "bin
 
 
 def field_types(client: OpenSearch, index: str) -> dict[str, str]:
-    """The type of every field that the mapping names, by dotted path; multi-fields are left out.
+    """Return the type of each field by dotted path, without multi-fields.
 
-    EngineError when the name stands for several indices, for their ids may meet.
+    Raises EngineError when the name stands for several indices, because they may use the same ids.
     """
     with explained(client):
-        found = client.indices.get_mapping(index=index)
-    if len(found) != 1:
+        indices = client.indices.get_mapping(index=index)
+    if len(indices) != 1:
         raise EngineError(
-            f"{index} names {len(found)} indices; name one to index from (their ids may be the same)"
+            f"{index} names {len(indices)} indices; name a single one to index from (ids may be used in several)"
         )
     types: dict[str, str] = {}
-    _walk(next(iter(found.values()))["mappings"], "", types)
+    _walk(next(iter(indices.values()))["mappings"], "", types)
     return types
 
 
 def _walk(mapping: Mapping[str, Any], path: str, types: dict[str, str]) -> None:
-    for name, held in (mapping.get("properties") or {}).items():
-        types[path + name] = held.get("type", "object")
-        _walk(held, f"{path}{name}.", types)
+    for name, field in (mapping.get("properties") or {}).items():
+        types[path + name] = field.get("type", "object")
+        _walk(field, f"{path}{name}.", types)
 
 
 def vector_fields(types: Mapping[str, str]) -> list[str]:
-    """The fields that hold numbers for machines: of no use to a reader, and most of the bytes."""
+    """Return the fields of vector types, which make up most of a document's bytes."""
     return [name for name, kind in types.items() if kind in _VECTORS]

@@ -1,4 +1,4 @@
-"""Changing a document in place: fields are replaced whole, vectors that stay are not sent and not touched."""
+"""Updates of a document: whole fields are replaced, vectors that stay are neither sent nor changed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from .bulk import Action
 
-# A partial `doc` update would merge objects, so that a number that is gone stayed; and a new `images` list
-# would lose the vectors of the pictures that are still in it.
+# A partial `doc` update merges objects, so that a removed number would stay, and a new `images` list would lose
+# the vectors of the images that remain.
 _PATCH = """
 Map source = ctx._source;
 for (String name : params.remove) { source.remove(name); }
-if (params.pictures != null) {
-  Map known = new HashMap();
-  if (source.images != null) { for (def old : source.images) { known.put(old.hash, old.vec); } }
-  for (def picture : params.pictures) {
-    if (picture.vec == null && known.get(picture.hash) != null) { picture.vec = known.get(picture.hash); }
+if (params.images != null) {
+  Map vectors = new HashMap();
+  if (source.images != null) { for (def old : source.images) { vectors.put(old.hash, old.vec); } }
+  for (def image : params.images) {
+    if (image.vec == null && vectors.get(image.hash) != null) { image.vec = vectors.get(image.hash); }
   }
-  source.images = params.pictures;
+  source.images = params.images;
 }
 source.putAll(params.replace);
 """
@@ -29,13 +29,13 @@ def patch(
     replace: Mapping[str, Any],
     *,
     remove: Sequence[str] = (),
-    pictures: Sequence[Mapping[str, Any]] | None = None,
+    images: Sequence[Mapping[str, Any]] | None = None,
 ) -> Action:
-    """The update that replaces these top-level fields and removes those; the others stay bit for bit.
+    """Return the update that replaces and removes top-level fields of a document; other fields stay bit for bit.
 
-    `pictures`: the whole new list, None to leave it; one without `vec` keeps the vector that its hash has.
+    `images` is the complete new list, None to leave it; an image without `vec` keeps the vector stored for its hash.
     """
     parameters: dict[str, Any] = {"replace": replace, "remove": list(remove)}
-    if pictures is not None:
-        parameters["pictures"] = list(pictures)
+    if images is not None:
+        parameters["images"] = list(images)
     return Action("update", id, parameters, _PATCH)

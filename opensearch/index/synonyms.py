@@ -1,7 +1,8 @@
-"""Synonyms that change without re-indexing: the index is cloned with other search analyzers, the alias moves.
+"""Synonyms that change without re-indexing: the index is cloned with new search analyzers, then the alias moves.
 
-Analyzers of an open index are fixed, and a closed one fails its searches. A clone shares the files of its
-source (hard links), takes a fraction of a second and no disk; searches go on all the while, writes wait.
+The analyzers of an open index cannot change, and a closed index fails its searches. A clone shares the files of its
+source (hard links), so it takes a fraction of a second and no disk space. Searches continue meanwhile; the index
+refuses writes.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from .meta import chinese_of
 from .schema import Chinese, analysis, synonym_trials
 from .versions import current, prune, publish, require_current, synonyms_of, version_name
 
-_KEPT = 3  # versions: changing a rule twice must not delete the catalogue before
-_MOST_RULES = 10_000  # rules live in the cluster state, which every node holds
+_KEEP_VERSIONS = 3  # two changes of rules must not delete the previous catalogue
+_MAX_RULES = 10_000  # rules are part of the cluster state, which every node keeps in memory
 
 
 def parse_rules(lines: Iterable[str]) -> list[str]:
-    """Give the rules of a synonym file: `sofa, couch` (equals) or `tv => television`; `#` starts a comment.
+    """Return the rules of a synonym file: `sofa, couch` (equivalent) or `tv => television`; `#` starts a comment.
 
-    Raises EngineError that lists every bad line with its number.
+    Raises EngineError with the first ten bad lines and their numbers.
     """
     rules, bad = [], []
     for number, line in enumerate(lines, 1):
@@ -41,17 +42,17 @@ def parse_rules(lines: Iterable[str]) -> list[str]:
     if bad:
         raise EngineError(
             f"{len(bad)} synonym rules cannot be read ({'; '.join(bad[:10])}): "
-            "write `sofa, couch` for words that mean the same, `tv => television` to replace one by another"
+            "write `sofa, couch` for equivalent words, `tv => television` to replace a word by another"
         )
-    if len(rules) > _MOST_RULES:
+    if len(rules) > _MAX_RULES:
         raise EngineError(
-            f"{len(rules)} synonym rules are more than {_MOST_RULES}: keep those that shoppers use"
+            f"{len(rules)} synonym rules are more than {_MAX_RULES}: keep those that shoppers use"
         )
     return rules
 
 
 def read_rules(path: Path) -> list[str]:
-    """Give the rules of a UTF-8 synonym file; EngineError when it cannot be read or a line is no rule."""
+    """Return the rules of a UTF-8 synonym file. Raises EngineError for an unreadable file or a bad line."""
     try:
         return parse_rules(path.read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
@@ -59,30 +60,30 @@ def read_rules(path: Path) -> list[str]:
 
 
 def read_synonyms(client: OpenSearch, alias: str) -> list[str]:
-    """Give the rules that searches of the alias use; empty when the alias does not exist."""
+    """Return the rules that searches of the alias use; empty when the alias does not exist."""
     index = current(client, alias)
     return synonyms_of(client, index) if index else []
 
 
 def set_synonyms(client: OpenSearch, alias: str, rules: Iterable[str]) -> str:
-    """Put new rules in force for every search of the alias and give the index that it now names.
+    """Apply new rules to every search of the alias and return the name of the index now behind it.
 
-    No search fails and nothing is indexed again. Writes to the index are refused while its files are linked
-    (well under a second); afterwards the old version stays, closed to writes, for `rollback`.
+    No search fails and no document is indexed again. The index refuses writes while its files are linked (well under
+    a second). The old version stays for `rollback`, closed to writes. Raises EngineError and IndexMissingError.
     """
-    wanted = parse_rules(rules)
+    new_rules = parse_rules(rules)
     index = require_current(client, alias)
-    if wanted == read_synonyms(client, alias):
+    if new_rules == read_synonyms(client, alias):
         return index
     chinese = chinese_of(client, index)
-    check_synonyms(client, chinese, wanted)
+    check_synonyms(client, chinese, new_rules)
     with explained(client):
-        held = client.indices.get_settings(index=index)[index]["settings"]["index"]
+        source = client.indices.get_settings(index=index)[index]["settings"]["index"]
     target = version_name(alias)
     settings: dict[str, Any] = {
-        "index.number_of_replicas": held["number_of_replicas"],
+        "index.number_of_replicas": source["number_of_replicas"],
         "index.blocks.write": None,
-        "analysis": analysis(chinese, wanted),
+        "analysis": analysis(chinese, new_rules),
     }
     try:
         with explained(client):
@@ -95,19 +96,19 @@ def set_synonyms(client: OpenSearch, alias: str, rules: Iterable[str]) -> str:
             )
         if health["timed_out"]:
             raise EngineError(
-                f"the cluster found no place for {target}, the copy of {index} with the new synonyms, within "
-                "half a minute: look at disk and allocation with `vitrine doctor`; the old synonyms stay in force"
+                f"the cluster did not allocate {target}, the copy of {index} with the new synonyms, within half a "
+                "minute: check disk and allocation with `vitrine doctor`; the old synonyms stay in force"
             )
         publish(client, alias, target)
     except BaseException:
         _undo(client, alias, index, target)
         raise
-    prune(client, alias, _KEPT, loads=False)  # a rebuild may be loading beside
+    prune(client, alias, _KEEP_VERSIONS, loads=False)  # a rebuild may be loading a version
     return target
 
 
 def check_synonyms(client: OpenSearch, chinese: Chinese, rules: list[str]) -> None:
-    """Raise EngineError when the engine cannot use the rules; nothing is changed."""
+    """Raise EngineError when the engine cannot use the rules; change nothing."""
     for trial in synonym_trials(chinese, rules):
         try:
             with explained(client):
@@ -115,13 +116,13 @@ def check_synonyms(client: OpenSearch, chinese: Chinese, rules: list[str]) -> No
         except EngineError as error:
             if isinstance(error.__cause__, RequestError):
                 raise EngineError(
-                    f"the engine cannot use the synonym rules, nothing is changed: {error}"
+                    f"the engine cannot use the synonym rules, and nothing has changed: {error}"
                 ) from error
             raise
 
 
 def _undo(client: OpenSearch, alias: str, index: str, target: str) -> None:
-    if current(client, alias) == target:  # the swap was made although its answer was lost
+    if current(client, alias) == target:  # the alias moved, only the response was lost
         return
     with explained(client):
         client.indices.put_settings(index=index, body={"index.blocks.write": None})

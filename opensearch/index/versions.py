@@ -16,8 +16,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError
 
-from opensearch.client import explained
-from vitrine.errors import EngineError, IndexMissingError
+from opensearch.client import explained, missing_index
+from vitrine.errors import EngineError
 
 from .fields import IndexSchema
 from .meta import schema_of, update_meta, with_learned_settings
@@ -118,7 +118,7 @@ def require_current(client: OpenSearch, alias: str) -> str:
     """Return the index that the alias names. Raises IndexMissingError that lists the existing ones."""
     index = current(client, alias)
     if index is None:
-        raise _missing(client, alias)
+        raise missing_index(client, alias)
     return index
 
 
@@ -252,25 +252,6 @@ def _default_pipeline(client: OpenSearch, indices: Iterable[str]) -> dict[str, s
             )
         return dict(response.get(index, {}).get("settings", {}))
     return {}
-
-
-def _missing(client: OpenSearch, alias: str) -> IndexMissingError:
-    with explained(client):
-        indices = client.indices.get_alias(index="*")
-    names = sorted(
-        {
-            name
-            for index, aliases in indices.items()
-            for name in aliases["aliases"] or [index]
-            if name[0] != "."
-        }
-    )
-    more = ", ..." if len(names) > _MAX_LISTED else ""
-    existing = f"there are: {', '.join(names[:_MAX_LISTED])}{more}" if names else "there is none"
-    return IndexMissingError(
-        f"there is no index {alias!r} ({existing}): create it with `vitrine index CATALOGUE --index {alias}`, "
-        "or name another with --index"
-    )
 
 
 def _is_version(alias: str, index: str) -> bool:

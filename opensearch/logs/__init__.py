@@ -1,1 +1,1 @@
-"""UBI queries and events, slates, shopper profiles and the pointer of an alias."""
+"""UBI queries and events, the slate log, shopper profiles, and the artifact pointer of each alias."""

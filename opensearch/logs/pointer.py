@@ -1,4 +1,4 @@
-"""The pointer of an alias: which three artifacts its searches are ranked with, changed in one step."""
+"""The pointer of an alias: the artifact set that ranks its searches, changed in one atomic step."""
 
 from __future__ import annotations
 
@@ -7,91 +7,77 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from opensearchpy.exceptions import ConflictError, NotFoundError, RequestError
+from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from opensearch.client import explained
+from opensearch.index.create import ensure_index, strict_body
 from vitrine.errors import EngineError
 from vitrine.store import ArtifactSet
 
 if TYPE_CHECKING:
-    from opensearchpy import AsyncOpenSearch, OpenSearch
+    from opensearchpy import OpenSearch
 
 POINTERS = "vitrine-pointers"
-MOST_HISTORY = 50
-_TRIES = 20  # against others who swap at the same moment
+MAX_HISTORY = 50  # changes that a pointer remembers
+_MAX_ATTEMPTS = 20  # of one change, against concurrent changes
 
-_NAMES = {key: {"type": "keyword"} for key in ("model", "items", "behaviour")}
-_BODY: dict[str, Any] = {
-    "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1"}},
-    "mappings": {
-        "dynamic": "strict",
-        "properties": {
-            "alias": {"type": "keyword"},
-            **_NAMES,
-            "at": {"type": "double"},
-            "history": {"type": "object", "enabled": False},
-        },
-    },
+_PROPERTIES: dict[str, Any] = {
+    "alias": {"type": "keyword"},
+    **{key: {"type": "keyword"} for key in ("model", "items", "behaviour")},
+    "at": {"type": "double"},
+    "history": {"type": "object", "enabled": False},
 }
 
 
 @dataclass(frozen=True)
 class PointerChange:
-    """A pointer and the moment that it was put in service (seconds since 1970)."""
+    """A pointer and the time of the change that put it in service (seconds since 1970)."""
 
     pointer: ArtifactSet
     at: float
 
 
 def read_pointer(client: OpenSearch, alias: str) -> ArtifactSet | None:
-    """Give the artifacts in service, as of this very moment; None when no model was put in service yet."""
-    found = _get(client, alias)
-    return _pointer(found["_source"]) if found else None
-
-
-async def read_pointer_async(client: AsyncOpenSearch, alias: str) -> ArtifactSet | None:
-    """`read_pointer` without blocking the event loop."""
-    with explained(client):
-        try:
-            return _pointer((await client.get(index=POINTERS, id=alias))["_source"])
-        except NotFoundError:
-            return None
+    """Return the artifact set in service, read in real time; None before the first model."""
+    document = _get(client, alias)
+    return _artifact_set(document["_source"]) if document else None
 
 
 def swap_pointer(
     client: OpenSearch, alias: str, pointer: ArtifactSet, at: float | None = None
 ) -> ArtifactSet | None:
-    """Put the artifacts in service in one step, for every replica, and give those that were before.
+    """Put the artifact set in service for every replica in one step, and return the previous set.
 
-    Nothing is lost when two do it at once: one comes after the other, and both stand in the history. What is
-    in service already changes nothing. `at` is the moment in seconds since 1970, now by default.
+    Concurrent changes are applied one after the other, and all of them are in the history. Swapping to the set in
+    service changes nothing. `at` is the time of the change (seconds since 1970), by default now.
     """
     moment = time.time() if at is None else at
-    for _ in range(_TRIES):
-        found = _get(client, alias)
-        before = _pointer(found["_source"]) if found else None
+    # Not tenacity: each attempt reads the document again and builds its change on it; there is no pause.
+    for _ in range(_MAX_ATTEMPTS):
+        document = _get(client, alias)
+        before = _artifact_set(document["_source"]) if document else None
         if before == pointer:
             return before
-        history = found["_source"]["history"] if found else []
+        history = document["_source"]["history"] if document else []
         entry = {**asdict(pointer), "at": moment}
-        document = {"alias": alias, **entry, "history": [entry, *history][:MOST_HISTORY]}
-        if _put(client, alias, document, found):
+        change = {"alias": alias, **entry, "history": [entry, *history][:MAX_HISTORY]}
+        if _put(client, alias, change, document):
             return before
     raise EngineError(
-        f"the pointer of {alias} was changed by others {_TRIES} times while this change was tried: look who "
+        f"the pointer of {alias} changed {_MAX_ATTEMPTS} times during this change: check which other process "
         "trains or rolls back there, then try again"
     )
 
 
 def pointer_history(client: OpenSearch, alias: str) -> list[PointerChange]:
-    """Give every pointer that was put in service, newest first; the first one is in service now."""
-    found = _get(client, alias)
-    entries = found["_source"]["history"] if found else []
-    return [PointerChange(_pointer(entry), float(entry["at"])) for entry in entries]
+    """Return every pointer that was put in service, newest first; the first is in service."""
+    document = _get(client, alias)
+    entries = document["_source"]["history"] if document else []
+    return [PointerChange(_artifact_set(entry), float(entry["at"])) for entry in entries]
 
 
 def drop_pointer(client: OpenSearch, alias: str) -> None:
-    """Forget the alias: its searches are in the engine's order again."""
+    """Delete the pointer of an alias, whose searches then return the engine's order."""
     with explained(client):
         try:
             client.delete(index=POINTERS, id=alias)
@@ -102,39 +88,28 @@ def drop_pointer(client: OpenSearch, alias: str) -> None:
 def _get(client: OpenSearch, alias: str) -> dict[str, Any] | None:
     with explained(client):
         try:
-            found: dict[str, Any] = client.get(index=POINTERS, id=alias)
+            document: dict[str, Any] = client.get(index=POINTERS, id=alias)
         except NotFoundError:  # no such document, or no index yet
             return None
-    return found
+    return document
 
 
 def _put(
-    client: OpenSearch, alias: str, document: Mapping[str, Any], found: Mapping[str, Any] | None
+    client: OpenSearch, alias: str, change: Mapping[str, Any], document: Mapping[str, Any] | None
 ) -> bool:
-    """Write the document over the one that was found; False when somebody else was first."""
-    if found:
-        only = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
+    """Write the change over the document that was read; False when another process wrote first."""
+    if document:
+        condition = {"if_seq_no": document["_seq_no"], "if_primary_term": document["_primary_term"]}
     else:
-        _ensure(client)
-        only = {"op_type": "create"}
+        ensure_index(client, POINTERS, strict_body(_PROPERTIES))
+        condition = {"op_type": "create"}
     with explained(client):
         try:
-            client.index(index=POINTERS, id=alias, body=document, params=only)
+            client.index(index=POINTERS, id=alias, body=change, params=condition)
         except ConflictError:
             return False
     return True
 
 
-def _ensure(client: OpenSearch) -> None:
-    with explained(client):
-        if client.indices.exists(index=POINTERS):
-            return
-        try:
-            client.indices.create(index=POINTERS, body=_BODY)
-        except RequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise
-
-
-def _pointer(held: Mapping[str, Any]) -> ArtifactSet:
-    return ArtifactSet(str(held["model"]), str(held["items"]), str(held["behaviour"]))
+def _artifact_set(entry: Mapping[str, Any]) -> ArtifactSet:
+    return ArtifactSet(str(entry["model"]), str(entry["items"]), str(entry["behaviour"]))

@@ -1,9 +1,8 @@
-"""OpenSearch as a container of the official image, where a Docker engine answers."""
+"""OpenSearch as a container of the official image, through a Docker engine."""
 
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,18 +11,19 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import Ulimit
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from vitrine.errors import NodeError
 
 from .launch import LOOPBACK, check_ports, heap_mib
-from .node_state import ask
+from .node_state import get_json
 from .pinned import VERSION
 
 NAME = "vitrine-opensearch"  # of the container, its image and its volume
 _IMAGE = f"{NAME}:{VERSION}"
-_RECIPE = Path(__file__).with_name("engine.Dockerfile")
+DOCKERFILE = Path(__file__).with_name("engine.Dockerfile")
 _PATIENCE_S = 180.0
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "cluster.name": "vitrine",
     "node.name": "n1",
     "network.host": "0.0.0.0",
@@ -37,15 +37,15 @@ _ENVIRONMENT = {
     "plugins.ml_commons.connector.private_ip_enabled": "true",
     "plugins.ml_commons.native_memory_threshold": "100",
     "plugins.ml_commons.jvm_heap_memory_threshold": "100",
-    # a service on the host is seen from the container as host.docker.internal
+    # the container reaches a service on the host as host.docker.internal
     "plugins.ml_commons.trusted_connector_endpoints_regex": (
         r"^https?://(host\.docker\.internal|127\.0\.0\.1)(:[0-9]+)?/.*$"
     ),
 }
 
 
-def up(port: int, heap: str, say: Callable[[str], None]) -> str:
-    """Start the container and wait until it answers; give the sentence that says where.
+def up(port: int, heap: str, on_message: Callable[[str], None]) -> str:
+    """Start the container, wait until it answers, and return a sentence with its URL.
 
     Raises NodeError when no Docker engine answers, the port is taken or the container ends.
     """
@@ -56,25 +56,25 @@ def up(port: int, heap: str, say: Callable[[str], None]) -> str:
             return f"OpenSearch {VERSION} already runs at {_url(running)} (container {NAME})"
         check_ports({"--port": port})
         if running is not None:
-            running.remove(force=True)  # its data are in the volume; its settings may be others now
-        _ensure_image(engine, say)
+            running.remove(force=True)  # its data are in the volume, its settings may be outdated
+        _ensure_image(engine, on_message)
         container = engine.containers.run(
             _IMAGE,
             name=NAME,
             detach=True,
-            environment={**_ENVIRONMENT, "OPENSEARCH_JAVA_OPTS": f"-Xms{heap} -Xmx{heap}"},
+            environment={**ENVIRONMENT, "OPENSEARCH_JAVA_OPTS": f"-Xms{heap} -Xmx{heap}"},
             ports={"9200/tcp": (LOOPBACK, port)},
             volumes={NAME: {"bind": "/usr/share/opensearch/data", "mode": "rw"}},
             ulimits=[Ulimit(name="memlock", soft=-1, hard=-1), Ulimit(name="nofile", soft=65536, hard=65536)],
             extra_hosts={"host.docker.internal": "host-gateway"},
         )
-        say("waiting for OpenSearch to answer")
+        on_message("waiting for OpenSearch to answer")
         _wait(container, f"http://{LOOPBACK}:{port}")
     return f"OpenSearch is ready at http://{LOOPBACK}:{port} (container {NAME})"
 
 
 def down() -> bool:
-    """Stop and remove the container, not its data; False when there is none."""
+    """Stop and remove the container, not its data; return False if there is none."""
     with _engine() as engine:
         container = _container(engine)
         if container is None:
@@ -85,7 +85,7 @@ def down() -> bool:
 
 
 def status() -> dict[str, Any]:
-    """Give the facts of `vitrine node status --docker`; `why` when the container does not run."""
+    """Return the values of `vitrine node status --docker`; `why` if the container does not run."""
     with _engine() as engine:
         container = _container(engine)
         if container is None or container.status != "running":
@@ -94,7 +94,7 @@ def status() -> dict[str, Any]:
             return {"running": False, "why": why, "container": NAME}
         url = _url(container)
         try:
-            health = ask(url, "/_cluster/health?timeout=1s")["status"]
+            health = get_json(url, "/_cluster/health?timeout=1s")["status"]
         except (OSError, ValueError, KeyError):
             health = "does not answer"
         return {
@@ -119,8 +119,8 @@ def _engine() -> Iterator[docker.DockerClient]:
     try:
         yield client
     except (DockerException, OSError) as error:
-        told = getattr(error, "explanation", None) or getattr(error, "msg", None) or error
-        raise NodeError(f"Docker refused: {' '.join(str(told).split())[:300]}") from error
+        message = getattr(error, "explanation", None) or getattr(error, "msg", None) or error
+        raise NodeError(f"Docker refused: {' '.join(str(message).split())[:300]}") from error
     finally:
         client.close()
 
@@ -137,27 +137,35 @@ def _url(container: Any) -> str:
     return f"http://{LOOPBACK}:{published[0]['HostPort']}"
 
 
-def _ensure_image(engine: docker.DockerClient, say: Callable[[str], None]) -> None:
+def _ensure_image(engine: docker.DockerClient, on_message: Callable[[str], None]) -> None:
     try:
         engine.images.get(_IMAGE)
     except ImageNotFound:
-        say(f"building the image {_IMAGE} from the official one (once, about 1.5 GB)")
-        engine.images.build(fileobj=io.BytesIO(_RECIPE.read_bytes()), tag=_IMAGE, rm=True)
+        on_message(f"building the image {_IMAGE} from the official one (once, about 1.5 GB)")
+        engine.images.build(fileobj=io.BytesIO(DOCKERFILE.read_bytes()), tag=_IMAGE, rm=True)
 
 
 def _wait(container: Any, url: str) -> None:
-    until = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < until:
-        try:
-            if ask(url, "/_cluster/health?wait_for_status=yellow&timeout=2s")["timed_out"] is False:
-                return
-        except (OSError, ValueError, KeyError):
-            pass  # not listening yet
-        container.reload()
-        if container.status not in ("created", "running"):
-            raise NodeError(f"the container ended ({container.status}): {_tail(container)}")
-        time.sleep(0.3)
-    raise NodeError(f"the container did not answer after {_PATIENCE_S:.0f} s: see `docker logs {NAME}`")
+    retrying = Retrying(
+        stop=stop_after_delay(_PATIENCE_S),
+        wait=wait_fixed(0.3),
+        retry=retry_if_result(lambda ready: not ready),
+        retry_error_callback=lambda _: False,
+    )
+    if not retrying(_is_ready, container, url):
+        raise NodeError(f"the container did not answer after {_PATIENCE_S:.0f} s: see `docker logs {NAME}`")
+
+
+def _is_ready(container: Any, url: str) -> bool:
+    try:
+        if get_json(url, "/_cluster/health?wait_for_status=yellow&timeout=2s")["timed_out"] is False:
+            return True
+    except (OSError, ValueError, KeyError):
+        pass  # not listening yet
+    container.reload()
+    if container.status not in ("created", "running"):
+        raise NodeError(f"the container ended ({container.status}): {_tail(container)}")
+    return False
 
 
 def _tail(container: Any) -> str:
@@ -165,5 +173,5 @@ def _tail(container: Any) -> str:
         lines = container.logs(tail=5).decode(errors="replace").split("\n")
     except APIError:
         lines = []
-    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    last = next((line for line in reversed(lines) if line.strip()), "its log is empty")
     return f"{last.strip()[:300]} (see `docker logs {NAME}`)"

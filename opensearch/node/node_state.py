@@ -1,4 +1,4 @@
-"""What a started node leaves in its directory, and what others read and do by that."""
+"""The record of a started node in its directory; status, start lock and stop by that record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,13 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from vitrine.errors import NodeError
 
-from .distribution import locked, make_open
+from .files import locked, make_open
 from .launch import LOOPBACK, identity
 
 LOCK = ".lock"
-GRACE_S = 30.0  # between asking a node to end and ending it without mercy
+GRACE_S = 30.0  # between SIGTERM and SIGKILL
 
 _REASONS = (
     r"Likely root cause: (.*)",
@@ -36,7 +37,7 @@ _REASONS = (
 
 @dataclass(frozen=True)
 class Record:
-    """One start of a node: `node.json` of its directory."""
+    """One start of a node, as in `node.json` of its directory."""
 
     pid: int
     http: int
@@ -53,14 +54,14 @@ class Record:
 
 
 def write_record(root: Path, record: Record) -> None:
-    """Write node.json so that nobody ever reads half of it."""
+    """Write node.json in one step, so that no reader sees a part of it."""
     staging = root / ".node.json"
     staging.write_text(json.dumps(asdict(record)))
     staging.replace(root / "node.json")
 
 
 def read_record(root: Path, *, alive: bool) -> Record | None:
-    """Read node.json; with `alive` only while the process is still this very node and not another's."""
+    """Return the record in node.json; with `alive` only if its process runs and is the node of this directory."""
     try:
         record = Record(**json.loads((root / "node.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -71,36 +72,33 @@ def read_record(root: Path, *, alive: bool) -> Record | None:
 
 
 def _arguments(pid: int) -> list[str]:
-    """List the command line of a process; empty when it has ended."""
+    """Return the command line of a process; empty when it has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        if Path("/proc/self").exists():
-            return []
-    told = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
-    return told.stdout.split()
+        return list(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return []
 
 
-def ask(url: str, path: str, timeout_s: float = 5.0) -> Any:
-    """Give the JSON that a node of this machine answers, past any proxy; OSError or ValueError otherwise."""
+def get_json(url: str, path: str, timeout_s: float = 5.0) -> Any:
+    """Return the JSON response of a node of this machine, past any proxy. Raises OSError or ValueError."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(f"{url}{path}", timeout=timeout_s) as answer:
-        return json.load(answer)
+    with direct.open(f"{url}{path}", timeout=timeout_s) as response:
+        return json.load(response)
 
 
 def describe(root: Path) -> dict[str, Any]:
-    """Give the facts of `vitrine node status`; `why` when no node runs in `root`."""
+    """Return the values of `vitrine node status`; `why` if no node runs in `root`."""
     record = read_record(root, alive=True)
     if record is None:
         why = f"no node runs in {root}: start one with `vitrine node up`"
         if read_record(root, alive=False) is not None:
             why = (
-                f"the node in {root} ended unbidden ({last_words(root)}): "
-                "start it again with `vitrine node up`, its data are kept"
+                f"the node in {root} ended unexpectedly ({end_reason(root)}): "
+                "start it again with `vitrine node up`; its data are intact"
             )
         return {"running": False, "why": why, "directory": str(root)}
     try:
-        health = ask(record.url, "/_cluster/health?timeout=1s")["status"]
+        health = get_json(record.url, "/_cluster/health?timeout=1s")["status"]
     except (OSError, ValueError, KeyError):
         health = "does not answer"
     return {
@@ -117,26 +115,26 @@ def describe(root: Path) -> dict[str, Any]:
     }
 
 
-def last_words(root: Path) -> str:
-    """Give the reason that the node's console names for its end, with the place of the log."""
+def end_reason(root: Path) -> str:
+    """Return the reason for the node's end from its console log, with the path of the log."""
     log = root / "console.log"
     lines = log.read_text(errors="replace").splitlines()[-400:] if log.exists() else []
-    found = (match[1] for reason in _REASONS for line in lines if (match := re.search(reason, line)))
-    why = next(found, lines[-1] if lines else "it said nothing")
+    reasons = (match[1] for reason in _REASONS for line in lines if (match := re.search(reason, line)))
+    why = next(reasons, lines[-1] if lines else "its log is empty")
     return f"{' '.join(why.split())[:300]} (see {log})"
 
 
 @contextmanager
 def starting(root: Path) -> Iterator[Record | None]:
-    """Keep a second `up` of one directory waiting; give the record of the node that runs there already.
+    """Lock the directory against a second start for the block; yield the record of a node that already runs there.
 
-    Raises NodeError when the directory cannot be made, or when the node there does not answer.
+    Raises NodeError when the directory cannot be created, or when the running node does not answer.
     """
     try:
         make_open(root)
     except OSError as error:
         raise NodeError(
-            f"cannot make the directory {root} ({error.strerror}): name another with --dir"
+            f"cannot create the directory {root} ({error.strerror}): name another with --dir"
         ) from error
     with locked(root / LOCK):
         record = read_record(root, alive=True)
@@ -147,7 +145,7 @@ def starting(root: Path) -> Iterator[Record | None]:
 
 def _check_answers(record: Record) -> None:
     try:
-        ask(record.url, "/")
+        get_json(record.url, "/")
     except (OSError, ValueError) as error:
         raise NodeError(
             f"process {record.pid} runs but does not answer at {record.url}: "
@@ -156,11 +154,12 @@ def _check_answers(record: Record) -> None:
 
 
 def stop_recorded(root: Path, grace_s: float = GRACE_S) -> bool:
-    """End the node that another process started in `root`; False when none runs there."""
+    """Stop the node that another process started in `root`; return False if none runs there."""
     record = read_record(root, alive=True)
     if record is not None:
         _signal(record.pid, signal.SIGTERM)
         until = time.monotonic() + grace_s
+        # not psutil's wait, which would reap a child of the calling program
         while read_record(root, alive=True) and time.monotonic() < until:
             time.sleep(0.05)
         if read_record(root, alive=True):
@@ -173,6 +172,6 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return  # it ended by itself just now
+        return  # it has just ended
     except PermissionError as error:
         raise NodeError(f"the node (process {pid}) belongs to another user: stop it as that user") from error

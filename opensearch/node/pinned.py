@@ -1,4 +1,4 @@
-"""Which files make the local OpenSearch, each pinned by its content."""
+"""The engine's version, and the files of the local OpenSearch, each pinned by its checksum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VERSION = "3.6.0"
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file of a Maven repository, pinned by its content."""
+    """One file of a Maven repository, pinned by its checksum."""
 
     group: str
     name: str
@@ -61,7 +61,7 @@ PLUGINS = (
         "c051d436fe1936da1477bb999db829eb2bc92b12989e376c300d0a874fb90f9d",
     ),
 )
-# Chinese analysis is published as a plugin from 3.8.0 on only; its jar works in 3.6.0 under this descriptor
+# Chinese analysis is published as a Maven plugin only since 3.8.0; its jar works in 3.6.0 with this descriptor
 SMARTCN = (
     Artifact(
         _PLUGIN_GROUP,

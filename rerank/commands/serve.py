@@ -7,17 +7,30 @@ import os
 import click
 
 from opensearch import options
+from vitrine import settings
 
 
 @click.command()
-@click.option("--host", envvar="VITRINE_HOST", show_envvar=True, default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="VITRINE_PORT", show_envvar=True, default=8060, show_default=True)
+@click.option(
+    "--host",
+    envvar=settings.VITRINE_HOST.name,
+    show_envvar=True,
+    default=settings.VITRINE_HOST.default,
+    show_default=True,
+)
+@click.option(
+    "--port",
+    envvar=settings.VITRINE_PORT.name,
+    show_envvar=True,
+    default=settings.VITRINE_PORT.default,
+    show_default=True,
+)
 @click.option(
     "--deadline-ms",
     type=click.FloatRange(1, 60_000),
-    envvar="VITRINE_DEADLINE_MS",
+    envvar=settings.VITRINE_DEADLINE_MS.name,
     show_envvar=True,
-    default=150.0,
+    default=settings.VITRINE_DEADLINE_MS.default,
     show_default=True,
     help="A window that is not ranked within this time is answered in engine order.",
 )

@@ -11,7 +11,7 @@ import click
 import uvicorn
 
 from opensearch.client import connect, connect_async
-from opensearch.logs.ubi import write_slates
+from opensearch.logs.slates import write_slates
 from vitrine.errors import RerankError
 from vitrine.store import open_store
 

@@ -11,8 +11,9 @@ from opensearch.index.meta import schema_of
 from opensearch.index.scan import scan
 from opensearch.index.versions import require_current
 from opensearch.logs.pointer import pointer_history, swap_pointer
-from opensearch.logs.profiles import Click
-from opensearch.logs.ubi import read_events, read_profiles, read_queries, read_slates, write_profiles
+from opensearch.logs.profiles import Click, read_profiles, write_profiles
+from opensearch.logs.slates import read_slates
+from opensearch.logs.ubi import read_events, read_queries
 from rerank.features.product_table import read_catalogue
 from rerank.models.card import ModelCard, read_card
 from rerank.models.ranker import load_ranker

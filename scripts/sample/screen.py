@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 import numpy as np
 
 from opensearch import options
+from vitrine import settings
 
 from .catalogue import Truth, read_truths
 from .queries import DEMO_QUERIES, DemoQuery, query_pool
@@ -161,7 +161,7 @@ def show_hook(console: Console, url: str, alias: str, body: Mapping[str, Any], f
     plain = ask_engine(url, alias, body, f"{alias}-fusion")
     subprocess.run([_ROOT / "scripts" / "stop-service"], check=True)
     down = ask_engine(url, alias, body, f"{alias}-rerank-page")
-    port = os.environ.get("VITRINE_SERVICE", "http://127.0.0.1:8060").rsplit(":", 1)[-1]
+    port = settings.VITRINE_SERVICE.read().rsplit(":", 1)[-1]
     subprocess.run([_ROOT / "scripts" / "start-service", port], check=True)
     again = ask_engine(url, alias, body, f"{alias}-rerank-page")
     if up == plain or down != plain or again != up:

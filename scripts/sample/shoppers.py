@@ -60,16 +60,16 @@ def _parts(log: Log) -> Iterable[tuple[str, list[Record]]]:
 
 def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
     """Write the log and the shoppers' profiles, in place of what an earlier simulation wrote for the alias."""
-    from opensearch.logs import ubi
+    from opensearch.logs import profiles as shopper_profiles
+    from opensearch.logs import slates, ubi
 
-    ubi.ensure_logs(client)
-    for index, owner in ((ubi.QUERIES, "application"), (ubi.EVENTS, "application"), (ubi.SLATES, "alias")):
+    for index, owner in ((ubi.QUERIES, "application"), (ubi.EVENTS, "application"), (slates.SLATES, "alias")):
         _forget(client, index, {owner: alias})
     refused = [
         *ubi.write_queries(client, log.queries),
         *ubi.write_events(client, log.events),
-        *ubi.write_slates(client, log.slates),
-        *ubi.write_profiles(client, alias, profiles(log)),
+        *slates.write_slates(client, log.slates),
+        *shopper_profiles.write_profiles(client, alias, profiles(log)),
     ]
     if refused:
         raise EngineError(
@@ -95,11 +95,16 @@ def _forget(client: OpenSearch, index: str, owner: dict[str, str]) -> None:
 
     simulated = {"bool": {"filter": [{"term": owner}, {"prefix": {"query_id": QUERY_PREFIX}}]}}
     with explained(client):
-        client.indices.refresh(index=index)
+        client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
         client.delete_by_query(
             index=index,
             body={"query": simulated},
-            params={"conflicts": "proceed", "refresh": "true", "request_timeout": 120},
+            params={
+                "conflicts": "proceed",
+                "refresh": "true",
+                "request_timeout": 120,
+                "ignore_unavailable": "true",
+            },
         )
 
 

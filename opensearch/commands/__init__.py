@@ -1,0 +1,1 @@
+"""The commands `vitrine node`, `vitrine hook` and `vitrine doctor`."""
