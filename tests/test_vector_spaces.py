@@ -25,7 +25,6 @@ from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows, Report
 from indexer.load.target import choose_target, complete, publish
 from indexer.load.vector_cache import VectorCache
-from vitrine.doctor import Finding
 from opensearch.checks.index import check_index
 from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.index.schema import Sharding, index_body, schema_from_mapping
@@ -35,6 +34,7 @@ from opensearch.search.query import Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from opensearch.tuning.weights import learn_weights, use_weights
 from vitrine.cli import main
+from vitrine.doctor import Finding
 from vitrine.errors import CatalogueError, EncoderError, EngineError
 from vitrine.store import Store
 
