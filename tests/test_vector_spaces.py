@@ -22,7 +22,7 @@ from indexer.catalogue.reader import CatalogueRow
 from indexer.commands.learn_weights import query_embedder
 from indexer.load.encoders import Encoders, schema_for
 from indexer.load.pipeline import Job, load
-from indexer.load.report import RejectedRows, Report
+from indexer.load.report import RejectedRows, LoadReport
 from indexer.load.target import choose_target, complete, publish
 from indexer.load.vector_cache import VectorCache
 from opensearch.checks.index import check_index
@@ -91,7 +91,7 @@ def build_index(
     *,
     rows: Sequence[Mapping[str, Any]] = ROWS,
     plan: FieldPlan = PLAN,
-) -> Report:
+) -> LoadReport:
     """Load the rows behind the alias as `vitrine index` does; the caller deletes `<alias>*`."""
     target = choose_target(client, alias, schema_for(plan, encoders), rebuild=False)
     job = Job(target, plan, encoders, folder, lambda url: b"")
