@@ -1,8 +1,4 @@
-"""A small shop on the live node for the tests of reranking: 48 products, and encoders made by hand.
-
-Both encoders see four colours and six things; the image encoder sees the colour of a picture alone and lands in
-the text encoder's space. A product's title often lacks the colour that its picture shows.
-"""
+"""An index of 48 products on the live node with hand-made encoders and rankers, for the tests of reranking."""
 
 from __future__ import annotations
 

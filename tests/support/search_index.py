@@ -1,4 +1,4 @@
-"""A small index on the live node for the tests of searching: 60 products, two of them Chinese, some incomplete."""
+"""An index of 60 products on the live node, two of them Chinese, some without image or price."""
 
 from __future__ import annotations
 

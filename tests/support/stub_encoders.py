@@ -1,4 +1,4 @@
-"""Encoders whose vectors are known: words and colours as numbers, every call written down."""
+"""Encoders whose vectors are known: words and colours as numbers; they record every call."""
 
 from __future__ import annotations
 
