@@ -216,7 +216,7 @@ def test_every_failed_row_is_reported_and_the_others_are_indexed(shop: Shop) -> 
     assert "no id" in entries[(3, None)]["reason"]
     assert entries[(4, "1")]["reason"] == "the id stands in line 1 already; the first row is kept"
     assert entries[(4, "1")]["row"] == {"id": "1", "title": "again"}
-    refused = {entry["picture"]: entry["reason"] for entry in shop.entries if "picture" in entry}
+    refused = {entry["image"]: entry["reason"] for entry in shop.entries if "image" in entry}
     assert "HTML" in refused["page.png"]
     assert "no such file" in refused["none.png"]
     assert "leaves" in refused["../x.png"]
