@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from opensearch.index.fields import FieldPlan
-from scripts.sample.canvas import PICTURE_PX, curve, mirror
+from scripts.sample.canvas import IMAGE_PX, curve, mirror
 from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
-from scripts.sample.drawing import COLOURS, SHAPES, Look, draw
+from scripts.sample.drawing import COLOURS, SHAPES, ImageSpec, draw
 from scripts.sample.queries import DEMO_QUERIES, query_pool
 from scripts.sample.simulation import (
     ATTRACTION,
@@ -31,7 +31,7 @@ from scripts.sample.simulation import (
     simulate,
 )
 from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking
-from scripts.sample.wishes import read_wish, true_ndcg, true_relevance
+from scripts.sample.query_intent import parse_intent, true_ndcg, true_relevance
 from scripts.sample.words import COLOURS as COLOUR_WORDS
 from scripts.sample.words import KINDS, PATTERNS
 
@@ -107,8 +107,8 @@ def test_mirror_is_symmetric() -> None:
 
 @pytest.mark.parametrize(("category", "shape"), sorted(SHAPES))
 def test_every_shape_can_be_drawn_and_shows_its_colour(category: str, shape: str) -> None:
-    picture = np.asarray(draw(Look(category, shape, "red", "plain"), "seed"), dtype=np.int32)
-    assert picture.shape == (PICTURE_PX, PICTURE_PX, 3)
+    picture = np.asarray(draw(ImageSpec(category, shape, "red", "plain"), "seed"), dtype=np.int32)
+    assert picture.shape == (IMAGE_PX, IMAGE_PX, 3)
     red = (picture[..., 0] > picture[..., 1] + 60) & (picture[..., 0] > picture[..., 2] + 60)
     assert red.mean() > 0.03
     # nothing is cut off by the picture's edge
@@ -117,7 +117,7 @@ def test_every_shape_can_be_drawn_and_shows_its_colour(category: str, shape: str
 
 
 def test_pictures_are_the_same_for_the_same_seed_only() -> None:
-    look = Look("mug", "tall", "blue", "starry")
+    look = ImageSpec("mug", "tall", "blue", "starry")
     assert draw(look, "a").tobytes() == draw(look, "a").tobytes()
     assert draw(look, "a").tobytes() != draw(look, "b").tobytes()
 
@@ -126,7 +126,7 @@ def test_the_words_and_the_pictures_know_the_same_things() -> None:
     assert set(COLOURS) == set(COLOUR_WORDS)
     assert set(SHAPES) == {(category, shape) for category, kind in KINDS.items() for shape in kind.shapes}
     for pattern in PATTERNS:
-        draw(Look("hat", "bucket", "green", pattern), "seed")
+        draw(ImageSpec("hat", "bucket", "green", pattern), "seed")
 
 
 # the catalogue
@@ -154,17 +154,17 @@ def test_shares_of_what_is_missing(catalogue: Catalogue) -> None:
     assert all(row["in_stock"] == (row["stock"] > 0) for row in rows)
 
 
-def _said(row: dict[str, object], values: dict[str, tuple[str, ...]], value: str) -> bool:
+def _name_of(row: dict[str, object], values: dict[str, tuple[str, ...]], value: str) -> bool:
     text = json.dumps({k: v for k, v in row.items() if k != "images"}, ensure_ascii=False).lower()
     return any(re.search(rf"\b{w}\b" if w.isascii() else w, text) for w in (value, *values[value]))
 
 
 def test_truth_says_what_the_words_tell(catalogue: Catalogue) -> None:
     for row, truth in zip(catalogue.rows, catalogue.truths, strict=True):
-        assert _said(row, COLOUR_WORDS, truth.colour) == truth.tells_colour, row
-        assert _said(row, PATTERNS, truth.pattern) == truth.tells_pattern, row
+        assert _name_of(row, COLOUR_WORDS, truth.colour) == truth.tells_colour, row
+        assert _name_of(row, PATTERNS, truth.pattern) == truth.tells_pattern, row
     titles = [
-        _said({"title": row["title"]}, COLOUR_WORDS, truth.colour)
+        _name_of({"title": row["title"]}, COLOUR_WORDS, truth.colour)
         for row, truth in zip(catalogue.rows, catalogue.truths, strict=True)
     ]
     assert sum(titles) / len(titles) == pytest.approx(0.5, abs=0.08)
@@ -215,19 +215,21 @@ def test_written_files_can_be_read(tmp_path: Path) -> None:
         ("圆领T恤", "t-shirt", {"shape": "crew-neck"}),
     ],
 )
-def test_read_wish(query: str, category: str, asked: dict[str, str]) -> None:
-    wish = read_wish(query)
-    assert (wish.category, wish.asked) == (category, asked)
+def test_read_wish(query: str, category: str, attributes: dict[str, str]) -> None:
+    intent = parse_intent(query)
+    assert (intent.category, intent.attributes) == (category, attributes)
 
 
 def test_every_query_of_the_pool_is_understood() -> None:
     pool = query_pool()
     assert len(pool) == len({query.text for query in pool}) == 300
     for query in pool:
-        wish = read_wish(query.text)
-        assert wish.category or wish.occasion, query
+        intent = parse_intent(query.text)
+        assert intent.category or intent.occasion, query
         if len(query.text.split()) > 1 and query.language == "en":
-            assert wish.asked or wish.cheap or wish.occasion or query.text in ("table lamp",), query
+            assert intent.attributes or intent.cheap or intent.occasion or query.text in ("table lamp",), (
+                query
+            )
 
 
 @pytest.mark.parametrize(
@@ -348,8 +350,8 @@ def test_log_is_in_time_order_and_ends_in_time(log: Log) -> None:
         assert moments == sorted(moments)
         assert UNTIL - timedelta(days=28) <= moments[0]
         assert moments[-1] < UNTIL
-    asked = {query["query_id"]: query["timestamp"] for query in log.queries}
-    assert all(event["timestamp"] > asked[event["query_id"]] for event in log.events)
+    attributes = {query["query_id"]: query["timestamp"] for query in log.queries}
+    assert all(event["timestamp"] > attributes[event["query_id"]] for event in log.events)
     assert len(log.queries) == pytest.approx(3000, rel=0.1)
 
 
@@ -396,16 +398,16 @@ def test_slates_say_what_the_engine_said_and_what_was_shown(log: Log, truths: di
 
 def test_simulation_is_deterministic_and_searches_each_query_once(truths: dict[str, Truth]) -> None:
     orders = shuffled_engine(truths)
-    asked: Counter[str] = Counter()
+    attributes: Counter[str] = Counter()
 
     def search(text: str) -> list[str]:
-        asked[text] += 1
+        attributes[text] += 1
         return orders[text]
 
     plan = Plan(UNTIL, searches=400)
     logs = [simulate(draw_shoppers(20), query_pool(), truths, search, str.upper, plan) for _ in range(2)]
     assert logs[0] == logs[1]
-    assert set(asked.values()) == {2}
+    assert set(attributes.values()) == {2}
 
 
 # on the live node
@@ -456,9 +458,9 @@ def test_shoppers_search_the_real_engine(
             written = [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
             assert sorted(map(json.dumps, read(engine, alias))) == sorted(map(json.dumps, written))
         slates = list(slate_log.read_slates(engine, alias))
-        asked = {slate["query"]: slate["engine"] for slate in slates}
+        attributes = {slate["query"]: slate["engine"] for slate in slates}
         truths = read_truths(folder)
-        assert all(truths[i].category == "dress" for i in asked["dress"][:5])
+        assert all(truths[i].category == "dress" for i in attributes["dress"][:5])
         clicks = [event for event in ubi.read_events(engine, alias) if event["action_name"] == "click"]
         keenest, _ = Counter(event["client_id"] for event in clicks).most_common(1)[0]
         assert keenest in {shopper_hash(shopper.name) for shopper in draw_shoppers()}

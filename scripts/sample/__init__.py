@@ -1,1 +1,1 @@
-"""The project's own sample: a drawn catalogue, and simulated shoppers who search and click in it."""
+"""The sample shop: a generated catalogue, and simulated shoppers who search and click in it."""

@@ -69,14 +69,14 @@ def boot_knee_high(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
 
 def bag_tote(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     top = rng.uniform(12, 17)
-    canvas.strap([(36, 40), (37, top, 50, top), (63, top, 64, 40)], lighter(trim.ground, -0.25), 3)
+    canvas.strap([(36, 40), (37, top, 50, top), (63, top, 64, 40)], lighter(trim.background, -0.25), 3)
     canvas.cloth(mirror([(50, 37), (73, 37), (74.5, 60, 77, 87), (50, 90)]))
     canvas.tint([(27, 37), (34, 37), (31, 88), (23, 87)], FOLD)
     canvas.line([(26.5, 41), (73.5, 41)], LINE, 0.5)
 
 
 def bag_backpack(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
-    canvas.strap([(43, 20), (44, 9, 50, 9), (56, 9, 57, 20)], lighter(trim.ground, -0.3), 2.6)
+    canvas.strap([(43, 20), (44, 9, 50, 9), (56, 9, 57, 20)], lighter(trim.background, -0.3), 2.6)
     canvas.cloth(mirror([(50, 15), (72, 15, 73, 36), (75, 80), (75, 90, 66, 90), (50, 90)]))
     canvas.line([(28, 44), (30, 22, 50, 22), (70, 22, 72, 44)], LINE, 0.7)
     pocket: list[Step] = list(box(34, 54, 66, 83, 5))
@@ -103,7 +103,7 @@ def hat_baseball(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     canvas.cloth([(16, 66), (13, 30, 44, 28), (70, 29, 72, 61), (58, 69, 36, 68), (24, 68, 16, 66)])
     canvas.line([(44, 28), (54, 44, 55, 67)], LINE, 0.5)
     canvas.line([(44, 28), (30, 42, 30, 67)], LINE, 0.5)
-    canvas.solid(oval(44, 27.6, 2.6, 1.7), trim.ground, 90)
+    canvas.solid(oval(44, 27.6, 2.6, 1.7), trim.background, 90)
 
 
 def hat_bucket(canvas: Canvas, trim: Trim, rng: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""A large canvas in units of 0 to 100 whose pen turns and scales, so that shapes are written upright."""
+"""A canvas in units of 0 to 100 that turns and scales what is drawn, so that shapes are defined upright."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 OVERSAMPLE = 3
-PICTURE_PX = 160
-CANVAS_PX = PICTURE_PX * OVERSAMPLE
+IMAGE_PX = 160
+CANVAS_PX = IMAGE_PX * OVERSAMPLE
 
 RGB = tuple[int, int, int]
 RGBA = tuple[int, int, int, int]
@@ -76,7 +76,7 @@ def box(left: float, top: float, right: float, bottom: float, radius: float = 0)
 
 @dataclass(frozen=True)
 class Pose:
-    """How an object lies in its picture: turned by `angle` radians, scaled, moved by `dx`, `dy` units."""
+    """The position of an object in its image: turned by `angle` radians, scaled, moved by `dx`, `dy` units."""
 
     angle: float = 0.0
     scale: float = 1.0
@@ -96,12 +96,14 @@ class Pose:
 
 
 class Canvas:
-    """An object being drawn: its colours, the mask of where it is, and the cloth it is cut from."""
+    """An object being drawn: its colours, the mask of where it is, and its pattern."""
 
     def __init__(self, cloth: Image.Image, pose: Pose) -> None:
         self.pose = pose
         self._cloth = cloth
-        self.image = cloth.copy()  # so that the rim mixes with cloth, not with grey, when it is made small
+        self.image = (
+            cloth.copy()
+        )  # so that the edge blends with the pattern, not with grey, when the image is scaled down
         self.mask = Image.new("L", (CANVAS_PX, CANVAS_PX), 0)
         self._pen = ImageDraw.Draw(self.image, "RGBA")
         self._stencil = ImageDraw.Draw(self.mask)
@@ -124,7 +126,7 @@ class Canvas:
             self._pen.line([*pixels, pixels[0]], fill=(0, 0, 0, edge), width=3, joint="curve")
 
     def tint(self, path: Sequence[Step], rgba: RGBA) -> None:
-        """Lay a see-through colour over what is there; adds nothing to the mask."""
+        """Blend a colour over the object; the mask stays."""
         self._pen.polygon(self.pose.pixels(curve(path)), fill=rgba)
 
     def line(self, path: Sequence[Step], rgba: RGBA, width: float = 0.6) -> None:

@@ -15,8 +15,8 @@ import click
 import tomli_w
 
 from .designs import LINES, Style, invent
-from .drawing import Look, draw
-from .titles import Telling, describe, title
+from .drawing import ImageSpec, draw
+from .titles import TitleAttributes, describe, title
 
 PLAN: dict[str, Any] = {
     "id": "id",
@@ -36,7 +36,7 @@ PLAN: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """What a product really is and what its words tell of it: for judging the demo, never indexed."""
+    """The true attributes of a product, and which of them its text names; for evaluating the demo, never indexed."""
 
     id: str
     category: str
@@ -63,17 +63,17 @@ class Catalogue:
     rows: list[dict[str, Any]]
     truths: list[Truth]
 
-    def pictures(self) -> list[tuple[str, Look]]:
-        """The path of every picture in the folder, and what it shows."""
+    def images(self) -> list[tuple[str, ImageSpec]]:
+        """The path of every image in the folder, and its content."""
         return [
-            (path, Look(truth.category, truth.shape, truth.colour, truth.pattern))
+            (path, ImageSpec(truth.category, truth.shape, truth.colour, truth.pattern))
             for row, truth in zip(self.rows, self.truths, strict=True)
             for path in row["images"]
         ]
 
 
 def draw_catalogue(count: int = 2000, seed: int = 7, today: date | None = None) -> Catalogue:
-    """The rows, and the truth about them; the same arguments give the same catalogue."""
+    """The rows and their true attributes; the same arguments give the same catalogue."""
     today = today or date.today()
     rng = random.Random(f"catalogue:{seed}")
     wanted = [line for line in LINES for _ in range(line.count)][:count]
@@ -93,10 +93,10 @@ def draw_catalogue(count: int = 2000, seed: int = 7, today: date | None = None) 
 
 
 def _product(style: Style, colour: str, rng: random.Random, today: date) -> tuple[dict[str, Any], Truth]:
-    """One row without its id and pictures; what nobody knows is left out, an unknown price is null."""
+    """One row without its id and images; unknown attributes are left out, an unknown price is null."""
     silent = style.brand.terse
-    columns = Telling(not silent and rng.random() < 0.7, not silent and rng.random() < 0.6)
-    titled = Telling(not silent and rng.random() < 0.54, not silent and rng.random() < 0.54)
+    columns = TitleAttributes(not silent and rng.random() < 0.7, not silent and rng.random() < 0.6)
+    titled = TitleAttributes(not silent and rng.random() < 0.54, not silent and rng.random() < 0.54)
     age_days = rng.randint(1, 28) if rng.random() < 0.05 else rng.randint(29, 720)
     stock = 0 if rng.random() < 0.05 else 1 + round(math.exp(rng.gauss(3, 1)))
     row: dict[str, Any] = {
@@ -148,15 +148,15 @@ def _rating(quality: float, rng: random.Random) -> float:
 def write_catalogue(
     catalogue: Catalogue, folder: Path, progress: Callable[[Sequence[Any]], Iterator[Any]] = iter
 ) -> None:
-    """Write catalogue.jsonl, catalogue.toml, truth.jsonl and the pictures into `folder`."""
+    """Write catalogue.jsonl, catalogue.toml, truth.jsonl and the images into `folder`."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for stale in (folder / "images").glob("p*.jpg"):  # of an earlier shop
         stale.unlink()
     _write_lines(folder / "catalogue.jsonl", catalogue.rows)
     _write_lines(folder / "truth.jsonl", [asdict(truth) for truth in catalogue.truths])
     (folder / "catalogue.toml").write_text(tomli_w.dumps({"fields": PLAN}), encoding="utf-8")
-    for path, look in progress(catalogue.pictures()):
-        draw(look, path).save(folder / path, quality=90)
+    for path, spec in progress(catalogue.images()):
+        draw(spec, path).save(folder / path, quality=90)
 
 
 def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -180,14 +180,14 @@ def read_truths(folder: Path) -> dict[str, Truth]:
 )
 @click.option("--seed", default=7, show_default=True, help="Same seed and day: same shop.")
 def main(out: Path, count: int, seed: int) -> None:
-    """Draw a catalogue with pictures, and the truth about it in a file of its own."""
+    """Generate a catalogue with images, and its true attributes in a file of their own."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
     catalogue = draw_catalogue(count, seed)
-    write_catalogue(catalogue, out, lambda work: iter(track(work, "Drawing pictures", console=console)))
-    click.echo(f"{count} products with {len(catalogue.pictures())} pictures in {out}", err=True)
+    write_catalogue(catalogue, out, lambda work: iter(track(work, "Drawing images", console=console)))
+    click.echo(f"{count} products with {len(catalogue.images())} images in {out}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The patterns that products are cut from."""
+"""The patterns of products."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def luminance(rgb: RGB) -> float:
     return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
 
 
-def weave(pattern: str, ground: RGB, accent: RGB, pose: Pose, rng: random.Random) -> Image.Image:
+def weave(pattern: str, background: RGB, accent: RGB, pose: Pose, rng: random.Random) -> Image.Image:
     """A canvas full of `pattern`, turned and scaled with the object's `pose`.
 
-    Raises KeyError for a pattern that nobody drew.
+    Raises KeyError for an unknown pattern.
     """
-    image = Image.new("RGB", (CANVAS_PX, CANVAS_PX), ground)
+    image = Image.new("RGB", (CANVAS_PX, CANVAS_PX), background)
     pen = ImageDraw.Draw(image, "RGBA")
 
     def polygon(points: list[Point], rgb: RGB) -> None:
         pen.polygon(pose.pixels(points), fill=rgb)
 
-    _WEAVES[pattern](polygon, ground, accent, rng)
+    _WEAVES[pattern](polygon, background, accent, rng)
     return image
 
 
-def _plain(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
-    """The ground is enough."""
+def _plain(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
+    """Leave the background plain."""
 
 
-def _striped(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
+def _striped(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
     gap, upright = rng.uniform(7.5, 11), rng.random() < 0.35
     width = gap * rng.uniform(0.32, 0.45)
     start = -20 + rng.uniform(0, gap)
@@ -53,7 +53,7 @@ def _striped(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> 
         polygon(band if upright else [(y, x) for x, y in band], accent)
 
 
-def _dotted(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
+def _dotted(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
     gap = rng.uniform(8.5, 12)
     radius = gap * rng.uniform(0.22, 0.29)
     x0, y0 = rng.uniform(0, gap), rng.uniform(0, gap)
@@ -64,9 +64,9 @@ def _dotted(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> N
             polygon(oval(x, -15 + y0 + row * gap * 0.7, radius, radius, 14), accent)
 
 
-def _checked(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
+def _checked(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
     gap = rng.uniform(10, 14)
-    between: RGB = tuple((g + a) // 2 for g, a in zip(ground, accent, strict=True))  # type: ignore[assignment]
+    between: RGB = tuple((g + a) // 2 for g, a in zip(background, accent, strict=True))  # type: ignore[assignment]
     start = -20 + rng.uniform(0, gap)
     places = [start + i * gap for i in range(int(140 / gap))]
     for at in places:
@@ -77,9 +77,9 @@ def _checked(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> 
             polygon([(x, y), (x + gap / 2, y), (x + gap / 2, y + gap / 2), (x, y + gap / 2)], accent)
 
 
-def _floral(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
+def _floral(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
     gap = rng.uniform(14, 18)
-    leaf: RGB = (74, 128, 82) if abs(ground[1] - 128) > 40 or ground[0] > 140 else (150, 190, 140)
+    leaf: RGB = (74, 128, 82) if abs(background[1] - 128) > 40 or background[0] > 140 else (150, 190, 140)
     heart: RGB = (236, 186, 62) if luminance(accent) > 140 else (250, 226, 150)
     for row in range(int(135 / (gap * 0.8))):
         for column in range(int(135 / gap) + 1):
@@ -110,7 +110,7 @@ def _flower(
     polygon(oval(x, y, size * 0.42, size * 0.42, 10), paints[1])
 
 
-def _zigzag(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
+def _zigzag(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
     gap, tooth = rng.uniform(9, 12), rng.uniform(8, 10)
     width, height = gap * 0.45, tooth * 0.75
     start = -20 + rng.uniform(0, gap)
@@ -120,7 +120,7 @@ def _zigzag(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> N
         polygon(ridge + [(px, py + width) for px, py in reversed(ridge)], accent)
 
 
-def _starry(polygon: Polygon, ground: RGB, accent: RGB, rng: random.Random) -> None:
+def _starry(polygon: Polygon, background: RGB, accent: RGB, rng: random.Random) -> None:
     gap = rng.uniform(11, 14)
     for row in range(int(135 / (gap * 0.8))):
         for column in range(int(135 / gap) + 1):

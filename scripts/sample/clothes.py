@@ -1,4 +1,4 @@
-"""The shapes of what is worn on the body, each drawn upright on a canvas of 0 to 100."""
+"""The shapes of clothes, each drawn upright on a canvas of 0 to 100."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LINE = (0, 0, 0, 95)
 
 @dataclass(frozen=True)
 class Trim:
-    """The colours of the parts that are not cut from the cloth."""
+    """The colours of the parts without the pattern."""
 
-    ground: RGB
+    background: RGB
     accent: RGB
     sole: RGB
     wood: RGB
@@ -82,7 +82,7 @@ def dress_round_neck(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
 
 
 def dress_halter(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
-    canvas.strap([(45, 20), (46, 11, 50, 8.5), (54, 11, 55, 20)], trim.ground, 1.8)
+    canvas.strap([(45, 20), (46, 11, 50, 8.5), (54, 11, 55, 20)], trim.background, 1.8)
     _dress_body(canvas, rng.uniform(82, 95), [(50, 21), (56, 17.5), (58, 25, 64, 31)], rng)
 
 
@@ -147,7 +147,7 @@ def t_shirt_v_neck(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     canvas.line([(40.5, 14), (50, 31), (59.5, 14)], (0, 0, 0, 70), 2.2)
 
 
-def _legs(canvas: Canvas, knee: float, low_in: float, low_out: float, hem: float) -> None:
+def _trouser_legs(canvas: Canvas, knee: float, low_in: float, low_out: float, hem: float) -> None:
     half: list[Step] = [
         (50, 10),
         (63, 10),
@@ -169,15 +169,15 @@ def _legs(canvas: Canvas, knee: float, low_in: float, low_out: float, hem: float
 
 
 def trousers_wide_leg(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
-    _legs(canvas, 12, 53, rng.uniform(72, 76), 91)
+    _trouser_legs(canvas, 12, 53, rng.uniform(72, 76), 91)
 
 
 def trousers_slim(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
-    _legs(canvas, 6, 54.5, 62.5, 91)
+    _trouser_legs(canvas, 6, 54.5, 62.5, 91)
 
 
 def trousers_cropped(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
-    _legs(canvas, 12, 53, rng.uniform(67, 70), 68)
+    _trouser_legs(canvas, 12, 53, rng.uniform(67, 70), 68)
 
 
 def _skirt(canvas: Canvas, half: list[Step], hem: float) -> None:

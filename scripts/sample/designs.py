@@ -1,4 +1,4 @@
-"""Designs: what a maker thinks up before anyone names it, draws it or sells it in several colours."""
+"""Designs: the attributes of a product before it is named, drawn or sold in several colours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Line:
-    """Designs that the shop is sure to have; open attributes are drawn."""
+    """Designs that the catalogue always has; attributes that are None are drawn at random."""
 
     category: str
     pattern: str
@@ -39,7 +39,7 @@ class Line:
     language: str = "en"
 
 
-# what the demo's queries look for: YELLOW_DOTTED is made by a maker whose words never say so
+# the demo's queries need these: the brand of YELLOW_DOTTED names neither colour nor pattern
 YELLOW_DOTTED = ("mug", "dotted", "yellow")
 LINES = (
     Line(*YELLOW_DOTTED, count=9, brand="Kaolin"),
@@ -53,21 +53,21 @@ LINES = (
 )
 
 
-def pick(shares: Mapping[str, float], rng: random.Random) -> str:
-    """One of the keys, as often as its share says."""
+def choose(shares: Mapping[str, float], rng: random.Random) -> str:
+    """A key drawn with the probability of its share."""
     return rng.choices(list(shares), weights=list(shares.values()))[0]
 
 
 def invent(rng: random.Random, line: Line | None = None) -> Style:
-    """A new design, held to `line` where that says something."""
-    category = line.category if line else pick({name: kind.share for name, kind in KINDS.items()}, rng)
+    """A new design with the attributes that `line` fixes."""
+    category = line.category if line else choose({name: kind.share for name, kind in KINDS.items()}, rng)
     kind = KINDS[category]
     brand = rng.choice([b for b in BRANDS if b.worn == kind.worn])
     if line and line.brand:
         brand = next(b for b in BRANDS if b.name == line.brand)
     elif line and brand.terse:
         brand = rng.choice([b for b in BRANDS if b.worn == kind.worn and not b.terse])
-    pattern = line.pattern if line else pick(PATTERN_SHARES, rng)
+    pattern = line.pattern if line else choose(PATTERN_SHARES, rng)
     quality = min(0.98, max(0.02, rng.gauss(0.5 + 0.25 * (brand.level - 1), 0.2)))
     price = kind.price * brand.level * math.exp(rng.gauss(0, 0.28)) * (0.75 + 0.5 * quality)
     return Style(
@@ -99,6 +99,6 @@ def _colours(category: str, pattern: str, brand: Brand, rng: random.Random) -> t
         del shares[YELLOW_DOTTED[2]]
     chosen: list[str] = []
     for _ in range(rng.choices((1, 2, 3, 4), weights=(5, 3, 2, 1))[0]):
-        chosen.append(pick(shares, rng))
+        chosen.append(choose(shares, rng))
         del shares[chosen[-1]]
     return tuple(chosen)

@@ -1,4 +1,4 @@
-"""The picture of a product: a shape cut from a pattern, shaded, on a soft background with its shadow."""
+"""The image of a product: a shape with a pattern, shaded, on a soft background with its shadow."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from . import accessories, clothes, house
-from .canvas import OVERSAMPLE, PICTURE_PX, RGB, Canvas, Pose
+from . import accessories, clothes, household
+from .canvas import IMAGE_PX, OVERSAMPLE, RGB, Canvas, Pose
 from .cloth import lighter, luminance, weave
 from .clothes import Draw, Trim
 
-SHAPES: dict[tuple[str, str], Draw] = {**clothes.SHAPES, **accessories.SHAPES, **house.SHAPES}
+SHAPES: dict[tuple[str, str], Draw] = {**clothes.SHAPES, **accessories.SHAPES, **household.SHAPES}
 
 COLOURS: dict[str, tuple[RGB, ...]] = {
     "red": ((203, 38, 44), (184, 26, 40), (220, 52, 50)),
@@ -49,8 +49,8 @@ STANDING = frozenset({"sneaker", "boot", "mug", "vase", "lamp", "chair", "bag"})
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a picture shows."""
+class ImageSpec:
+    """The content of an image."""
 
     category: str
     shape: str
@@ -58,20 +58,22 @@ class Look:
     pattern: str
 
 
-def draw(look: Look, seed: str) -> Image.Image:
-    """An RGB picture of PICTURE_PX x PICTURE_PX; the same look and seed give the same pixels.
+def draw(spec: ImageSpec, seed: str) -> Image.Image:
+    """An RGB picture of PICTURE_PX x PICTURE_PX; the same spec and seed give the same pixels.
 
-    Raises KeyError for a look that nobody can draw.
+    Raises KeyError for an unknown shape or pattern.
     """
     rng = random.Random(seed)
-    ground = _jitter(rng.choice(COLOURS[look.colour]), 7, rng)
-    trim = Trim(ground, _accent(ground, rng), rng.choice(_SOLES), rng.choice(_WOODS), rng.choice(_METALS))
-    pose = _pose(look.category, rng)
-    canvas = Canvas(weave(look.pattern, trim.ground, trim.accent, pose, rng), pose)
-    SHAPES[look.category, look.shape](canvas, trim, rng)
+    background = _jitter(rng.choice(COLOURS[spec.colour]), 7, rng)
+    trim = Trim(
+        background, _accent(background, rng), rng.choice(_SOLES), rng.choice(_WOODS), rng.choice(_METALS)
+    )
+    pose = _pose(spec.category, rng)
+    canvas = Canvas(weave(spec.pattern, trim.background, trim.accent, pose, rng), pose)
+    SHAPES[spec.category, spec.shape](canvas, trim, rng)
     mask = canvas.mask.reduce(OVERSAMPLE)
-    picture = _background(look.category in STANDING, rng)
-    picture = _shadow(picture, mask, look.category in STANDING)
+    picture = _background(spec.category in STANDING, rng)
+    picture = _shadow(picture, mask, spec.category in STANDING)
     picture.paste(ImageChops.multiply(canvas.image.reduce(OVERSAMPLE), _LIGHT), mask=mask)
     return picture
 
@@ -81,12 +83,12 @@ def _jitter(rgb: RGB, by: int, rng: random.Random) -> RGB:
     return r, g, b
 
 
-def _accent(ground: RGB, rng: random.Random) -> RGB:
-    """A second colour that stands out and never outshines the first."""
+def _accent(background: RGB, rng: random.Random) -> RGB:
+    """A second colour with enough contrast that is less prominent than the first."""
     if rng.random() < 0.3:
-        tone = lighter(ground, 0.6) if luminance(ground) < 130 else lighter(ground, -0.45)
+        tone = lighter(background, 0.6) if luminance(background) < 130 else lighter(background, -0.45)
         return _jitter(tone, 4, rng)
-    return _jitter(rng.choice(_BRIGHT if luminance(ground) < 150 else _DEEP), 6, rng)
+    return _jitter(rng.choice(_BRIGHT if luminance(background) < 150 else _DEEP), 6, rng)
 
 
 def _pose(category: str, rng: random.Random) -> Pose:
@@ -103,16 +105,16 @@ def _gradient(top: RGB, bottom: RGB) -> Image.Image:
     strip = Image.new("RGB", (1, 2))
     strip.putpixel((0, 0), top)
     strip.putpixel((0, 1), bottom)
-    return strip.resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BILINEAR)
+    return strip.resize((IMAGE_PX, IMAGE_PX), Image.Resampling.BILINEAR)
 
 
 def _background(standing: bool, rng: random.Random) -> Image.Image:
     tone = _jitter(rng.choice(_BACKGROUNDS), 4, rng)
     picture = _gradient(lighter(tone, 0.25), lighter(tone, -0.05))
     if standing and rng.random() < 0.6:
-        floor = round(PICTURE_PX * rng.uniform(0.68, 0.78))
-        ground = _gradient(lighter(tone, -0.12), lighter(tone, -0.03))
-        picture.paste(ground.crop((0, 0, PICTURE_PX, PICTURE_PX - floor)), (0, floor))
+        floor_y = round(IMAGE_PX * rng.uniform(0.68, 0.78))
+        background = _gradient(lighter(tone, -0.12), lighter(tone, -0.03))
+        picture.paste(background.crop((0, 0, IMAGE_PX, IMAGE_PX - floor_y)), (0, floor_y))
         picture = picture.filter(ImageFilter.BoxBlur(1))
     return picture
 
@@ -130,11 +132,11 @@ def _shadow(picture: Image.Image, mask: Image.Image, standing: bool) -> Image.Im
 
 
 def _light() -> Image.Image:
-    """Light from the upper left: multiplied over an object, it makes flat colours look round."""
+    """Light from the upper left, multiplied over an object so that flat colours appear curved."""
     strip = Image.new("L", (2, 2))
     for place, value in (((0, 0), 255), ((1, 0), 244), ((0, 1), 240), ((1, 1), 214)):
         strip.putpixel(place, value)
-    return strip.resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BILINEAR).convert("RGB")
+    return strip.resize((IMAGE_PX, IMAGE_PX), Image.Resampling.BILINEAR).convert("RGB")
 
 
 _LIGHT = _light()

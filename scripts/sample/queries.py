@@ -1,11 +1,11 @@
-"""The queries that shoppers type, how common each is, and the few that the demo shows."""
+"""The queries of the shoppers with their frequencies, and those that the demo shows."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from .wishes import OCCASIONS
+from .query_intent import OCCASIONS
 from .words import BRANDS, COLOUR_SHARES, COLOURS, KINDS, PATTERN_SHARES, PATTERNS
 
 
@@ -18,11 +18,11 @@ class Query:
 
 @dataclass(frozen=True)
 class DemoQuery:
-    """A query worth showing, and why."""
+    """A query that the demo shows, and the reason."""
 
-    kind: str  # picture, taste or chinese
+    kind: str  # image, taste or chinese
     text: str
-    shoppers: tuple[str, ...]  # whose orders to show side by side
+    shoppers: tuple[str, ...]  # shoppers whose orders stand side by side
     why: str
 
 
@@ -31,10 +31,10 @@ DEMO_QUERIES = (
         "picture",
         "yellow dotted mug",
         (),
-        "the maker of yellow dotted mugs writes neither colour nor pattern: only the pictures can tell",
+        "the brand of the yellow dotted mugs names neither colour nor pattern: only the image shows it",
     ),
     DemoQuery("taste", "dress", ("ana", "ben"), "ana clicks red and floral, ben black and plain"),
-    DemoQuery("chinese", "红色连衣裙", ("mei",), "Chinese titles, found by their own words"),
+    DemoQuery("chinese", "红色连衣裙", ("mei",), "Chinese titles, matched by the lexical sub-query"),
 )
 
 
@@ -44,7 +44,7 @@ def query_pool(seed: int = 7, size: int = 300) -> list[Query]:
     always = [Query(demo.text, "zh" if demo.kind == "chinese" else "en", 6.0) for demo in DEMO_QUERIES]
     rest = [*_broad(), *_coloured(rng), *_patterned(rng), *_exact(rng), *_others(rng), *_chinese(rng)]
     rng.shuffle(rest)
-    # what is asked most often is kept first, as a log would
+    # the most frequent queries come first, as in a log
     rest.sort(key=lambda query: -query.share * rng.uniform(0.5, 1.5))
     distinct = {query.text: query for query in reversed([*always, *rest])}
     ordered = [query for query in (*always, *rest) if distinct.pop(query.text, None)]
@@ -60,15 +60,15 @@ def _broad() -> list[Query]:
     return nouns + [Query(name, "en" if name.isascii() else "zh", 1.0) for name in OCCASIONS]
 
 
-def _said(names: tuple[str, ...], value: str, rng: random.Random) -> str:
-    """The value's plain name, or now and then a finer English one."""
+def _name_of(names: tuple[str, ...], value: str, rng: random.Random) -> str:
+    """The value's plain name, or sometimes an English synonym."""
     finer = [name for name in names if name.isascii()]
     return rng.choice(finer) if finer and rng.random() < 0.2 else value
 
 
 def _coloured(rng: random.Random) -> list[Query]:
     return [
-        Query(f"{_said(COLOURS[colour], colour, rng)} {kind.nouns[0]}", "en", 1.6 * share * kind.share)
+        Query(f"{_name_of(COLOURS[colour], colour, rng)} {kind.nouns[0]}", "en", 1.6 * share * kind.share)
         for colour, share in COLOUR_SHARES.items()
         for kind in KINDS.values()
         if rng.random() < 0.55
@@ -77,7 +77,7 @@ def _coloured(rng: random.Random) -> list[Query]:
 
 def _patterned(rng: random.Random) -> list[Query]:
     return [
-        Query(f"{_said(PATTERNS[pattern], pattern, rng)} {kind.nouns[0]}", "en", 1.2 * kind.share)
+        Query(f"{_name_of(PATTERNS[pattern], pattern, rng)} {kind.nouns[0]}", "en", 1.2 * kind.share)
         for pattern in PATTERN_SHARES
         for kind in KINDS.values()
         if rng.random() < 0.45

@@ -1,4 +1,4 @@
-"""The demo's last step: a few telling queries in three orders, the engine's own answer, and how good it all is."""
+"""The demo's last step: example queries in three orders, the engine's own `_search`, and the ranking quality."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from vitrine import settings
 
 from .catalogue import Truth, read_truths
 from .queries import DEMO_QUERIES, DemoQuery, query_pool
+from .query_intent import true_ndcg, true_relevance
 from .simulation import attraction
 from .tastes import NAMED_SHOPPERS
-from .wishes import true_ndcg, true_relevance
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,48 +32,54 @@ SHOWN = 5
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def _order(client: OpenSearch, shop: ServingContext, text: str, way: str, shopper: str = "") -> list[Hit]:
+def _order(client: OpenSearch, context: ServingContext, text: str, way: str, shopper: str = "") -> list[Hit]:
     """The window of a query: `words` alone, `hybrid` in engine order, or `reranked` (for a shopper by name)."""
     from opensearch.search.query import Fusion
     from rerank.search import search
     from rerank.search_request import Search
     from rerank.shoppers import shopper_hash
 
-    asked = Search(
+    request = Search(
         text,
         order="reranked" if way == "reranked" else "engine",
         fusion=Fusion(sub_queries=("lexical",)) if way == "words" else Fusion(),
         shopper=shopper_hash(shopper) if shopper else None,
     )
-    return search(client, shop, asked).hits
+    return search(client, context, request).hits
 
 
 def show_query(
-    console: Console, client: OpenSearch, shop: ServingContext, demo: DemoQuery, truths: Mapping[str, Truth]
+    console: Console,
+    client: OpenSearch,
+    context: ServingContext,
+    demo: DemoQuery,
+    truths: Mapping[str, Truth],
 ) -> None:
-    """Print one query's orders side by side; a dot marks what the hidden truth calls a full answer."""
+    """Print one query's orders side by side; a dot marks products of the highest true relevance."""
     from rich.table import Table
 
     names = demo.shoppers or ("",)
     columns = [
-        ("BM25", _order(client, shop, demo.text, "words"), names),
-        ("hybrid", _order(client, shop, demo.text, "hybrid"), names),
+        ("BM25", _order(client, context, demo.text, "words"), names),
+        ("hybrid", _order(client, context, demo.text, "hybrid"), names),
     ]
     for name in names:
-        hits = _order(client, shop, demo.text, "reranked", name)
+        hits = _order(client, context, demo.text, "reranked", name)
         columns.append((f"reranked for {name}" if name else "reranked", hits, (name,)))
     table = Table(title=f"{demo.text}  ({demo.why})", title_justify="left", title_style="bold", expand=True)
     for head, hits, judges in columns:
-        told = "\n        ".join(_told(demo.text, [hit.id for hit in hits], name, truths) for name in judges)
-        table.add_column(f"{head}\n[not bold dim]nDCG@10 {told}[/]", ratio=1, no_wrap=True)
+        figures = "\n        ".join(
+            _ndcg_text(demo.text, [hit.id for hit in hits], name, truths) for name in judges
+        )
+        table.add_column(f"{head}\n[not bold dim]nDCG@10 {figures}[/]", ratio=1, no_wrap=True)
     for place in range(SHOWN):
         cells = [_cell(demo.text, hits[place], truths) if place < len(hits) else "" for _, hits, _ in columns]
         table.add_row(*cells)
     console.print(table)
 
 
-def _told(query: str, ids: Sequence[str], name: str, truths: Mapping[str, Truth]) -> str:
-    """nDCG@10 by what the query asks, or by what this shopper would like of it."""
+def _ndcg_text(query: str, ids: Sequence[str], name: str, truths: Mapping[str, Truth]) -> str:
+    """nDCG@10 by true relevance, or by the true preference of this shopper."""
     shopper = {shopper.name: shopper for shopper in NAMED_SHOPPERS}.get(name)
     if shopper is None:
         value = true_ndcg(query, ids, truths)
@@ -89,27 +95,27 @@ def _cell(query: str, hit: Hit, truths: Mapping[str, Truth]) -> str:
 
 
 def show_quality(
-    console: Console, client: OpenSearch, shop: ServingContext, truths: Mapping[str, Truth]
+    console: Console, client: OpenSearch, context: ServingContext, truths: Mapping[str, Truth]
 ) -> None:
-    """Print mean nDCG@10 by hidden truth over the shoppers' whole query pool, no shopper named."""
+    """Print mean nDCG@10 by true relevance over the whole query pool, without a shopper."""
     from rich.table import Table
 
-    reached: dict[str, list[float]] = {"words": [], "hybrid": [], "reranked": []}
+    scores: dict[str, list[float]] = {"words": [], "hybrid": [], "reranked": []}
     pool = query_pool()
     for query in pool:
-        for way, values in reached.items():
-            ids = [hit.id for hit in _order(client, shop, query.text, way)]
+        for way, values in scores.items():
+            ids = [hit.id for hit in _order(client, context, query.text, way)]
             value = true_ndcg(query.text, ids, truths)
             if value is not None:
                 values.append(value)
     table = Table(
-        title=f"nDCG@10 by the hidden truth, {len(reached['words'])} queries, no shopper named",
+        title=f"nDCG@10 by true relevance, {len(scores['words'])} queries, no shopper given",
         title_justify="left",
     )
     for column in ("order", "nDCG@10", "against hybrid (95 % of resamples)"):
         table.add_column(column)
-    base = np.array(reached["hybrid"])
-    for way, values in reached.items():
+    base = np.array(scores["hybrid"])
+    for way, values in scores.items():
         table.add_row(
             {"words": "BM25 alone"}.get(way, way),
             f"{np.mean(values):.3f}",
@@ -127,14 +133,14 @@ def _interval(differences: np.ndarray) -> str:
     return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def hook_body(client: OpenSearch, shop: ServingContext, text: str, shopper: str) -> dict[str, Any]:
-    """A `_search` body as an existing shop would send it: the hybrid query, and who asks in `ext`."""
+def hook_body(client: OpenSearch, context: ServingContext, text: str, shopper: str) -> dict[str, Any]:
+    """A `_search` body as an existing shop would send it: the hybrid query, and the rerank context in `ext`."""
     from opensearch.hook.pipelines import rerank_ext
     from rerank.search import engine_body
     from rerank.search_request import Search
     from rerank.shoppers import shopper_hash
 
-    body = engine_body(shop, Search(text), shop.encoders.vectors(text))
+    body = engine_body(context, Search(text), context.encoders.vectors(text))
     del body["search_pipeline"]  # named in the URL instead
     return body | {
         "size": 10,
@@ -155,7 +161,7 @@ def ask_engine(url: str, alias: str, body: Mapping[str, Any], pipeline: str) -> 
 
 
 def show_hook(console: Console, url: str, alias: str, body: Mapping[str, Any], folder: Path) -> None:
-    """Ask OpenSearch itself, with the service up, stopped, and up again."""
+    """Search through OpenSearch itself, with the service up, stopped, and up again."""
     (folder / "query.json").write_text(json.dumps(body))
     up = ask_engine(url, alias, body, f"{alias}-rerank-page")
     plain = ask_engine(url, alias, body, f"{alias}-fusion")
@@ -166,7 +172,7 @@ def show_hook(console: Console, url: str, alias: str, body: Mapping[str, Any], f
     again = ask_engine(url, alias, body, f"{alias}-rerank-page")
     if up == plain or down != plain or again != up:
         raise click.ClickException(
-            "the engine's pipeline did not rerank, or did not keep engine order without the service; "
+            "the engine's pipeline did not rerank, or did not answer in engine order without the service; "
             "see .demo/service.log and `vitrine hook status`"
         )
     console.print("[bold]The same search through OpenSearch's own _search[/] (first three titles)")
@@ -186,7 +192,7 @@ def show_hook(console: Console, url: str, alias: str, body: Mapping[str, Any], f
 @options.index
 @options.store
 def main(folder: Path, url: str, alias: str, store: str | None) -> None:
-    """Show what the demo made."""
+    """Show the results of the demo."""
     from rich.console import Console
 
     from opensearch.client import connect
@@ -198,14 +204,14 @@ def main(folder: Path, url: str, alias: str, store: str | None) -> None:
     console = Console(width=max(Console().width, 110))
     client = connect(url)
     artifacts = open_store(store)
-    shop = open_context(client, artifacts, alias)
+    context = open_context(client, artifacts, alias)
     truths = read_truths(folder / "catalogue")
     for demo in DEMO_QUERIES:
-        show_query(console, client, shop, demo, truths)
-    show_hook(console, url, alias, hook_body(client, shop, "dress", "ana"), folder)
-    show_quality(console, client, shop, truths)
-    if shop.ranker:
-        card = read_card(artifacts.get("models", shop.ranker.artifacts.model))
+        show_query(console, client, context, demo, truths)
+    show_hook(console, url, alias, hook_body(client, context, "dress", "ana"), folder)
+    show_quality(console, client, context, truths)
+    if context.ranker:
+        card = read_card(artifacts.get("models", context.ranker.artifacts.model))
         if card.comparison:
             console.print(table(Comparison.from_dict(card.comparison)))
     _what_next(console, url, alias)

@@ -59,7 +59,7 @@ def _parts(log: Log) -> Iterable[tuple[str, list[Record]]]:
 
 
 def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
-    """Write the log and the shoppers' profiles, in place of what an earlier simulation wrote for the alias."""
+    """Write the log and the shoppers' profiles, in place of the records of an earlier simulation for the alias."""
     from opensearch.logs import profiles as shopper_profiles
     from opensearch.logs import slates, ubi
 
@@ -73,12 +73,12 @@ def write_engine(client: OpenSearch, alias: str, log: Log) -> None:
     ]
     if refused:
         raise EngineError(
-            f"the engine refused {len(refused)} records of the simulated log: {refused[0].reason}"
+            f"the engine rejected {len(refused)} records of the simulated log: {refused[0].reason}"
         )
 
 
 def profiles(log: Log) -> dict[str, list[Click]]:
-    """What each shopper clicked, oldest first, as the shop would have learned it click by click."""
+    """Each shopper's clicks, oldest first."""
     from opensearch.logs.profiles import Click
 
     clicks: dict[str, list[Click]] = {}
@@ -109,13 +109,13 @@ def _forget(client: OpenSearch, index: str, owner: dict[str, str]) -> None:
 
 
 def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime:
-    """An ISO 8601 moment, UTC where it names no zone; now when there is none."""
+    """An ISO 8601 time, UTC without a zone; now when there is none."""
     if value is None:
         return datetime.now(UTC)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no ISO 8601 moment such as 2026-01-31T12:00") from error
+        raise click.BadParameter(f"{value!r} is not an ISO 8601 time such as 2026-01-31T12:00") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -126,7 +126,7 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to fill."
 )
-@click.option("--until", callback=_moment, help="ISO 8601 moment at which the 28 days end [default: now].")
+@click.option("--until", callback=_moment, help="ISO 8601 time at which the 28 days end [default: now].")
 @click.option(
     "--searches", type=click.IntRange(min=1), default=6000, show_default=True, help="About so many."
 )

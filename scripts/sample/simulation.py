@@ -1,6 +1,6 @@
-"""A month in the shop: shoppers search, look down the list, click what suits query and taste, and buy.
+"""A simulated month: shoppers search, examine the list from the top, click what suits query and taste, and buy.
 
-Clicks follow the position-based model: a product in position k is clicked with the chance examination(k)
+Clicks follow the position-based model: a product in position k is clicked with probability examination(k)
 times attraction, which depends on query, product and shopper and never on the position (Craswell et al.,
 An experimental comparison of click position-bias models, WSDM 2008).
 """
@@ -17,34 +17,34 @@ from typing import Any
 
 from .catalogue import Truth
 from .queries import Query
+from .query_intent import parse_intent, true_relevance
 from .tastes import Shopper, liking
-from .wishes import read_wish, true_relevance
 
 Record = dict[str, Any]
 Search = Callable[[str], Sequence[str]]  # query text -> product ids in engine order
 
-QUERY_PREFIX = "simulated-"  # of every query id, so that a simulated log can be told from a real one
+QUERY_PREFIX = "simulated-"  # prefix of every query id, which separates a simulated log from a real one
 EXAMINATION_DECAY = 0.6
 PAGE = 10
-DEPTHS = {1: 0.66, 2: 0.2, 3: 0.08, 5: 0.06}  # pages looked at -> share of the searches
+DEPTHS = {1: 0.66, 2: 0.2, 3: 0.08, 5: 0.06}  # pages viewed -> share of the searches
 ATTRACTION = (0.005, 0.06, 0.30, 0.85)  # by true relevance, for a product that is liked for certain
 CART_CHANCE = 0.35  # after a click, for a product that is liked for certain
 PURCHASE_CHANCE = 0.5  # after the cart, for one of the best quality
 
 
 def examination(position: int) -> float:
-    """The chance that a product on a visited page is seen at all: k ** -0.6; `position` counts from 1."""
+    """The probability that a product on a visited page is examined: k ** -0.6; `position` counts from 1."""
     return math.exp(-EXAMINATION_DECAY * math.log(position))
 
 
 def attraction(query: str, shopper: Shopper, truth: Truth) -> float:
-    """The chance that a product is clicked once it is seen, 0 to 1."""
+    """The probability that an examined product is clicked, 0 to 1."""
     return ATTRACTION[true_relevance(query, truth)] * liking(shopper, truth)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is simulated, when, and how much of it explores."""
+    """The size and time of the simulation, and the share of exploration."""
 
     until: datetime
     alias: str = "products"
@@ -66,7 +66,7 @@ class Log:
 
 @dataclass(frozen=True)
 class _Visit:
-    """One session, about to search."""
+    """One session before its first search."""
 
     shopper: Shopper
     client_id: str
@@ -116,20 +116,20 @@ class _Shop:
         self._attractions: dict[tuple[str, str], dict[str, float]] = {}
 
     def search(self, visit: _Visit, text: str, at: datetime, rng: random.Random) -> datetime:
-        """Log one search with all that follows from it; gives the moment the shopper is done with it."""
+        """Log one search and its events; return the time at which the shopper is done."""
         if text not in self._orders:
             self._orders[text] = list(self._search(text))
         day = at.date().isoformat()
-        # a product cannot be found before it is there
+        # a product cannot be retrieved before it was created
         engine = [i for i in self._orders[text] if self._truths[i].created <= day][: self._plan.window]
         shown = engine if visit.arm == "engine" else rng.sample(engine, len(engine))
-        seen = shown[: PAGE * rng.choices(list(DEPTHS), weights=list(DEPTHS.values()))[0]]
+        examined = shown[: PAGE * rng.choices(list(DEPTHS), weights=list(DEPTHS.values()))[0]]
         query_id = QUERY_PREFIX + _new_id(rng)
-        self._log_search(visit, (query_id, text, at), engine, shown, len(seen))
+        self._log_search(visit, (query_id, text, at), engine, shown, len(examined))
         event = _Events(self.log.events, visit, query_id, self._plan.alias)
-        for position, product in enumerate(seen, start=1):
+        for position, product in enumerate(examined, start=1):
             event.add("impression", product, position, at + timedelta(milliseconds=300 + position))
-        for position, product in enumerate(seen, start=1):
+        for position, product in enumerate(examined, start=1):
             attracted = self._attraction(text, visit.shopper, product)
             if rng.random() < examination(position) * attracted:
                 at = self._click(event, visit.shopper, product, position, at, rng)
@@ -162,9 +162,14 @@ class _Shop:
         return known[product]
 
     def _log_search(
-        self, visit: _Visit, asked: tuple[str, str, datetime], engine: list[str], shown: list[str], seen: int
+        self,
+        visit: _Visit,
+        request: tuple[str, str, datetime],
+        engine: list[str],
+        shown: list[str],
+        examined: int,
     ) -> None:
-        query_id, text, at = asked
+        query_id, text, at = request
         self.log.queries.append(
             {
                 "application": self._plan.alias,
@@ -173,7 +178,7 @@ class _Shop:
                 "user_query": text,
                 "timestamp": timestamp(at),
                 "query_response_id": query_id,
-                "query_response_hit_ids": shown[:seen],
+                "query_response_hit_ids": shown[:examined],
                 "query_attributes": {"arm": visit.arm, "session_id": visit.session_id},
             }
         )
@@ -196,7 +201,7 @@ class _Shop:
 
 @dataclass(frozen=True)
 class _Events:
-    """Writes the events of one search."""
+    """The events of one search."""
 
     log: list[Record]
     visit: _Visit
@@ -234,7 +239,7 @@ def _searches_in_a_session(rng: random.Random) -> int:
 
 
 def _visits(shoppers: Sequence[Shopper], plan: Plan) -> list[tuple[Shopper, list[datetime]]]:
-    """When each shopper comes, so that about `plan.searches` searches are made in all."""
+    """The sessions of each shopper, so that there are about `plan.searches` searches in all."""
     rng = random.Random(f"visits:{plan.seed}")
     searches_a_session = 2.54  # the mean of _searches_in_a_session
     sessions = plan.searches / searches_a_session
@@ -253,14 +258,14 @@ def _query_shares(shopper: Shopper, pool: Sequence[Query]) -> list[float]:
     """How often a shopper types each query: by its popularity, and the shopper's interests and taste."""
     shares = []
     for query in pool:
-        wish = read_wish(query.text)
+        intent = parse_intent(query.text)
         share = query.share
         if query.language != shopper.language:
             share *= 0.04
-        if wish.category:
-            share *= 0.1 + shopper.interests.get(wish.category, 0.0)
-        taste = shopper.colours.get(wish.asked.get("colour", ""), 0.0)
-        taste += shopper.patterns.get(wish.asked.get("pattern", ""), 0.0)
-        taste += shopper.brands.get(wish.asked.get("brand", ""), 0.0)
+        if intent.category:
+            share *= 0.1 + shopper.interests.get(intent.category, 0.0)
+        taste = shopper.colours.get(intent.attributes.get("colour", ""), 0.0)
+        taste += shopper.patterns.get(intent.attributes.get("pattern", ""), 0.0)
+        taste += shopper.brands.get(intent.attributes.get("brand", ""), 0.0)
         shares.append(share * math.exp(0.7 * taste))
     return shares

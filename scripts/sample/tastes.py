@@ -1,4 +1,4 @@
-"""Shoppers and their hidden tastes: what each would like, whatever is shown to them."""
+"""Shoppers and their hidden tastes: the probability that each likes a product."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from .catalogue import Truth
 from .words import BRANDS, COLOURS, KINDS, PATTERNS
 
-BASE_LOGIT = -0.6  # a product that nothing speaks for or against is liked by a third
+BASE_LOGIT = -0.6  # a product without any positive or negative trait is liked by a third of the shoppers
 
 
 @dataclass(frozen=True)
 class Shopper:
-    """Who shops; tastes are log-odds, added up."""
+    """A shopper; tastes are log-odds that are added."""
 
     name: str
     language: str  # en or zh
@@ -30,7 +30,7 @@ class Shopper:
 
 
 def liking(shopper: Shopper, truth: Truth) -> float:
-    """The chance, 0 to 1, that a shopper likes a product that answers the query."""
+    """The probability that a shopper likes a product that answers the query."""
     logit = BASE_LOGIT + shopper.quality * (truth.quality - 0.5)
     logit += shopper.colours.get(truth.colour, 0.0) + shopper.patterns.get(truth.pattern, 0.0)
     logit += shopper.brands.get(truth.brand, 0.0)
@@ -91,7 +91,7 @@ NAMED_SHOPPERS = (
 def draw_shoppers(count: int = 300, seed: int = 7) -> list[Shopper]:
     """The named shoppers, then `count` drawn ones; every sixth of those types Chinese."""
     rng = random.Random(f"shoppers:{seed}")
-    # a few schools of taste, so that shoppers resemble each other and their clicks tell of each other
+    # a few groups of similar tastes, so that the clicks of one shopper say something about others
     schools = [_school(rng) for _ in range(8)]
     return [*NAMED_SHOPPERS, *(_shopper(f"shopper-{n:04d}", rng.choice(schools), rng) for n in range(count))]
 

@@ -1,4 +1,4 @@
-"""How suppliers word a product: titles that often leave out what the picture shows, and descriptions."""
+"""Titles and descriptions as suppliers write them: titles often omit what the image shows."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .words import (
 )
 
 
-class Telling(NamedTuple):
-    """Whether colour and pattern are said."""
+class TitleAttributes(NamedTuple):
+    """Whether the title names colour and pattern."""
 
     colour: bool
     pattern: bool
 
 
-def title(design: Style, colour: str, tells: Telling, rng: random.Random) -> str:
-    """A title in the design's language that says colour and pattern only where `tells` does."""
+def title(design: Style, colour: str, named: TitleAttributes, rng: random.Random) -> str:
+    """A title in the design's language that names colour and pattern only where `named` is true."""
     if design.language == "zh":
-        return _chinese_title(design, colour, tells, rng)
+        return _chinese_title(design, colour, named, rng)
     kind = KINDS[design.category]
     noun = kind.nouns[0] if rng.random() < 0.8 else rng.choice(kind.nouns)
     if design.brand.terse:
         return f"{design.brand.name} {_capitals(noun)} No. {rng.randint(10, 99)}"
     words = [
         rng.choice(ADJECTIVES) if rng.random() < 0.35 else "",
-        _english_name(COLOURS, colour, rng) if tells.colour else "",
-        _english_name(PATTERNS, design.pattern, rng) if tells.pattern else "",
+        _english_name(COLOURS, colour, rng) if named.colour else "",
+        _english_name(PATTERNS, design.pattern, rng) if named.pattern else "",
         design.material if rng.random() < 0.3 else "",
         design.shape if rng.random() < 0.6 and design.shape != noun else "",
         noun,
@@ -47,7 +47,7 @@ def title(design: Style, colour: str, tells: Telling, rng: random.Random) -> str
 
 
 def _english_name(names: dict[str, tuple[str, ...]], value: str, rng: random.Random) -> str:
-    """Mostly the plain word, sometimes the shop's finer one."""
+    """The plain word, or sometimes a synonym."""
     others = names[value][1:]
     return rng.choice(others) if others and rng.random() < 0.2 else value
 
@@ -57,15 +57,15 @@ def _capitals(words: str) -> str:
     return re.sub(r"(?:^|(?<=[ -]))[a-z]", lambda letter: letter[0].upper(), words)
 
 
-def _chinese_title(design: Style, colour: str, tells: Telling, rng: random.Random) -> str:
+def _chinese_title(design: Style, colour: str, named: TitleAttributes, rng: random.Random) -> str:
     kind, brand = KINDS[design.category], design.brand.chinese
     if design.brand.terse:
         return f"{brand}{kind.chinese} {rng.randint(10, 99)}号"
     parts = [
         f"{brand} " if rng.random() < 0.65 else "",
         rng.choice(CHINESE_ADJECTIVES) if rng.random() < 0.35 else "",
-        COLOURS[colour][0] if tells.colour else "",
-        PATTERNS[design.pattern][0] if tells.pattern else "",
+        COLOURS[colour][0] if named.colour else "",
+        PATTERNS[design.pattern][0] if named.pattern else "",
         kind.shapes[design.shape] if rng.random() < 0.6 else "",
         kind.chinese,
     ]
@@ -73,7 +73,7 @@ def _chinese_title(design: Style, colour: str, tells: Telling, rng: random.Rando
 
 
 def describe(design: Style, rng: random.Random) -> str:
-    """Two or three sentences that say nothing of colour or pattern."""
+    """Two or three sentences without colour or pattern."""
     worn = KINDS[design.category].worn
     if design.language == "zh":
         chosen = rng.sample(CHINESE_SENTENCES[worn], 2)

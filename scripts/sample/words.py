@@ -1,4 +1,4 @@
-"""The shop's words: what there is to buy, its English and Chinese names, and who makes it."""
+"""The vocabulary of the sample: categories, their English and Chinese names, and brands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A category: its names, its shapes with their Chinese names, and what it costs and is made of."""
+    """A category: its names, its shapes with their Chinese names, price and material."""
 
     nouns: tuple[str, ...]  # the first is the category's own name
     chinese: str
@@ -191,7 +191,7 @@ PATTERN_SHARES = dict(zip(PATTERNS, (3.4, 1.4, 1.2, 1.1, 1.3, 0.8, 0.8), strict=
 
 @dataclass(frozen=True)
 class Brand:
-    """A maker; a terse one says nothing in words about what its pictures show."""
+    """A brand; a terse one names neither colour nor pattern."""
 
     name: str
     chinese: str
@@ -256,7 +256,7 @@ MATERIALS_CHINESE: dict[str, str] = {
     "polyester": "涤纶",
 }
 
-# none of these says what a picture shows: colour and pattern have to come from elsewhere
+# no sentence names colour or pattern
 SENTENCES = {
     True: (
         "Made of {material} that grows softer with every wash.",

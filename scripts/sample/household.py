@@ -1,4 +1,4 @@
-"""The shapes of what stands or lies in a house, each drawn upright on a canvas of 0 to 100."""
+"""The shapes of household goods, each drawn upright on a canvas of 0 to 100."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .clothes import DARK, FOLD, LIGHT, LINE, Draw, Trim
 
 def _mug(canvas: Canvas, trim: Trim, half: list[Step], rim: tuple[float, float, float]) -> None:
     y, wide, high = rim
-    canvas.strap([(64, y + 14), (86, y + 8, 87, y + 26), (86, y + 42, 62, y + 40)], trim.ground, 5.5)
+    canvas.strap([(64, y + 14), (86, y + 8, 87, y + 26), (86, y + 42, 62, y + 40)], trim.background, 5.5)
     canvas.cloth(mirror(half, 44))
     canvas.tint([(44 - wide, y), (44 - wide + 7, y), (44 - wide + 9, 84), (44 - wide + 4, 80)], LIGHT)
-    canvas.solid(oval(44, y, wide, high), lighter(trim.ground, 0.45), 80)
-    canvas.solid(oval(44, y + 0.9, wide - 2.4, high - 1.4), lighter(trim.ground, -0.35), 0)
+    canvas.solid(oval(44, y, wide, high), lighter(trim.background, 0.45), 80)
+    canvas.solid(oval(44, y + 0.9, wide - 2.4, high - 1.4), lighter(trim.background, -0.35), 0)
 
 
 def mug_straight(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
@@ -34,13 +34,13 @@ def mug_tall(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
 def vase_tall(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     canvas.cloth(mirror([(50, 9), (60, 9), (56, 22, 58, 30), (70, 44, 66, 66), (63, 80, 60, 91), (50, 93)]))
     canvas.tint([(41, 28), (30, 46, 36, 70), (39, 70), (36, 46, 44, 30)], LIGHT)
-    canvas.solid(oval(50, 9, 10, 2.6), lighter(trim.ground, -0.4), 70)
+    canvas.solid(oval(50, 9, 10, 2.6), lighter(trim.background, -0.4), 70)
 
 
 def vase_round(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
     canvas.cloth(mirror([(50, 20), (59, 20), (56, 30, 61, 35), (84, 46, 79, 66), (74, 88, 50, 88)]))
     canvas.tint([(37, 40), (22, 50, 27, 68), (31, 68), (30, 52, 42, 41)], LIGHT)
-    canvas.solid(oval(50, 20, 9, 2.4), lighter(trim.ground, -0.4), 70)
+    canvas.solid(oval(50, 20, 9, 2.4), lighter(trim.background, -0.4), 70)
 
 
 def _lamp(canvas: Canvas, trim: Trim, rng: random.Random, shade: list[Step]) -> None:
@@ -116,7 +116,7 @@ def cushion_round(canvas: Canvas, trim: Trim, rng: random.Random) -> None:
         at = i * math.pi / 5
         cos, sin = math.cos(at), math.sin(at)
         canvas.line([(50 + 6 * cos, 50 + 6 * sin), (50 + 22 * cos, 50 + 22 * sin)], (0, 0, 0, 44), 0.7)
-    canvas.solid(oval(50, 50, 4, 4), lighter(trim.ground, -0.2), 90)
+    canvas.solid(oval(50, 50, 4, 4), lighter(trim.background, -0.2), 90)
 
 
 def cushion_oblong(canvas: Canvas, trim: Trim, rng: random.Random) -> None:

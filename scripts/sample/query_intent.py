@@ -1,4 +1,4 @@
-"""What a query asks for and how well a product answers it, by the hidden truth instead of by words."""
+"""The intent of a query, and the true relevance of a product to it, from true attributes instead of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHEAP_SHARE = 0.85  # of the category's median price
 
 @dataclass(frozen=True)
 class Occasion:
-    """A vague wish: which categories would do, and for whom."""
+    """A vague intent: the categories and the gender that fit it."""
 
     categories: frozenset[str]
     gender: str | None = None
@@ -39,50 +39,50 @@ _CHEAP = ("cheap", "便宜")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a query asks for; None and empty where it leaves that open."""
+class QueryIntent:
+    """The constraints of a query; None and empty where it has none."""
 
     category: str | None = None
-    asked: Mapping[str, str] = field(default_factory=dict)  # of colour, pattern, shape, brand
+    attributes: Mapping[str, str] = field(default_factory=dict)  # of colour, pattern, shape, brand
     cheap: bool = False
     occasion: Occasion | None = None
 
 
 @lru_cache(maxsize=4096)
-def read_wish(query: str) -> Wish:
-    """The wish behind a query in English or Chinese; words that the shop does not know are passed over."""
+def parse_intent(query: str) -> QueryIntent:
+    """The intent of a query in English or Chinese; unknown words are ignored."""
     rest = f" {query.lower().replace('-', ' ')} "
     for name, occasion in OCCASIONS.items():
         if name in rest:
-            return Wish(occasion=occasion)
+            return QueryIntent(occasion=occasion)
     cheap = any(word in rest for word in _CHEAP)
     category, rest = _take(rest, _NAMES["category"])
-    asked = {}
+    attributes = {}
     for part in ("brand", "pattern", "colour"):
         value, rest = _take(rest, _NAMES[part])
         if value:
-            asked[part] = value
+            attributes[part] = value
     shape, _ = _take(rest, _shape_names(category)) if category else (None, rest)
     if shape:
-        asked["shape"] = shape
-    return Wish(category, asked, cheap)
+        attributes["shape"] = shape
+    return QueryIntent(category, attributes, cheap)
 
 
 def true_relevance(query: str, truth: Truth) -> int:
-    """How well a product answers a query, 0 (not at all) to 3 (all that was asked), whatever its words say.
+    """The true relevance of a product to a query, from 0 (none) to 3 (all constraints met), whatever its text says.
 
-    In the right category with all but one of several asked things right it is 2, with less 1.
+    In the right category with all but one of several constraints met it is 2, with fewer 1.
     """
-    wish = read_wish(query)
-    if wish.occasion:
-        fits = wish.occasion.gender in (None, truth.gender) or truth.gender in (None, "unisex")
-        return 3 if fits and truth.category in wish.occasion.categories else 0
-    if wish.category and wish.category != truth.category:
+    intent = parse_intent(query)
+    if intent.occasion:
+        fits = intent.occasion.gender in (None, truth.gender) or truth.gender in (None, "unisex")
+        return 3 if fits and truth.category in intent.occasion.categories else 0
+    if intent.category and intent.category != truth.category:
         return 0
-    met = [getattr(truth, part) == value for part, value in wish.asked.items()]
-    if wish.cheap:
+    met = [getattr(truth, part) == value for part, value in intent.attributes.items()]
+    if intent.cheap:
         met.append(truth.price <= CHEAP_SHARE * KINDS[truth.category].price)
-    if not wish.category and not any(met):
+    if not intent.category and not any(met):
         return 0
     missed = len(met) - sum(met)
     if missed == 0:
@@ -102,7 +102,7 @@ def true_ndcg(
     gain: Callable[[str, Truth], float] = true_gain,
     depth: int = 10,
 ) -> float | None:
-    """nDCG of ranked ids by the hidden truth; None when no product of the catalogue answers the query.
+    """nDCG of ranked ids by true relevance; None when no product is relevant to the query.
 
     The ideal order is that of the whole catalogue (Järvelin and Kekäläinen, TOIS 2002).
     """
@@ -125,7 +125,7 @@ def _take(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:
 
 
 def _spelt(name: str) -> Iterator[str]:
-    """A name as queries write it: without hyphens, one or many."""
+    """The spellings of a name in queries: without hyphens, singular and plural."""
     plain = name.lower().replace("-", " ")
     yield plain
     if plain.isascii():
@@ -133,7 +133,7 @@ def _spelt(name: str) -> Iterator[str]:
 
 
 def _values(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Every spelling of every name, and the value it stands for."""
+    """The value of every spelling of every name."""
     return {spelling: value for value, names in table.items() for name in names for spelling in _spelt(name)}
 
 
