@@ -203,7 +203,7 @@ def test_written_files_can_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "category", "asked"),
+    ("query", "category", "attributes"),
     [
         ("red floral dress", "dress", {"colour": "red", "pattern": "floral"}),
         ("Polka Dot T-Shirts", "t-shirt", {"pattern": "dotted"}),

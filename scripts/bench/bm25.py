@@ -1,6 +1,6 @@
-"""BM25's k1 and b by known items: queries made of products' own words, the words leg alone, mean reciprocal rank.
+"""BM25's k1 and b, compared by the mean reciprocal rank of known-item queries with the lexical sub-query alone.
 
-The index is closed and opened for every setting and gets its own back: for a node of one's own, not for a shop's.
+The index is closed and reopened for every setting, and its own setting is restored: not for an index in service.
 
     .venv/bin/python scripts/bench/bm25.py chorus fashion
 """
@@ -45,8 +45,8 @@ def main(aliases: tuple[str, ...], queries: int) -> None:
                             page=Page(source=()),
                             fusion=Fusion(sub_queries=(LEXICAL,)),
                         )
-                        found = [candidate.id for candidate in retrieve(client, alias, body).candidates]
-                        ranks[row] = 1 / (1 + found.index(item.id)) if item.id in found else 0
+                        ids = [candidate.id for candidate in retrieve(client, alias, body).candidates]
+                        ranks[row] = 1 / (1 + ids.index(item.id)) if item.id in ids else 0
                     first = ranks if first is None else first
                     away = ranks - first
                     error = away.std() / len(away) ** 0.5

@@ -1,11 +1,11 @@
-"""How fast a window is ranked: goals P1 to P4, as ratios of arms that are interleaved in one process, one thread.
+"""Speed of ranking a window, as ratios of arms that are interleaved in one process with one thread.
 
-A model of random weights at full size (text 384, picture 512, 40 numbers, history 50) over a table of 50,000 products.
-Arms: the served forward, the whole call (ids in, scores out), the naive forward of the same weights (item tower and
-all at every request, torch), the BLAS time of the served form's own products, LightGBM (500 trees x 31 leaves on the same
-features) and a cross-encoder of MiniLM-L6's shape (pairs of 64 tokens; random weights cost what trained ones do).
-Arms turn their order every round, inputs come from a ring of 64 requests over the whole table, and a round is
-thrown away when other processes used more than 15 % of a core. Reported: the median of the rounds' ratios by
+A model of random weights at full size (text 384, image 512, 40 numbers, history 50) over a table of 50,000 products.
+Arms: the served forward, the whole call (ids in, scores out), the naive forward of the same weights (the item tower
+included, at every request, torch), the BLAS time of the served form's own products, LightGBM (500 trees x 31 leaves on
+the same features) and a cross-encoder of MiniLM-L6's shape (pairs of 64 tokens; random weights cost what trained ones do).
+Arms reverse their order every round, inputs come from a ring of 64 requests over the whole table, and a round is
+discarded when other processes used more than 15 % of a core. Reported: the median of the rounds' ratios by
 processor time, with its range.
 
     .venv/bin/python scripts/bench/rank.py --rounds 7
@@ -56,21 +56,21 @@ Arm = Callable[[int], Any]
 
 @dataclass
 class Bench:
-    """A table, a ranker over it, and a ring of requests with their inputs read in advance."""
+    """An item table, a ranker over it, and a ring of requests with their inputs read in advance."""
 
     model: FusedModel
     network: Network
     ranker: FusedRanker
     table: ItemTable
     requests: list[RerankRequest]
-    sights: list[Any]
+    inputs: list[Any]
     x: list[np.ndarray]
 
 
 @click.command()
 @click.option("--rounds", default=7, show_default=True, help="Rounds that count.")
 @click.option("--candidates", default=200, show_default=True, help="Products a window.")
-@click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
+@click.option("--noisy", is_flag=True, help="Count the rounds that other processes disturbed as well.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def main(rounds: int, candidates: int, noisy: bool, as_json: bool) -> None:
     """Measure the served ranker against its naive form, its BLAS floor, LightGBM and a cross-encoder."""
@@ -86,12 +86,12 @@ def main(rounds: int, candidates: int, noisy: bool, as_json: bool) -> None:
             "lightgbm": _lightgbm(bench),
             "cross-encoder": _cross_encoder(candidates),
         }
-        spent, thrown = _measure(arms, rounds, noisy)
+        spent, discarded = _measure(arms, rounds, noisy)
     mflop = _flop(bench.model, bench.x[0].shape[1]) / 1e6
-    told = {
+    results = {
         "candidates": candidates,
         "rounds": len(spent),
-        "thrown away": thrown,
+        "rounds discarded": discarded,
         "P1 MFLOP a candidate (goal <= 0.5)": round(mflop, 4),
         "P1 largest score difference in std (goal <= 1e-3)": round(difference, 6),
         "P1 naive / served (goal >= 5)": _ratio(spent, "naive", "served"),
@@ -103,7 +103,9 @@ def main(rounds: int, candidates: int, noisy: bool, as_json: bool) -> None:
         "P9 bytes an item (goal <= 2560)": bytes_per_item(bench.table.layout),
         "whole call, ms of processor time": round(1e3 * statistics.median(r["call"] for r in spent), 3),
     }
-    click.echo(json.dumps(told) if as_json else "\n".join(f"{key}: {value}" for key, value in told.items()))
+    click.echo(
+        json.dumps(results) if as_json else "\n".join(f"{key}: {value}" for key, value in results.items())
+    )
 
 
 def _bench(folder: Path, candidates: int) -> Bench:
@@ -120,11 +122,11 @@ def _bench(folder: Path, candidates: int) -> Bench:
     tables = FeatureStore(ItemTable.open(folder / "items"), Behaviour.open(folder / "behaviour"))
     tables.items.warm()
     requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
-    sights = [tables.look(request) for request in requests]
+    inputs = [tables.look(request) for request in requests]
     ranks = np.arange(candidates)
-    x = [features(s.window, ranks, s.rates, s.query, s.clicks, AS_OF) for s in sights]
+    x = [features(s.window, ranks, s.rates, s.query, s.clicks, AS_OF) for s in inputs]
     ranker = FusedRanker(ArtifactSet("m", "i", "b"), model, tables)
-    return Bench(model, network, ranker, tables.items, requests, sights, x)
+    return Bench(model, network, ranker, tables.items, requests, inputs, x)
 
 
 def _catalogue(rng: np.random.Generator) -> Catalogue:
@@ -162,33 +164,33 @@ def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) ->
 
 
 def _served(bench: Bench, n: int) -> np.ndarray:
-    sight = bench.sights[n]
-    return bench.model.scores(bench.x[n], sight.rows, sight.query, sight.click_rows, sight.age_hours)
+    inputs = bench.inputs[n]
+    return bench.model.scores(bench.x[n], inputs.rows, inputs.query, inputs.click_rows, inputs.age_hours)
 
 
 @torch.no_grad()
 def _naive(bench: Bench, n: int) -> np.ndarray:
     """The training form on raw products: item tower of candidates and history at every request."""
-    sight, candidates = bench.sights[n], len(bench.x[n])
-    facts = (sight.window, sight.clicks)
+    inputs, candidates = bench.inputs[n], len(bench.x[n])
+    facts = (inputs.window, inputs.clicks)
     text, image, scaled = (
         np.concatenate([getattr(f, k) for f in facts]) for k in ("text", "image", "numbers")
     )
     known = np.isfinite(scaled)
     numbers = np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
-    inputs = ItemInputs(torch.from_numpy(text), torch.from_numpy(image), torch.from_numpy(numbers))
+    items = ItemInputs(torch.from_numpy(text), torch.from_numpy(image), torch.from_numpy(numbers))
     batch = Batch(
         x=torch.from_numpy(bench.x[n])[None],
         candidates=torch.arange(candidates)[None],
         clicks=torch.arange(candidates, len(text))[None],
         clicked=torch.ones(1, len(text) - candidates, dtype=torch.bool),
-        age_hours=torch.from_numpy(sight.age_hours.astype(np.float32))[None],
-        text=torch.from_numpy(sight.query.text)[None],
+        age_hours=torch.from_numpy(inputs.age_hours.astype(np.float32))[None],
+        text=torch.from_numpy(inputs.query.text)[None],
         has_text=torch.tensor([True]),
-        image=torch.from_numpy(sight.query.image)[None],
+        image=torch.from_numpy(inputs.query.image)[None],
         has_image=torch.tensor([True]),
     )
-    scores: np.ndarray = bench.network(bench.network.tower(inputs), batch)[0].numpy()
+    scores: np.ndarray = bench.network(bench.network.tower(items), batch)[0].numpy()
     return scores
 
 
@@ -268,33 +270,33 @@ def _cross_encoder(candidates: int) -> Arm:
 
 
 def _measure(arms: dict[str, Arm], rounds: int, noisy: bool) -> tuple[list[dict[str, float]], int]:
-    """Seconds of processor time a call, by arm and round, and how many rounds were thrown away."""
-    kept: list[dict[str, float]] = []
-    thrown, order = 0, list(arms)
+    """Seconds of processor time a call, by arm and round, and how many rounds were discarded."""
+    counted: list[dict[str, float]] = []
+    discarded, order = 0, list(arms)
     for arm in arms.values():
         arm(0)
-    while len(kept) < rounds and thrown < 10 * rounds:
+    while len(counted) < rounds and discarded < 10 * rounds:
         order.reverse()
         spent: dict[str, float] = {}
-        others, clock = _others(), time.perf_counter()
+        others, clock = _other_processes(), time.perf_counter()
         for name in order:
             calls = _INNER.get(name, RING)
             began = time.process_time()
             for n in range(calls):
                 arms[name](n % RING)
             spent[name] = (time.process_time() - began) / calls
-        if not noisy and _others() - others > _NOISE * (time.perf_counter() - clock):
-            thrown += 1
+        if not noisy and _other_processes() - others > _NOISE * (time.perf_counter() - clock):
+            discarded += 1
             continue
-        kept.append(spent)
-    if not kept:
+        counted.append(spent)
+    if not counted:
         raise click.ClickException(
-            f"all {thrown} rounds were disturbed by other processes; try again, or --noisy"
+            f"all {discarded} rounds were disturbed by other processes: run it again, or --noisy"
         )
-    return kept, thrown
+    return counted, discarded
 
 
-def _others() -> float:
+def _other_processes() -> float:
     """Seconds that all other processes have used so far."""
     fields = [float(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     busy = (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")

@@ -1,13 +1,13 @@
-"""How near the whole indexer comes to the slower of its parts: the text encoder alone and the writer alone.
+"""Rate of the whole indexer against the slower of its parts: the text encoder alone and the writer alone.
 
-Three arms over the same rows, interleaved, their order turned every round: texts to vectors, finished documents to
+Three arms over the same rows, interleaved, their order reversed every round: texts to vectors, finished documents to
 the engine, and the load from a JSONL file to the engine (rows, look-up, vectors, documents, requests). Reported: the
 median over the rounds of whole rate / slower part's rate with its range, the share of tokens that is padding, and the
 peak memory of a process that loads N and 2N rows, their vectors drawn at random so that many rows are affordable.
 
-Encoder and engine share this machine's processors here, so the parts cannot quite overlap. `--pace N` puts an encoder in
-place of the real one that takes its time, N rows a second, without using them, as one on a GPU would: what is lost then is
-the pipeline's own. A round is thrown away when other processes used more than 15 % of a core while it ran.
+Encoder and engine share this machine's processors here, so the parts cannot quite overlap. `--pace N` replaces
+the encoder by one that takes 1/N s a row without using the processor, as an encoder on a GPU would: the remaining loss is
+the pipeline's own. A round is discarded when other processes used more than 15 % of a core while it ran.
 
     OPENSEARCH_URL=http://127.0.0.1:9200 .venv/bin/python scripts/bench/whole.py --rounds 5 [--pace 500]
 """
@@ -59,8 +59,8 @@ WORDS = (
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A text encoder that computes nothing: vectors at random, as many as texts."""
+class RandomEncoder:
+    """A text encoder that returns random vectors."""
 
     name: str = "bench-drawn"
     dimension: int = 384
@@ -72,8 +72,8 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Paced(Drawn):
-    """The same, taking as long as an encoder of this many rows a second that computes elsewhere."""
+class PacedEncoder(RandomEncoder):
+    """A random encoder that takes as long as an encoder of this many rows a second on another device."""
 
     pace: float = 500.0
 
@@ -93,21 +93,21 @@ class Paced(Drawn):
 @click.option(
     "--pace",
     type=float,
-    help="Rows a second of an encoder that computes elsewhere, in place of the real one.",
+    help="Replace the encoder by one of this many rows a second that uses no processor.",
 )
-@click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
+@click.option("--noisy", is_flag=True, help="Count the rounds that other processes disturbed as well.")
 def main(rounds: int, rows: int, memory_rows: int, pace: float | None, noisy: bool) -> None:
     """Measure the indexer against its parts, on the engine that OPENSEARCH_URL names."""
-    encoder: TextEncoder = Paced(pace=pace) if pace else open_text_encoder(None, open_store(None))
+    encoder: TextEncoder = PacedEncoder(pace=pace) if pace else open_text_encoder(None, open_store(None))
     with tempfile.TemporaryDirectory() as folder:
         path = catalogue(Path(folder), rows)
         if not pace:
             click.echo(f"padding: {padding(encoder, path):.1%} of the tokens of {rows:,} texts")
         client = connect()
-        kept, thrown = measure(client, encoder, path, rounds, noisy)
-        for line in told(kept, rows):
+        counted, discarded = measure(client, encoder, path, rounds, noisy)
+        for line in message(counted, rows):
             click.echo(line)
-        click.echo(f"{len(kept)} rounds of {rows:,} rows counted, {thrown} thrown away as disturbed")
+        click.echo(f"{len(counted)} rounds of {rows:,} rows counted, {discarded} discarded as disturbed")
         if memory_rows:
             once, twice = (peak(Path(folder), count) for count in (memory_rows, 2 * memory_rows))
             click.echo(
@@ -120,19 +120,19 @@ def main(rounds: int, rows: int, memory_rows: int, pace: float | None, noisy: bo
 def measure(
     client: OpenSearch, encoder: TextEncoder, path: Path, rounds: int, noisy: bool
 ) -> tuple[list[dict[str, float]], int]:
-    """Seconds by arm of every round that counts, and how many were thrown away."""
+    """Seconds by arm of every round that counts, and how many were discarded."""
     texts, documents = parts(encoder, path)
     arms: dict[str, Callable[[], int]] = {
         "encoder": lambda: encoded(encoder, texts),
         "writer": lambda: written(client, encoder, documents),
         "whole": lambda: loaded(client, encoder, path),
     }
-    kept: list[dict[str, float]] = []
-    thrown = 0
+    counted: list[dict[str, float]] = []
+    discarded = 0
     order = list(arms)
     for arm in arms.values():
         arm()  # warm up
-    while len(kept) < rounds and thrown < 10 * rounds:
+    while len(counted) < rounds and discarded < 10 * rounds:
         order.reverse()
         quiet, spent = noise(engine_process(client)), {}
         for name in order:
@@ -143,27 +143,27 @@ def measure(
             if done != len(texts):
                 raise click.ClickException(f"{name} did {done} of {len(texts)} rows")
         if quiet() > NOISE and not noisy:
-            thrown += 1
+            discarded += 1
             continue
-        kept.append(spent)
-    if not kept:
+        counted.append(spent)
+    if not counted:
         raise click.ClickException(
-            "every round was disturbed by other processes: try later, or count them with --noisy"
+            "every round was disturbed by other processes: run it later, or count them with --noisy"
         )
-    return kept, thrown
+    return counted, discarded
 
 
-def told(kept: list[dict[str, float]], rows: int) -> Iterator[str]:
+def message(counted: list[dict[str, float]], rows: int) -> Iterator[str]:
     for name in ("encoder", "writer", "whole"):
-        rate = statistics.median(rows / spent[name] for spent in kept)
+        rate = statistics.median(rows / spent[name] for spent in counted)
         yield f"{name:>9}: {rate:8,.0f} rows a second"
-    ratios = sorted(max(spent["encoder"], spent["writer"]) / spent["whole"] for spent in kept)
+    ratios = sorted(max(spent["encoder"], spent["writer"]) / spent["whole"] for spent in counted)
     yield f"{'ratio':>9}: {statistics.median(ratios):8.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}) of the slower part"
-    serial = statistics.median((spent["encoder"] + spent["writer"]) / spent["whole"] for spent in kept)
+    serial = statistics.median((spent["encoder"] + spent["writer"]) / spent["whole"] for spent in counted)
     yield f"{'overlap':>9}: {serial:8.3f} of the parts one after the other"
     busy = sorted(
         (spent["encoder, processor"] + spent["writer, processor"]) / spent["whole, processor"]
-        for spent in kept
+        for spent in counted
     )
     yield (
         f"{'work':>9}: {statistics.median(busy):8.3f} ({busy[0]:.3f} to {busy[-1]:.3f}) of the whole's processor "
@@ -172,7 +172,7 @@ def told(kept: list[dict[str, float]], rows: int) -> Iterator[str]:
 
 
 def catalogue(folder: Path, count: int) -> Path:
-    """Rows whose texts vary in length as a shop's do: a title, and from no description to eighty words."""
+    """Rows whose texts vary in length: a title, and from no description to eighty words."""
     random, words = np.random.default_rng(11), WORDS.split()
     path = folder / f"{count}.jsonl"
     with path.open("w") as file:
@@ -186,10 +186,10 @@ def catalogue(folder: Path, count: int) -> Path:
 
 
 def parts(encoder: TextEncoder, path: Path) -> tuple[list[str], list[Action]]:
-    """What the encoder and what the writer are given when they work alone."""
+    """The inputs of the encoder alone and of the writer alone."""
     products = [read_product(row.values, PLAN)[0] for row in read_rows(path)]  # type: ignore[union-attr]
     texts = [embedding_text(product) for product in products]
-    vectors = Drawn().encode(texts)
+    vectors = RandomEncoder().encode(texts)
     actions = [
         Action("index", product.id, document(fields_of(product), {"text": vector}, []))
         for product, vector in zip(products, vectors, strict=True)
@@ -206,7 +206,7 @@ def windows(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def encoded(encoder: TextEncoder, texts: Sequence[str]) -> int:
-    """Alone, the encoder gets whole windows and sorts them by itself: as fast as it can.
+    """The encoder alone gets whole windows and sorts them itself, which is its fastest use.
 
     In a thread, as in a load: torch keeps a pool of its own for every thread that calls it.
     """
@@ -231,7 +231,7 @@ def loaded(client: OpenSearch, encoder: TextEncoder, path: Path) -> int:
 
 @contextmanager
 def version(client: OpenSearch, encoder: TextEncoder) -> Iterator[Target]:
-    """An empty index as a first load has it, deleted afterwards."""
+    """An empty index as a first load creates it, deleted afterwards."""
     alias = f"bench-indexer-{uuid.uuid4().hex[:8]}"
     index = create_version(client, alias, schema_for(PLAN, {"text": encoder}))
     try:
@@ -241,7 +241,7 @@ def version(client: OpenSearch, encoder: TextEncoder) -> Iterator[Target]:
 
 
 def padding(encoder: TextEncoder, path: Path) -> float:
-    """The share of what the encoder computes that no text asked for."""
+    """The share of tokens that are padding."""
     from tokenizers import Tokenizer
 
     store = open_store(None)
@@ -257,27 +257,27 @@ def padding(encoder: TextEncoder, path: Path) -> float:
 
 
 def peak(folder: Path, count: int) -> int:
-    """Bytes that a process of its own held at most while it loaded so many rows."""
+    """The peak memory in bytes of a separate process that loads so many rows."""
     path = catalogue(folder, count)
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_load_and_tell, args=(path, theirs))
     process.start()
-    held: int = ours.recv()
+    products: int = ours.recv()
     process.join()
-    return held
+    return products
 
 
 def _load_and_tell(path: Path, pipe: Any) -> None:
-    loaded(connect(), Drawn(), path)
-    # not ru_maxrss: that begins with what the parent held when it forked
+    loaded(connect(), RandomEncoder(), path)
+    # not ru_maxrss, which starts with the parent's memory at the fork
     status = Path("/proc/self/status").read_text()
     pipe.send(1024 * int(status.partition("VmHWM:")[2].split()[0]))
 
 
 def engine_process(client: OpenSearch) -> int | None:
-    """The engine's process when it runs on this machine: what it uses is no noise."""
-    found: dict[str, Any] = client.nodes.info(node_id="_local", metric="process")["nodes"]
-    pid = int(next(iter(found.values()))["process"]["id"])
+    """The engine's process when it runs on this machine; its use is not counted as noise."""
+    hits: dict[str, Any] = client.nodes.info(node_id="_local", metric="process")["nodes"]
+    pid = int(next(iter(hits.values()))["process"]["id"])
     command = Path(f"/proc/{pid}/cmdline")
     return pid if command.exists() and b"opensearch" in command.read_bytes().lower() else None
 

@@ -1,8 +1,8 @@
-"""How fast documents leave this machine: our bulk writer beside opensearch-py's `streaming_bulk` with its defaults.
+"""Rate of our bulk writer against opensearch-py's `streaming_bulk` with its defaults.
 
 A sink on loopback (another process) reads each request and answers at once, so only the client is measured. The
-documents hold 384 + 512 float32 in numpy arrays. Arms are interleaved and turn their order every round; a round is
-thrown away when other processes used more than 15 % of a core while it ran. Reported: the median of the rounds'
+documents hold 384 + 512 float32 in numpy arrays. Arms are interleaved and reverse their order every round; a round is
+discarded when other processes used more than 15 % of a core while it ran. Reported: the median of the rounds'
 ratios with its range, by processor time of the client and by the clock.
 
     .venv/bin/python scripts/bench/writer.py --rounds 7
@@ -36,7 +36,7 @@ NOISE = 0.15  # of a core
 @click.command()
 @click.option("--rounds", default=7, show_default=True, help="Rounds that count.")
 @click.option("--documents", default=3_000, show_default=True, help="Written by each arm in a round.")
-@click.option("--noisy", is_flag=True, help="Count rounds that other processes disturbed, too.")
+@click.option("--noisy", is_flag=True, help="Count the rounds that other processes disturbed as well.")
 @click.option(
     "--url",
     default=None,
@@ -44,7 +44,7 @@ NOISE = 0.15  # of a core
 )
 def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
     """Measure the writer against opensearch-py's defaults."""
-    made = _documents(documents)
+    created = _documents(documents)
     sink = None
     if url is None:
         ours, theirs = multiprocessing.Pipe()
@@ -52,12 +52,12 @@ def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
         sink.start()
         url = f"http://127.0.0.1:{ours.recv()}"
     arms: dict[str, Callable[[str], int]] = {
-        "vitrine": lambda index: _ours(url, index, made),
-        "streaming_bulk": lambda index: _theirs(url, index, made),
+        "vitrine": lambda index: _ours(url, index, created),
+        "streaming_bulk": lambda index: _theirs(url, index, created),
     }
     place = nullcontext("bench-writer") if sink else None
     try:
-        told = list(
+        message = list(
             _measure(
                 arms, lambda: place or _new_index(url), rounds, documents, noisy, sink.pid if sink else None
             )
@@ -65,7 +65,7 @@ def main(rounds: int, documents: int, noisy: bool, url: str | None) -> None:
     finally:
         if sink:
             sink.terminate()
-    for line in told:
+    for line in message:
         click.echo(line)
 
 
@@ -77,13 +77,15 @@ def _measure(
     noisy: bool,
     sink: int | None,
 ) -> Iterator[str]:
-    kept: list[dict[str, tuple[float, float]]] = []  # a round: arm -> seconds of processor, seconds of clock
-    thrown = 0
+    counted: list[
+        dict[str, tuple[float, float]]
+    ] = []  # a round: arm -> seconds of processor, seconds of clock
+    discarded = 0
     order = list(arms)
     for arm in arms.values():
         with place() as index:
             arm(index)  # warm up
-    while len(kept) < rounds and thrown < 10 * rounds:
+    while len(counted) < rounds and discarded < 10 * rounds:
         order.reverse()
         quiet, spent = noise(sink), {}
         for name in order:
@@ -94,20 +96,20 @@ def _measure(
             if written != documents:
                 raise click.ClickException(f"{name} wrote {written} of {documents} documents")
         if quiet() > NOISE and not noisy:
-            thrown += 1
+            discarded += 1
             continue
-        kept.append(spent)
-    if not kept:
+        counted.append(spent)
+    if not counted:
         raise click.ClickException(
-            "every round was disturbed by other processes: try later, or count them with --noisy"
+            "every round was disturbed by other processes: run it later, or count them with --noisy"
         )
     for unit, what in enumerate(("of processor time", "of the clock")):
         for name in arms:
-            rate = statistics.median(documents / spent[name][unit] for spent in kept)
+            rate = statistics.median(documents / spent[name][unit] for spent in counted)
             yield f"{name:>15}: {rate:10,.0f} documents a second {what}"
-        ratios = sorted(spent["streaming_bulk"][unit] / spent["vitrine"][unit] for spent in kept)
+        ratios = sorted(spent["streaming_bulk"][unit] / spent["vitrine"][unit] for spent in counted)
         yield f"{'ratio':>15}: {statistics.median(ratios):10.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) {what}"
-    yield f"{len(kept)} rounds of {documents} documents counted, {thrown} thrown away as disturbed"
+    yield f"{len(counted)} rounds of {documents} documents counted, {discarded} discarded as disturbed"
 
 
 def _documents(count: int) -> Documents:
@@ -117,9 +119,9 @@ def _documents(count: int) -> Documents:
     return [
         {
             "id": f"p{row}",
-            "title": f"product {row} with a title of usual length",
+            "title": f"product {row} with a title of average length",
             "search": {
-                "en": f"product {row} with a title of usual length and one more sentence of description"
+                "en": f"product {row} with a title of average length and one more sentence of description"
             },
             "text_vec": text[row],
             "images": [{"hash": f"{row:032x}", "vec": image[row]}],
@@ -132,7 +134,7 @@ def _documents(count: int) -> Documents:
 
 @contextmanager
 def _new_index(url: str) -> Iterator[str]:
-    """An empty index as a first load has it, deleted afterwards."""
+    """An empty index as a first load creates it, deleted afterwards."""
     from opensearch.client import connect
     from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
     from opensearch.index.versions import create_version
@@ -176,23 +178,23 @@ def _cpu() -> float:
 
 
 def noise(sink: int | None) -> Callable[[], float]:
-    """Start a watch; calling it gives the cores that neither this process nor the sink has used since."""
+    """Return a function that gives the cores used since by other processes than this one and the sink."""
 
-    def foreign() -> float:
+    def others() -> float:
         fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
         ticks = os.sysconf("SC_CLK_TCK")
         busy = (sum(fields) - fields[3] - fields[4]) / ticks - _cpu()
         if sink:
-            held = Path(f"/proc/{sink}/stat").read_text().rpartition(")")[2].split()
-            busy -= (int(held[11]) + int(held[12])) / ticks
+            products = Path(f"/proc/{sink}/stat").read_text().rpartition(")")[2].split()
+            busy -= (int(products[11]) + int(products[12])) / ticks
         return busy
 
-    started, before = time.perf_counter(), foreign()
-    return lambda: (foreign() - before) / (time.perf_counter() - started)
+    started, before = time.perf_counter(), others()
+    return lambda: (others() - before) / (time.perf_counter() - started)
 
 
 def _sink(pipe: Any) -> None:
-    """Answer `_bulk` as the engine does, whatever is sent; runs in a process of its own."""
+    """Answer every `_bulk` request as the engine does; runs in a separate process."""
     server = socket.create_server(("127.0.0.1", 0), backlog=64)
     pipe.send(server.getsockname()[1])
     while True:
@@ -234,7 +236,7 @@ def _serve(connection: socket.socket) -> None:
 
 
 def _answer(count: int, filtered: bool) -> bytes:
-    """Give what a node says of `count` created documents, whole or as `filter_path` cuts it."""
+    """Return a node's response for `count` created documents, whole or filtered as by `filter_path`."""
     if filtered:
         item: dict[str, Any] = {"result": "created", "status": 201}
         return json.dumps({"errors": False, "items": [{"index": item}] * count}).encode()

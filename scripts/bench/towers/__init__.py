@@ -1,1 +1,1 @@
-"""Image towers measured on real photos that they never saw."""
+"""Image towers measured on real photos outside their training data."""

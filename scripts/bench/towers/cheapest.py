@@ -1,4 +1,4 @@
-"""Phone photos of groceries against the calibrated floor: whose own product passes it, and whom another passes."""
+"""Phone photos of groceries against the calibrated similarity threshold: true and false accepts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opensearch.search.retrieve import retrieve
 from rerank.cheapest import cosine_of
 from vitrine.store import open_store
 
-from .course import data, picture_vectors
+from .common import data, image_vectors
 from .grocery import Grocery, read
 
 PLAN = """[fields]
@@ -29,12 +29,12 @@ images = ["images"]
 numbers = ["price"]
 language = "en"
 """
-KINDS = {"studio": "studio pictures alone", "photos": "studio pictures and phone photos"}
+KINDS = {"studio": "studio images alone", "photos": "studio images and phone photos"}
 
 
 @click.group()
 def main() -> None:
-    """The two ends of `scripts/bench/cheapest`."""
+    """The two steps of `scripts/bench/cheapest`."""
 
 
 @main.command()
@@ -42,14 +42,14 @@ def main() -> None:
 def prepare(work: Path) -> None:
     """Write both catalogues and the plan into WORK."""
     (work / "plan.toml").write_text(PLAN)
-    held = _held_back()
+    held_out = _held_out()
     for kind in KINDS:
         with (work / f"{kind}.jsonl").open("w") as file:
-            for number, grocery in enumerate(held):
-                pictures = [grocery.studio, *(_shelved(grocery) if kind == "photos" else ())]
-                names = [f"{number}-{place}.jpg" for place in range(len(pictures))]
-                for picture, name in zip(pictures, names, strict=True):
-                    shutil.copyfile(picture, work / name)
+            for number, grocery in enumerate(held_out):
+                images = [grocery.studio, *(_catalogue_photos(grocery) if kind == "photos" else ())]
+                names = [f"{number}-{place}.jpg" for place in range(len(images))]
+                for image, name in zip(images, names, strict=True):
+                    shutil.copyfile(image, work / name)
                 row = {"id": str(number), "title": grocery.name, "price": 1.0 + number, "images": names}
                 file.write(json.dumps(row) + "\n")
 
@@ -57,31 +57,33 @@ def prepare(work: Path) -> None:
 @main.command()
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def show(work: Path) -> None:
-    """Search with the other half of the photos and count what passes the floor."""
+    """Search with the other half of the photos and count the products above the threshold."""
     client, store = connect(), open_store()
-    held = _held_back()
-    answers = [number for number, grocery in enumerate(held) for _ in _asked(grocery)]
+    held_out = _held_out()
+    answers = [number for number, grocery in enumerate(held_out) for _ in _query_photos(grocery)]
     tower = open_image_encoder(str(_schema_encoder("studio")), store)
-    vectors = picture_vectors(tower, [photo for grocery in held for photo in _asked(grocery)])
-    table = Table(title=f"{len(answers)} phone photos of {len(held)} products of unseen classes")
-    for column in ("indexed", "floor", "own product passes", "another passes", "own is nearest"):
+    vectors = image_vectors(tower, [photo for grocery in held_out for photo in _query_photos(grocery)])
+    table = Table(title=f"{len(answers)} phone photos of {len(held_out)} products of unseen classes")
+    for column in ("indexed", "threshold", "own product accepted", "another accepted", "own is nearest"):
         table.add_column(column)
     for kind, meaning in KINDS.items():
         alias = f"cheapest-{kind}"
         schema = read_schema(client, alias)
         if schema.similarity_threshold is None:
             raise click.ClickException(f"{alias} is not calibrated; run scripts/bench/cheapest")
-        own, foreign, first = [], [], []
+        own, others, first = [], [], []
         for answer, vector in zip(answers, vectors, strict=True):
             body = hybrid_body(Query(vectors={"image": vector}, has_image=True), schema, page=Page(source=()))
-            found = retrieve(client, alias, body).candidates
-            true_accept_rate = {
-                candidate.id for candidate in found if cosine_of(candidate) >= schema.similarity_threshold
+            candidates = retrieve(client, alias, body).candidates
+            accepted = {
+                candidate.id
+                for candidate in candidates
+                if cosine_of(candidate) >= schema.similarity_threshold
             }
-            own.append(str(answer) in true_accept_rate)
-            foreign.append(bool(true_accept_rate - {str(answer)}))
-            first.append(found[0].id == str(answer))
-        shares = (f"{np.mean(values):.1%}" for values in (own, foreign, first))
+            own.append(str(answer) in accepted)
+            others.append(bool(accepted - {str(answer)}))
+            first.append(candidates[0].id == str(answer))
+        shares = (f"{np.mean(values):.1%}" for values in (own, others, first))
         table.add_row(meaning, f"{schema.similarity_threshold:.3f}", *shares)
     Console().print(table)
 
@@ -89,20 +91,20 @@ def show(work: Path) -> None:
 def _schema_encoder(kind: str) -> str:
     field = read_schema(connect(), f"cheapest-{kind}").vectors.get("image")
     if field is None:
-        raise click.ClickException(f"cheapest-{kind} holds no picture vectors; run scripts/bench/cheapest")
+        raise click.ClickException(f"cheapest-{kind} has no image vectors; run scripts/bench/cheapest")
     return field.encoder
 
 
-def _held_back() -> list[Grocery]:
-    return [grocery for grocery in read(data("grocery")) if grocery.is_held_back]
+def _held_out() -> list[Grocery]:
+    return [grocery for grocery in read(data("grocery")) if grocery.is_held_out]
 
 
-def _shelved(grocery: Grocery) -> tuple[Path, ...]:
-    """The first half of the photos, in the order of the data set: other shelves and shops than the second."""
+def _catalogue_photos(grocery: Grocery) -> tuple[Path, ...]:
+    """The first half of the photos, in the order of the data set, which were taken at other shelves and shops than the second half."""
     return grocery.photos[: len(grocery.photos) // 2]
 
 
-def _asked(grocery: Grocery) -> tuple[Path, ...]:
+def _query_photos(grocery: Grocery) -> tuple[Path, ...]:
     return grocery.photos[len(grocery.photos) // 2 :]
 
 

@@ -1,4 +1,4 @@
-"""Fashion: titles with every colour, gender and article word struck out, so that only the photo can answer."""
+"""Fashion: titles with every colour, gender and article word masked, so that only the photo can answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from encoders.text import open_text_encoder
 from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
 
-from .course import data, ndcg_at_10, picture_vectors, train
+from .common import data, image_vectors, ndcg_at_10, train
 
 PLAN = """[fields]
 id = "id"
@@ -34,8 +34,8 @@ language = "en"
 """
 
 
-def is_held_back(identity: str) -> bool:
-    """A fifth of the products, by a hash of the id; no tower that is measured here saw them."""
+def is_held_out(identity: str) -> bool:
+    """A fifth of the products, by a hash of the id; no tower measured here was trained on them."""
     return int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 5 == 0
 
 
@@ -43,18 +43,18 @@ def is_held_back(identity: str) -> bool:
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def main(out: Path, options: tuple[str, ...]) -> None:
-    """Train into OUT with the other products, measure on those held back; figures as a table and in OUT.json."""
+    """Train into OUT with the other products, measure on the held-out ones; figures as a table and in OUT.json."""
     folder = data("fashion")
     with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
         products = [row for row in csv.DictReader(file) if row["image"]]
-    learn(folder, [row for row in products if not is_held_back(row["id"])], out, options)
-    figures = measure(folder, [row for row in products if is_held_back(row["id"])], out)
+    train_tower(folder, [row for row in products if not is_held_out(row["id"])], out, options)
+    figures = measure(folder, [row for row in products if is_held_out(row["id"])], out)
     out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
     show(figures)
 
 
-def learn(folder: Path, products: list[dict[str, str]], out: Path, options: tuple[str, ...]) -> None:
-    """Train on a catalogue of these products alone, laid out in a folder that is gone afterwards."""
+def train_tower(folder: Path, products: list[dict[str, str]], out: Path, options: tuple[str, ...]) -> None:
+    """Train on a catalogue of these products alone, in a temporary folder."""
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         (work / "images").mkdir()
@@ -73,20 +73,20 @@ def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str
     store = open_store()
     tower = open_image_encoder(str(out), store)
     words = open_text_encoder(tower.query_encoder, store)
-    pictures = picture_vectors(tower, [folder / row["image"] for row in products])
-    struck = set(json.loads((folder / "mask_words.json").read_text())["mask_drop"])
+    images = image_vectors(tower, [folder / row["image"] for row in products])
+    mask_words = set(json.loads((folder / "mask_words.json").read_text())["mask_drop"])
     views = {
         "full": words.encode([row["title"] for row in products]),
-        "masked": words.encode([masked(row["title"], struck) for row in products]),
+        "masked": words.encode([masked(row["title"], mask_words) for row in products]),
     }
-    queries, grades = judged(folder, [row["id"] for row in products])
-    asked = words.encode(queries)
-    by_picture = asked @ pictures.T
-    systems = {"photo alone": by_picture}
+    texts, grades = judged(folder, [row["id"] for row in products])
+    queries = words.encode(texts)
+    by_image = queries @ images.T
+    systems = {"photo alone": by_image}
     for view, titles in views.items():
-        by_words = asked @ titles.T
+        by_words = queries @ titles.T
         systems[f"{view} title"] = by_words
-        systems[f"{view} title and photo"] = scaled(by_words) + scaled(by_picture)
+        systems[f"{view} title and photo"] = min_max(by_words) + min_max(by_image)
     per_query = {
         name: np.array([ndcg_at_10(s, g) for s, g in zip(scores, grades, strict=True)])
         for name, scores in systems.items()
@@ -96,10 +96,11 @@ def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str
         "products": len(products),
         "queries": len(queries),
         "ndcg_at_10": {name: vars(bootstrap(values)) for name, values in per_query.items()},
-        "right": {
-            name: right(pictures, words, products, name) for name in ("articleType", "baseColour", "gender")
+        "attribute_accuracy": {
+            name: attribute_accuracy(images, words, products, name)
+            for name in ("articleType", "baseColour", "gender")
         },
-        "kagl": {name: kagl(folder, name, [row["id"] for row in products], pictures, words) for name in KAGL},
+        "kagl": {name: kagl(folder, name, [row["id"] for row in products], images, words) for name in KAGL},
         "training": json.loads((out / "report.json").read_text())["seconds"],
     }
 
@@ -124,19 +125,21 @@ def masked(title: str, struck: set[str]) -> str:
     return " ".join(word for word in title.split() if re.sub(r"[^\w’'-]", "", word).casefold() not in struck)
 
 
-def scaled(scores: FloatArray) -> FloatArray:
-    """Each query's scores between 0 and 1, as the engine's min-max fusion has them."""
+def min_max(scores: FloatArray) -> FloatArray:
+    """Each query's scores scaled to [0, 1], as by the engine's min-max normalization."""
     low, high = scores.min(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
-    found: FloatArray = (scores - low) / (high - low)
-    return found
+    scaled: FloatArray = (scores - low) / (high - low)
+    return scaled
 
 
-def right(pictures: FloatArray, words: TextEncoder, products: list[dict[str, str]], column: str) -> float:
-    """The share of pictures nearest to their own value of a column among all its values."""
+def attribute_accuracy(
+    images: FloatArray, words: TextEncoder, products: list[dict[str, str]], column: str
+) -> float:
+    """The share of images that are nearest to their own value of a column."""
     values = sorted({row[column] for row in products})
     title_coverage = {"gender": "for {}"}.get(column, "{}")
     prompts = words.encode([title_coverage.format(value.casefold()) for value in values])
-    nearest = (pictures @ prompts.T).argmax(axis=1)
+    nearest = (images @ prompts.T).argmax(axis=1)
     return float(
         np.mean([values[column_] == row[column] for column_, row in zip(nearest, products, strict=True)])
     )
@@ -145,19 +148,19 @@ def right(pictures: FloatArray, words: TextEncoder, products: list[dict[str, str
 KAGL = ("category3", "baseColour")
 
 
-def kagl(
-    folder: Path, name: str, ids: list[str], pictures: FloatArray, words: TextEncoder
-) -> dict[str, float]:
-    """P@1, P@10 and MRR of the published class queries over the held-back photos (a smaller pool than published)."""
+def kagl(folder: Path, name: str, ids: list[str], images: FloatArray, words: TextEncoder) -> dict[str, float]:
+    """P@1, P@10 and MRR of the published class queries over the held-out photos (a smaller pool than published)."""
     truth = json.loads((folder / "kagl_gt" / f"ground_truth_{name}-image+text.json").read_text())
-    relevant = {query: np.array([identity in found for identity in ids]) for query, found in truth.items()}
-    asked = [query for query, found in relevant.items() if found.any()]
+    relevant = {
+        query: np.array([identity in matches for identity in ids]) for query, matches in truth.items()
+    }
+    queries = [query for query, mask in relevant.items() if mask.any()]
     order = np.argsort(
-        -(words.encode([query.casefold() for query in asked]) @ pictures.T), axis=1, kind="stable"
+        -(words.encode([query.casefold() for query in queries]) @ images.T), axis=1, kind="stable"
     )
-    hits = np.stack([relevant[query][row] for query, row in zip(asked, order, strict=True)])
+    hits = np.stack([relevant[query][row] for query, row in zip(queries, order, strict=True)])
     return {
-        "queries": len(asked),
+        "queries": len(queries),
         "P@1": float(hits[:, 0].mean()),
         "P@10": float(hits[:, :10].mean()),
         "MRR": float((1 / (hits.argmax(axis=1) + 1)).mean()),
@@ -167,18 +170,22 @@ def kagl(
 def show(figures: dict[str, Any]) -> None:
     console = Console()
     table = Table(
-        title=f"{figures['tower']}: {figures['queries']} attribute queries, {figures['products']} products held back"
+        title=f"{figures['tower']}: {figures['queries']} attribute queries, {figures['products']} held-out products"
     )
     for column in ("ranked by", "nDCG@10", "95 % interval"):
         table.add_column(column)
-    for name, found in figures["ndcg_at_10"].items():
-        table.add_row(name, f"{found['mean']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}")
+    for name, interval in figures["ndcg_at_10"].items():
+        table.add_row(
+            name,
+            f"{interval['mean']:.3f}",
+            f"{interval['low']:.3f} to {interval['high']:.3f}",
+        )
     console.print(table)
-    told = ", ".join(f"{name} {value:.3f}" for name, value in figures["right"].items())
-    console.print(f"told from the photo by words alone: {told}")
-    for name, found in figures["kagl"].items():
-        text = ", ".join(f"{key} {value:.3f}" for key, value in found.items() if key != "queries")
-        console.print(f"KAGL {name} ({found['queries']} queries, this pool only): {text}")
+    accuracies = ", ".join(f"{name} {value:.3f}" for name, value in figures["attribute_accuracy"].items())
+    console.print(f"attributes predicted from the photo: {accuracies}")
+    for name, measures in figures["kagl"].items():
+        text = ", ".join(f"{key} {value:.3f}" for key, value in measures.items() if key != "queries")
+        console.print(f"KAGL {name} ({measures['queries']} queries, this pool only): {text}")
 
 
 if __name__ == "__main__":

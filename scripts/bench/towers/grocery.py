@@ -1,4 +1,4 @@
-"""Groceries: from a phone photo to the studio picture of the same product, in classes that training never saw."""
+"""Groceries: phone photo to studio image of the same product, in classes outside the training data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from encoders.image import open_image_encoder
 from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
 
-from .course import data, picture_vectors, train
+from .common import data, image_vectors, train
 
 PLAN = """[fields]
 id = "id"
@@ -31,12 +31,12 @@ language = "en"
 """
 
 
-PICTURES = 64  # of one product, as many as a catalogue row may name
+IMAGES = 64  # of one product, as many as a catalogue row may name
 
 
 @dataclass(frozen=True)
 class Grocery:
-    """One of the products: its names, its studio picture and the words beside it."""
+    """A product: its names, its studio image and its description."""
 
     name: str
     coarse: str
@@ -46,7 +46,7 @@ class Grocery:
     photos: tuple[Path, ...]
 
     @property
-    def is_held_back(self) -> bool:
+    def is_held_out(self) -> bool:
         """By the coarse class: a random split would show the same shelf in both parts."""
         digest = hashlib.sha256(f"grocery-v1:{self.coarse}".encode()).hexdigest()
         return int(digest, 16) % 4 == 0
@@ -56,18 +56,18 @@ class Grocery:
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def main(out: Path, options: tuple[str, ...]) -> None:
-    """Train into OUT with the other classes, measure on those held back; figures as text and in OUT.json."""
+    """Train into OUT with the other classes, measure on the held-out ones; figures as text and in OUT.json."""
     groceries = read(data("grocery"))
-    learn([grocery for grocery in groceries if not grocery.is_held_back], out, options)
-    figures = measure([grocery for grocery in groceries if grocery.is_held_back], out)
+    train_tower([grocery for grocery in groceries if not grocery.is_held_out], out, options)
+    figures = measure([grocery for grocery in groceries if grocery.is_held_out], out)
     out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
     console = Console()
     console.print(
         f"{figures['tower']}: {figures['photos']} photos of {figures['products']} products of unseen classes"
     )
     for depth in ("top_1", "top_5"):
-        found = figures[depth]
-        console.print(f"{depth}: {found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})")
+        interval = figures[depth]
+        console.print(f"{depth}: {interval['mean']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})")
 
 
 def read(folder: Path) -> list[Grocery]:
@@ -90,16 +90,16 @@ def read(folder: Path) -> list[Grocery]:
     ]
 
 
-def learn(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None:
-    """Train on every photo and studio picture of these products, laid out in a folder that is gone afterwards."""
+def train_tower(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None:
+    """Train on every photo and studio picture of these products, in a temporary folder."""
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         lines = []
         for number, grocery in enumerate(groceries):
-            pictures = [grocery.studio, *grocery.photos][:PICTURES]
-            names = [f"{number}-{place}.jpg" for place in range(len(pictures))]
-            for picture, name in zip(pictures, names, strict=True):
-                shutil.copyfile(picture, work / name)
+            images = [grocery.studio, *grocery.photos][:IMAGES]
+            names = [f"{number}-{place}.jpg" for place in range(len(images))]
+            for image, name in zip(images, names, strict=True):
+                shutil.copyfile(image, work / name)
             row = {
                 "id": str(number),
                 "title": grocery.name,
@@ -114,11 +114,11 @@ def learn(groceries: list[Grocery], out: Path, options: tuple[str, ...]) -> None
 
 
 def measure(groceries: list[Grocery], out: Path) -> dict[str, Any]:
-    """How often the nearest (five nearest) studio pictures hold the photographed product."""
+    """Top-1 and top-5 accuracy: the share of photos whose nearest studio images include the photographed product."""
     tower = open_image_encoder(str(out), open_store())
-    studio = picture_vectors(tower, [grocery.studio for grocery in groceries])
+    studio = image_vectors(tower, [grocery.studio for grocery in groceries])
     answers = np.array([row for row, grocery in enumerate(groceries) for _ in grocery.photos])
-    photos = picture_vectors(tower, [photo for grocery in groceries for photo in grocery.photos])
+    photos = image_vectors(tower, [photo for grocery in groceries for photo in grocery.photos])
     order = np.argsort(-(photos @ studio.T), axis=1, kind="stable")
     hits = order == answers[:, None]
     return {

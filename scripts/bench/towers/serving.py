@@ -1,4 +1,4 @@
-"""Encoders as they serve: cached and uncached queries, 8-bit weights, and pictures with and without decoding."""
+"""Speed of the encoders: cached and uncached queries, 8-bit weights, and images with and without decoding."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from encoders.training.tower import TowerShape, build_tower
 from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
 
-from .course import data
+from .common import data
 
 ROUNDS = 9
-AHEAD = 64  # pictures decoded before they are needed
+PREFETCH = 64  # images decoded ahead
 
 
 @click.command()
@@ -46,7 +46,7 @@ def main(tower: str | None) -> None:
     small = open_text_embedder(store, shrink(store, words.name))
     queries, documents, gains = chorus(data("chorus"))
     vectors = words.encode(documents)
-    before, after = (judged(embedder, queries, vectors, gains) for embedder in (full, small))
+    before, after = (judged_ndcg(embedder, queries, vectors, gains) for embedder in (full, small))
     change = bootstrap(after - before)
     slow, fast = interleaved(lambda: uncached(full, queries), lambda: uncached(small, queries))
     console.print(f"a cached query: {cached(full):.2f} microseconds")
@@ -63,15 +63,19 @@ def main(tower: str | None) -> None:
         ]
         with tempfile.TemporaryDirectory() as folder:
             for encoder in (open_image_encoder(tower, store), larger(Path(folder), words.name)):
-                stage, bare = pictures(encoder, files)
+                stage, forward_rate = images(encoder, files)
                 console.print(
-                    f"pictures by {encoder.name}: {stage:.0f}/s with decoding and resizing, {bare:.0f}/s bare"
-                    f" ({stage / bare:.2f} of the bare rate)"
+                    f"images by {encoder.name}: {stage:.0f}/s with decoding and resizing, "
+                    f"{forward_rate:.0f}/s forward alone"
+                    f" ({stage / forward_rate:.2f} of the forward's rate)"
                 )
 
 
 def chorus(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Rated queries with an answer, the texts of all rated products, and the ratings (queries, products; -1: unrated)."""
+    """Judged queries with a relevant product, the texts of the judged products, and judgments (queries, products).
+
+    A judgment of -1 stands for none.
+    """
     with (folder / "ratings.csv").open(newline="", encoding="utf-8") as file:
         ratings = {(row["query"], row["docid"]): float(row["rating"]) for row in csv.DictReader(file)}
     ids = sorted({identity for _, identity in ratings})
@@ -88,28 +92,28 @@ def chorus(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
     return queries, texts, gains
 
 
-def judged(
+def judged_ndcg(
     embedder: TextEmbedder, queries: list[str], vectors: NDArray[np.float32], gains: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """nDCG@10 (queries,), linear gain, of the rated products of each query."""
-    found = np.empty(len(queries))
+    values = np.empty(len(queries))
     discount = 1 / np.log2(np.arange(10) + 2)
     for row, query in enumerate(embedder.encode(queries)):
         rated = np.flatnonzero(gains[row] >= 0)
         own = gains[row, rated]
         got = own[np.argsort(-(vectors[rated] @ query), kind="stable")[:10]]
         best = np.sort(own)[::-1][:10]
-        found[row] = (got * discount[: len(got)]).sum() / (best * discount[: len(best)]).sum()
-    return found
+        values[row] = (got * discount[: len(got)]).sum() / (best * discount[: len(best)]).sum()
+    return values
 
 
-def interleaved(left: Callable[[], Any], right: Callable[[], Any]) -> tuple[float, float]:
+def interleaved(left: Callable[[], Any], attribute_accuracy: Callable[[], Any]) -> tuple[float, float]:
     """Median seconds of both arms, run in turn with their order changing every round."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(ROUNDS):
         for arm in (0, 1) if number % 2 else (1, 0):
             start = time.perf_counter()
-            (left, right)[arm]()
+            (left, attribute_accuracy)[arm]()
             times[arm].append(time.perf_counter() - start)
     return float(np.median(times[0])), float(np.median(times[1]))
 
@@ -118,13 +122,13 @@ _fresh: Iterator[int] = iter(range(1_000_000_000))
 
 
 def uncached(embedder: TextEmbedder, queries: list[str]) -> None:
-    """One query that the cache cannot know."""
+    """A query that is not in the cache."""
     number = next(_fresh)
     embedder(f"{queries[number % len(queries)]} {number}")
 
 
 def cached(embedder: TextEmbedder) -> float:
-    """Microseconds of a query that the cache knows."""
+    """Microseconds of a cached query."""
     embedder("red running shoes")
     start = time.perf_counter()
     for _ in range(10_000):
@@ -133,7 +137,7 @@ def cached(embedder: TextEmbedder) -> float:
 
 
 def larger(folder: Path, query_encoder: str) -> ImageEncoder:
-    """A tower of the size that hubs offer, with random weights: what it costs does not depend on them."""
+    """A tower of the size of hub models, with random weights, which do not change its speed."""
     shape = TowerShape("resnet50", False, 384, 224)
     shape.write(folder)
     card = EncoderCard("resnet50-224", "image", 384, ("en",), None, None, 224, "pad", WHITE, query_encoder)
@@ -141,31 +145,31 @@ def larger(folder: Path, query_encoder: str) -> ImageEncoder:
     return TorchTower(folder, "resnet50 at 224 px")
 
 
-def pictures(encoder: ImageEncoder, files: list[bytes]) -> tuple[float, float]:
-    """Pictures a second with decoding and resizing, and of the bare forward."""
+def images(encoder: ImageEncoder, files: list[bytes]) -> tuple[float, float]:
+    """Images a second with decoding and resizing, and of the forward alone."""
     pixels = np.stack([encoder.prepare(decode_image(file)) for file in files])
-    stage, bare = interleaved(lambda: decoded(encoder, files), lambda: forward(encoder, pixels))
-    return len(files) / stage, len(files) / bare
+    stage, forward_rate = interleaved(lambda: decoded(encoder, files), lambda: forward(encoder, pixels))
+    return len(files) / stage, len(files) / forward_rate
 
 
 def decoded(encoder: ImageEncoder, files: list[bytes]) -> None:
-    """Files to vectors, the next pictures being decoded in threads while one batch is computed."""
+    """Files to vectors; threads decode the next images while one batch is computed."""
 
     def prepared(file: bytes) -> ByteArray:
         return encoder.prepare(decode_image(file))
 
     with ThreadPoolExecutor() as threads:
-        waiting = [threads.submit(prepared, file) for file in files[:AHEAD]]
-        for start in range(AHEAD, len(files) + AHEAD, AHEAD):
+        waiting = [threads.submit(prepared, file) for file in files[:PREFETCH]]
+        for start in range(PREFETCH, len(files) + PREFETCH, PREFETCH):
             pixels = np.stack([future.result() for future in waiting])
-            waiting = [threads.submit(prepared, file) for file in files[start : start + AHEAD]]
+            waiting = [threads.submit(prepared, file) for file in files[start : start + PREFETCH]]
             encoder.encode(pixels)
 
 
 def forward(encoder: ImageEncoder, pixels: ByteArray) -> None:
-    """The same batches, decoded before."""
-    for start in range(0, len(pixels), AHEAD):
-        encoder.encode(pixels[start : start + AHEAD])
+    """The same batches, decoded in advance."""
+    for start in range(0, len(pixels), PREFETCH):
+        encoder.encode(pixels[start : start + PREFETCH])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The fashion products that no tower here saw, as a catalogue with queries and ratings to index and search."""
+"""The held-out fashion products as a catalogue with queries and judgments."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import click
 
 from encoders.training.captions import COLOURS
 
-from .course import data
-from .fashion import is_held_back, judged
+from .common import data
+from .fashion import is_held_out, judged
 
 PLAN = """[fields]
 id = "id"
@@ -24,43 +24,43 @@ language = "en"
 """
 
 
-def is_stripped(identity: str) -> bool:
-    """A fifth of the products, by a hash that has nothing to do with what is held back."""
+def is_without_image(identity: str) -> bool:
+    """A fifth of the products, by a hash independent of the held-out split."""
     return int(hashlib.sha256(f"stripped:{identity}".encode()).hexdigest(), 16) % 5 == 0
 
 
-def uncoloured(title: str, colour: str) -> str:
-    """A title without its product's colour and without any other word for a colour."""
+def without_colour(title: str, colour: str) -> str:
+    """A title without its product's colour and without other colour words."""
     struck = COLOURS | set(colour.casefold().split())
     return " ".join(word for word in title.split() if re.sub(r"[^\w'-]", "", word).casefold() not in struck)
 
 
 @click.command()
 @click.argument("work", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--strip-pictures", is_flag=True, help="A fifth of the products has no picture.")
-@click.option("--strike-colours", is_flag=True, help="Titles do not say the colour.")
-def main(work: Path, strip_pictures: bool, strike_colours: bool) -> None:
+@click.option("--strip-images", is_flag=True, help="Remove the image of a fifth of the products.")
+@click.option("--mask-colours", is_flag=True, help="Remove the colour from titles.")
+def main(work: Path, strip_images: bool, mask_colours: bool) -> None:
     """Write products.jsonl, plan.toml, queries.jsonl and qrels into WORK; the attribute columns are left out."""
     folder = data("fashion")
     with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["image"] and is_held_back(row["id"])]
+        rows = [row for row in csv.DictReader(file) if row["image"] and is_held_out(row["id"])]
     (work / "images").mkdir(parents=True, exist_ok=True)
     with (work / "products.jsonl").open("w") as file:
         for row in rows:
-            title = uncoloured(row["title"], row["baseColour"]) if strike_colours else row["title"]
+            title = without_colour(row["title"], row["baseColour"]) if mask_colours else row["title"]
             product = {"id": row["id"], "title": title}
-            if not (strip_pictures and is_stripped(row["id"])):
+            if not (strip_images and is_without_image(row["id"])):
                 shutil.copyfile(folder / row["image"], work / row["image"])
                 product["image"] = row["image"]
             file.write(json.dumps(product) + "\n")
     (work / "plan.toml").write_text(PLAN)
     ids = [row["id"] for row in rows]
     queries, grades = judged(folder, ids)
-    with (work / "queries.jsonl").open("w") as asked, (work / "qrels").open("w") as rated:
+    with (work / "queries.jsonl").open("w") as query_file, (work / "qrels").open("w") as qrels:
         for number, (query, grade) in enumerate(zip(queries, grades, strict=True)):
-            asked.write(json.dumps({"id": f"q{number:03d}", "query": query}) + "\n")
+            query_file.write(json.dumps({"id": f"q{number:03d}", "query": query}) + "\n")
             for place in grade.nonzero()[0]:
-                rated.write(f"q{number:03d} 0 {ids[place]} {grade[place]}\n")
+                qrels.write(f"q{number:03d} 0 {ids[place]} {grade[place]}\n")
 
 
 if __name__ == "__main__":

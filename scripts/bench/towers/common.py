@@ -1,4 +1,4 @@
-"""What the tower benchmarks share: where the data lies, training by the product's own command, vectors of pictures."""
+"""Shared steps of the tower benchmarks: the data folder, training by the product's own command, image vectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from encoders.protocol import FloatArray, ImageEncoder
 
 
 def data(name: str) -> Path:
-    """A set of the shared data; a sentence and exit 1 where it is not there."""
+    """The folder of a data set. Raises ClickException when it is missing."""
     folder = Path(os.environ.get("VITRINE_DATA", "../shared/data")) / name
     if not folder.is_dir():
         raise click.ClickException(f"no folder {folder}; set VITRINE_DATA to the folder that holds {name}/")
@@ -25,20 +25,20 @@ def data(name: str) -> Path:
 
 
 def train(catalogue: Path, fields: Path, out: Path, options: Sequence[str]) -> None:
-    """Run `vitrine encoder train`; an `out` that holds a finished tower is left as it is."""
+    """Run `vitrine encoder train`; a finished tower in `out` is not trained again."""
     if (out / "encoder.json").is_file():
         return
     command = [sys.executable, "-m", "vitrine", "encoder", "train", str(catalogue), "--fields", str(fields)]
     subprocess.run([*command, "--out", str(out), *options], check=True)
 
 
-def picture_vectors(encoder: ImageEncoder, paths: Sequence[Path]) -> FloatArray:
-    """Vectors (n, d) of picture files, decoded as the indexer does it."""
-    found = [np.zeros((0, encoder.dimension), np.float32)]
+def image_vectors(encoder: ImageEncoder, paths: Sequence[Path]) -> FloatArray:
+    """Vectors (n, d) of image files, decoded by the indexer's own code."""
+    vectors = [np.zeros((0, encoder.dimension), np.float32)]
     for start in range(0, len(paths), 256):
         pixels = [encoder.prepare(decode_image(path.read_bytes())) for path in paths[start : start + 256]]
-        found.append(encoder.encode(np.stack(pixels)))
-    return np.concatenate(found)
+        vectors.append(encoder.encode(np.stack(pixels)))
+    return np.concatenate(vectors)
 
 
 def ndcg_at_10(scores: NDArray[np.float32], grades: NDArray[np.int64]) -> float:

@@ -1,4 +1,4 @@
-"""Fashion products held back from the tower, a fifth of them stripped of their photo: how many are in the top ten."""
+"""Held-out fashion products, a fifth of them without photo: their share of the top ten."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rich.table import Table
 
 from rerank.evaluation.intervals import bootstrap
 
-from .course import data, ndcg_at_10
+from .common import data, ndcg_at_10
 from .fashion import judged
-from .held_back import is_stripped
+from .held_out import is_without_image
 
 DEPTH = 10
 
@@ -22,23 +22,23 @@ DEPTH = 10
 @click.command()
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(work: Path) -> None:
-    """Judge the runs in WORK: nDCG@10, and how many of the top ten have no picture."""
+    """Evaluate the runs in WORK: nDCG@10, and the share of the top ten without image."""
     ids = [json.loads(line)["id"] for line in (work / "products.jsonl").read_text().splitlines()]
-    stripped = {identity for identity in ids if is_stripped(identity)}
+    without_image = {identity for identity in ids if is_without_image(identity)}
     _, grades = judged(data("fashion"), ids)
     table = Table(
-        title=f"{len(grades)} attribute queries; {len(stripped) / len(ids):.1%} of {len(ids)} products without picture"
+        title=f"{len(grades)} attribute queries; {len(without_image) / len(ids):.1%} of {len(ids)} products without image"
     )
     for column in ("order", "nDCG@10", "95 % interval", "of the top ten without picture"):
         table.add_column(column)
     for path in sorted(work.glob("*.trec"), key=lambda path: path.stat().st_mtime):
         ranked = _read_run(path, len(grades))
         figures, shares = [], []
-        for found, grade in zip(ranked, grades, strict=True):
-            place = {identity: len(found) - rank for rank, identity in enumerate(found)}
+        for hits, grade in zip(ranked, grades, strict=True):
+            place = {identity: len(hits) - rank for rank, identity in enumerate(hits)}
             scores = np.array([place.get(identity, 0) for identity in ids], dtype=np.float32)
             figures.append(ndcg_at_10(scores, grade))
-            shares.append(np.mean([identity in stripped for identity in found[:DEPTH]]) if found else 0.0)
+            shares.append(np.mean([identity in without_image for identity in hits[:DEPTH]]) if hits else 0.0)
         quality, share = bootstrap(np.array(figures)), bootstrap(np.array(shares))
         table.add_row(
             path.stem,
@@ -50,11 +50,11 @@ def main(work: Path) -> None:
 
 
 def _read_run(path: Path, queries: int) -> list[list[str]]:
-    found: list[list[str]] = [[] for _ in range(queries)]
+    hits: list[list[str]] = [[] for _ in range(queries)]
     for line in path.read_text().splitlines():
         query, _, identity, *_ = line.split()
-        found[int(query[1:])].append(identity)
-    return found
+        hits[int(query[1:])].append(identity)
+    return hits
 
 
 if __name__ == "__main__":
