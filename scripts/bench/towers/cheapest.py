@@ -100,7 +100,7 @@ def _held_out() -> list[Grocery]:
 
 
 def _catalogue_photos(grocery: Grocery) -> tuple[Path, ...]:
-    """The first half of the photos, in the order of the data set, which were taken at other shelves and shops than the second half."""
+    """The first half of the photos, taken at other shelves and shops than the second half."""
     return grocery.photos[: len(grocery.photos) // 2]
 
 
