@@ -35,7 +35,6 @@ from rerank.serving_context import ServingContext
 from rerank.shoppers import shopper_hash
 from rerank.window import RankedWindow
 from vitrine.errors import RerankError
-from vitrine.log import Complaints
 from vitrine.store import ArtifactSet, Store
 
 ARTIFACTS = ArtifactSet("model-1", "items-1", "behaviour-1")
@@ -358,14 +357,3 @@ def test_hook_scores_sort_into_the_verdict_in_single_precision(scores: list[floa
     assert all(isinstance(value, np.float32) and np.isfinite(value) for value in values)
     assert all(above > below for above, below in itertools.pairwise(values))
     assert [row["index"] for row in found] == positions
-
-
-def test_trouble_is_told_once_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    told = Complaints(pause_s=0.05)
-    for _ in range(5):
-        told.tell("slate log", "engine away")
-    told.tell("other", "x")
-    time.sleep(0.06)
-    told.tell("slate log", "engine away")
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["slate log: engine away", "other: x", "slate log: engine away (and 4 more since)"]

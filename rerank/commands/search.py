@@ -225,9 +225,25 @@ def _search_many(client: Any, shop: ServingContext, asked: Search, given: dict[s
     show_default=True,
     help="A window that is not ranked by then is answered in engine order.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar="VITRINE_LOG_FORMAT",
+    show_envvar=True,
+    default="text",
+    show_default=True,
+    help="Log lines on stderr: text, or one JSON object a line.",
+)
 @options.url
 @options.store
-def serve(host: str, port: int, deadline_ms: float, url: str, store: str | None) -> None:
+def serve(
+    host: str,
+    port: int,
+    deadline_ms: float,
+    log_format: Literal["text", "json"],
+    url: str,
+    store: str | None,
+) -> None:
     """Run the rerank service: order, the engine's hook, embed, health, readiness, metrics.
 
     It serves every alias of the engine that has an index, takes a new model within seconds of `vitrine train`,
@@ -237,5 +253,7 @@ def serve(host: str, port: int, deadline_ms: float, url: str, store: str | None)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from rerank.service.run import run_service
+    from vitrine import log
 
+    log.configure(log_format)
     run_service(host, port, deadline_ms, url, store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
@@ -15,7 +16,6 @@ from starlette.routing import Route
 
 from rerank.shoppers import shopper_hash
 from vitrine.errors import VitrineError
-from vitrine.log import complaints
 
 from .bodies import BadRequestError, OrderBody, answer, body_of, refused, vectors_of
 from .embed import embed
@@ -24,6 +24,8 @@ from .order import Ask, RankPool
 from .search import SEARCHERS, search_shop
 from .server import Parts, Server, Shops, UnknownAliasError
 from .slate_log import SlateLog
+
+logger = logging.getLogger(__name__)
 
 
 def make_app(parts: Parts) -> Starlette:
@@ -133,7 +135,7 @@ async def explain(request: Request, error: Exception) -> Response:
 
 async def hide(request: Request, error: Exception) -> Response:
     """A fault of ours: 503 without its inside, which goes to the log."""
-    complaints.tell("a request failed", f"{request.url.path}: {type(error).__name__}: {error}")
+    logger.error("request to %s failed", request.url.path, exc_info=error)
     return count_refused(request, refused(Exception("the service failed; see its log"), 503))
 
 

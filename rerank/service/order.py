@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ from rerank.features.groups import QueryVectors
 from rerank.serving_context import ServingContext
 from rerank.window import RankedWindow, Window, engine_order, rank_window, this_minute
 from vitrine.errors import VitrineError
-from vitrine.log import complaints
+
+logger = logging.getLogger(__name__)
 
 DEADLINE_MS = 150.0
 _LOOKUP_SHARE = 0.4  # of the deadline: a slow engine costs the history, not the order
@@ -85,7 +87,7 @@ async def order(shop: ServingContext, ask: Ask, lookups: Lookups, pool: RankPool
     except VitrineError as error:
         return engine_order(len(ask.ids), str(error))
     except Exception as error:  # a broken artifact can raise anything; the shopper gets engine order
-        complaints.tell(f"ranking failed for {shop.alias}", f"{type(error).__name__}: {error}")
+        logger.exception("ranking failed for %s", shop.alias, extra={"alias": shop.alias})
         return engine_order(len(ask.ids), f"ranking failed ({type(error).__name__})")
 
 
@@ -108,5 +110,5 @@ async def _within(limit_s: float, asked: Awaitable[T], otherwise: T) -> T:
         async with asyncio.timeout(limit_s):
             return await asked
     except Exception as error:
-        complaints.tell("looked up in vain", f"{type(error).__name__}: {error}")
+        logger.warning("a lookup failed and counts as empty: %s: %s", type(error).__name__, error)
         return otherwise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,7 +14,8 @@ from typing import Any
 from rerank.features import groups as features
 from rerank.models.ranker import HasFeatures, Ranker
 from rerank.window import RankedWindow
-from vitrine.log import complaints
+
+logger = logging.getLogger(__name__)
 
 Slate = dict[str, Any]
 FEATURES_OF_ONE_IN = (
@@ -112,8 +114,8 @@ class SlateLog:
                 continue
             try:
                 slate["features"] = sample()
-            except Exception as error:  # the slate is worth keeping without them
-                complaints.tell("features of a slate", f"{type(error).__name__}: {error}")
+            except Exception:  # the slate is worth keeping without them
+                logger.exception("the features of a slate were not computed")
         self._write([slate for slate, _ in batch])
 
     async def _flush(self, batch: list[Waiting]) -> None:
@@ -121,6 +123,6 @@ class SlateLog:
             await asyncio.to_thread(self._finish, batch)
         except Exception as error:  # the log must never stop the service; the counter tells
             self._count("failed", len(batch))
-            complaints.tell("slate log", f"{len(batch)} slates were not written: {error}")
+            logger.warning("%d slates were not written: %s", len(batch), error)
         else:
             self._count("written", len(batch))

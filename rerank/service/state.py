@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import click
 
 from opensearch.index.versions import published, schema_of
 from opensearch.logs.pointer import read_pointer
@@ -23,6 +22,8 @@ from .metrics import Metrics
 
 if TYPE_CHECKING:
     from opensearch.client import AsyncOpenSearch, OpenSearch
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 _RETRY_S = 10.0  # before a shop whose artifacts did not open is tried again
@@ -88,7 +89,7 @@ class EngineShops:
         except VitrineError as error:
             self._metrics.loads.labels("failed").inc()
             self._retry_at[alias] = time.monotonic() + _RETRY_S
-            click.echo(f"{alias}: not opened: {error}", err=True)
+            logger.warning("%s was not opened: %s", alias, error, extra={"alias": alias})
             return
         previous = self.open.get(alias)
         if shop.ranker is None and state[1] is not None:
@@ -98,12 +99,13 @@ class EngineShops:
         self._metrics.loads.labels("degraded" if shop.degraded else "ready").inc()
         if previous is None or previous.degraded != shop.degraded or shop.ranker:
             what = shop.degraded or f"serving {state[1].model if state[1] else 'engine order'}"
-            click.echo(f"{alias}: {what} (opened in {time.perf_counter() - began:.1f} s)", err=True)
+            seconds = time.perf_counter() - began
+            logger.info("%s: %s (opened in %.1f s)", alias, what, seconds, extra={"alias": alias})
 
     def _told(self, trouble: str) -> None:
         if self.trouble is not None:  # not ready yet; a service that was ready goes on with what is open
             if trouble != self.trouble:
-                click.echo(trouble, err=True)
+                logger.warning("%s", trouble)
             self.trouble = trouble
 
 
