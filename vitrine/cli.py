@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .errors import VitrineError
+from .extras import missing_extra
 
 # command -> (module:attribute, the line shown by `vitrine --help`, kept here so that help imports nothing)
 COMMANDS = {
@@ -63,6 +64,12 @@ class LazyGroup(click.Group):
         except VitrineError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            message = missing_extra(ctx.invoked_subcommand or "", error)
+            if message is None:
+                raise
+            click.echo(f"error: {message}", err=True)
+            ctx.exit(2)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
