@@ -61,7 +61,7 @@ def evaluate(
     import orjson
     from rich.console import Console
 
-    from rerank.evaluation.report import evaluate_runs, report_table
+    from rerank.evaluation.report import evaluate_runs, evaluation_table
     from rerank.evaluation.trec import read_qrels, read_run
 
     judgments = read_qrels(qrels)
@@ -73,7 +73,7 @@ def evaluate(
         click.echo(orjson.dumps(report.to_dict()))
     else:
         width = None if sys.stdout.isatty() else 200  # in a file, rows are not wrapped
-        Console(width=width).print(report_table(report))
+        Console(width=width).print(evaluation_table(report))
 
 
 def _warn(report: EvaluationReport) -> None:

@@ -95,7 +95,7 @@ def evaluate_runs(
     )
 
 
-def report_table(report: EvaluationReport) -> Table:
+def evaluation_table(report: EvaluationReport) -> Table:
     """Return the report as a terminal table: a row for each run and difference, a column for each measure."""
     gain = ", gain 2^grade - 1" if report.gain == "exp" else ""
     judged = ", judged products only" if report.judged_only else ""
