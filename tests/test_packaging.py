@@ -114,7 +114,7 @@ def test_a_missing_library_is_reported_with_the_extra_of_the_command(
     message = missing_extra(command, ModuleNotFoundError(f"No module named {module!r}", name=module))
     library = module.split(".")[0]
     assert message == (
-        f"`vitrine {command}` needs {library}, which is not installed: pip install 'vitrine-search[{extra}]'"
+        f"vitrine {command} needs {library}, which is not installed: pip install 'vitrine-search[{extra}]'"
     )
 
 
@@ -140,7 +140,7 @@ def test_a_command_without_its_library_is_refused_with_one_sentence(tmp_path: Pa
     )
     assert result.returncode == 2
     assert result.stderr == (
-        "error: `vitrine evaluate` needs ir_measures, which is not installed: pip install 'vitrine-search[train]'\n"
+        "error: vitrine evaluate needs ir_measures, which is not installed: pip install 'vitrine-search[train]'\n"
     )
 
 

@@ -22,7 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 
 
 def missing_extra(command: str, error: ModuleNotFoundError) -> str | None:
-    """Return the message that names the extra which `vitrine COMMAND` needs, or None for a module of no extra."""
+    """Return the message that names the extra for a command's missing library, or None for a module of no extra."""
     module = (error.name or "").partition(".")[0]
     candidates = [extra for extra, modules in EXTRAS.items() if module in modules]
     if not candidates:
