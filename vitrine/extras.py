@@ -28,6 +28,4 @@ def missing_extra(command: str, error: ModuleNotFoundError) -> str | None:
     if not candidates:
         return None
     extra = command if command in candidates else candidates[0]
-    return (
-        f"`vitrine {command}` needs {module}, which is not installed: pip install 'vitrine-search[{extra}]'"
-    )
+    return f"vitrine {command} needs {module}, which is not installed: pip install 'vitrine-search[{extra}]'"
