@@ -22,7 +22,7 @@ from indexer.catalogue.reader import CatalogueRow
 from indexer.commands.learn_weights import query_embedder
 from indexer.load.encoders import Encoders, schema_for
 from indexer.load.pipeline import Job, load
-from indexer.load.report import RejectedRows, LoadReport
+from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish
 from indexer.load.vector_cache import VectorCache
 from opensearch.checks.index import check_index

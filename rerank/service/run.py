@@ -46,7 +46,11 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
         close=lookups.close,
     )
     config = uvicorn.Config(
-        make_app(dependencies), log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        make_app(dependencies),
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])
