@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from colour_shop import delete_shop, index_shop
+from support.rerank_index import create_rerank_index, delete_rerank_index
 
 from rerank.training.missing_image import MOST, Window, missing_image_correction
 from vitrine.cli import main
@@ -43,9 +43,9 @@ def shop(
     engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[str]]:
     folder = str(tmp_path_factory.mktemp("store"))
-    alias, _ = index_shop(engine, Store(folder))
+    alias, _ = create_rerank_index(engine, Store(folder))
     yield ["--index", alias, "--url", engine_url, "--store", folder]
-    delete_shop(engine, alias)
+    delete_rerank_index(engine, alias)
 
 
 def vitrine(*arguments: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_shop
+from support import training_log
 
 from rerank.arrays import id_hashes
 from rerank.features.behaviour import DECAY_S, Behaviour, Counters, query_hash, rates, save_behaviour
@@ -42,7 +42,7 @@ def test_popularity_decays_to_one_e_th_in_its_time() -> None:
 
 
 def streamed() -> Counters:
-    counters = Counters(small_shop.catalogue().hashes, start=0.0)
+    counters = Counters(training_log.catalogue().hashes, start=0.0)
     red = query_hash("red")
     counters.show(np.array([3, 4, 5]), np.array([0.5, 0.3, 0.2]), red, at=DAY)
     counters.click(4, red, at=DAY + 5)
@@ -51,7 +51,7 @@ def streamed() -> Counters:
 
 
 def test_a_snapshot_says_what_the_stream_said(tmp_path: Path) -> None:
-    catalogue, counters = small_shop.catalogue(), streamed()
+    catalogue, counters = training_log.catalogue(), streamed()
     scaler = fit_scaler(catalogue.numbers)
     save_behaviour(counters, catalogue, scaler, {"model": "m"}, tmp_path)
     behaviour = Behaviour.open(tmp_path)
@@ -66,7 +66,7 @@ def test_a_snapshot_says_what_the_stream_said(tmp_path: Path) -> None:
 
 
 def test_an_unknown_product_has_no_behaviour(tmp_path: Path) -> None:
-    catalogue = small_shop.catalogue()
+    catalogue = training_log.catalogue()
     save_behaviour(streamed(), catalogue, fit_scaler(catalogue.numbers), {}, tmp_path)
     found = Behaviour.open(tmp_path).of(id_hashes(["nobody"]), 1, 5 * DAY)
     assert found.rates.tolist() == [[0.0, 0.0, 0.0, 0.0]]
@@ -76,7 +76,7 @@ def test_an_unknown_product_has_no_behaviour(tmp_path: Path) -> None:
 
 
 def test_counters_of_another_catalogue_are_refused(tmp_path: Path) -> None:
-    catalogue = small_shop.catalogue()
+    catalogue = training_log.catalogue()
     other = Counters(catalogue.hashes[1:], 0.0)
     with pytest.raises(ArtifactError, match="of different products"):
         save_behaviour(other, catalogue, fit_scaler(catalogue.numbers), {}, tmp_path)

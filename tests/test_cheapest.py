@@ -13,11 +13,17 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from colour_shop import DIMENSION, delete_shop, image_encoder, index_shop, text_encoder
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from service_stubs import service_of
+from support.rerank_index import (
+    DIMENSION,
+    create_rerank_index,
+    delete_rerank_index,
+    image_encoder,
+    text_encoder,
+)
+from support.service_stubs import service_of
 
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
@@ -104,7 +110,7 @@ def colour(step: float) -> tuple[int, int, int]:
 
 
 def vector(step: float) -> list[float]:
-    """The vector of `colour_shop.image_encoder` for an image of this colour."""
+    """The vector of `rerank_index.image_encoder` for an image of this colour."""
     values = np.zeros(DIMENSION)
     values[:3] = np.array(colour(step)) / 255
     values[3] = 0.05
@@ -149,7 +155,7 @@ def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
     )
     publish(engine, name, index)
     yield name
-    delete_shop(engine, name)
+    delete_rerank_index(engine, name)
 
 
 @pytest.fixture
@@ -272,14 +278,14 @@ def test_calibration_without_images_or_without_difference_is_refused(
 ) -> None:
     with pytest.raises(RerankError, match="holds no picture vectors"):
         calibrate(engine, "shop", IndexSchema(FieldPlan()))
-    same, _ = index_shop(engine, store)  # every product of a colour has the same vector
+    same, _ = create_rerank_index(engine, store)  # every product of a colour has the same vector
     try:
         result = run("calibrate", "--index", same)
         assert result.exit_code == 1
         assert "no floor tells them apart" in result.stderr
         assert read_schema(engine, same).similarity_threshold is None
     finally:
-        delete_shop(engine, same)
+        delete_rerank_index(engine, same)
 
 
 @pytest.mark.live

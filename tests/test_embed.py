@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stub_encoders import StubText, text_vector
+from support.stub_encoders import StubText, text_vector
 
 from encoders.protocol import FloatArray
 from encoders.text import buckets

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from encoder_samples import tiny_text_encoder
-from picture_samples import drawn_catalogue
+from support.drawn_catalogue import drawn_catalogue
+from support.tiny_text_encoder import tiny_text_encoder
 
 from encoders.image import open_image_encoder
 from encoders.text import open_text_encoder

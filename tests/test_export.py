@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from encoder_samples import tiny_text_encoder
+from support.tiny_text_encoder import tiny_text_encoder
 
 from encoders.export import export_text_onnx
 from encoders.onnx import open_text_embedder

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
-from encoder_samples import tiny_text_encoder
-from stub_encoders import colour_picture
+from support.stub_encoders import save_colour_image
+from support.tiny_text_encoder import tiny_text_encoder
 
 from opensearch.index.versions import current, read_schema
 from vitrine.cli import main
@@ -226,7 +226,7 @@ def test_delete_by_id_and_from_a_file(vitrine: Command) -> None:
 
 
 def test_images_without_an_encoder_are_indexed_for_display(vitrine: Command) -> None:
-    colour_picture(vitrine.folder / "a.png", (255, 0, 0))
+    save_colour_image(vitrine.folder / "a.png", (255, 0, 0))
     result = vitrine("index", vitrine.catalogue([{**row, "image": "a.png"} for row in ROWS]))
     assert "images are not embedded" in result.stderr
     assert vitrine.sources()["p1"]["images"] == [{"ref": "a.png"}]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_shop
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from support import training_log
 
 from rerank.arrays import find_hashes, half_to_float, id_hashes
 from rerank.features.item_table import ItemTable, RowLayout, VectorsOnly, build_items, bytes_per_item
@@ -31,26 +31,26 @@ def test_hashes_find_exactly_the_ids_that_are_there(held: list[str], asked: list
 
 
 def test_the_catalogue_keeps_what_is_missing_apart_from_zero() -> None:
-    catalogue = small_shop.catalogue()
+    catalogue = training_log.catalogue()
     row = {product: n for n, product in enumerate(catalogue.ids)}
     assert (np.diff(catalogue.hashes.astype(object)) > 0).all()
     assert not catalogue.has_image[row["p9"]]
     assert not catalogue.has_text[row["p11"]]
     assert np.isnan(catalogue.numbers[row["p7"], 0])
     assert catalogue.numbers[row["p10"]].tolist() == [15.0, 0.0]
-    np.testing.assert_allclose(catalogue.text[row["p1"]], small_shop.TEXT[1], atol=1e-3)
+    np.testing.assert_allclose(catalogue.text[row["p1"]], training_log.TEXT[1], atol=1e-3)
     assert catalogue.codes[row["p0"], 0] == catalogue.codes[row["p3"], 0] != catalogue.codes[row["p1"], 0]
 
 
 def test_several_pictures_become_their_mean_direction() -> None:
     pictures = [{"vec": [2.0] + [0.0] * 11}, {"vec": [0.0, 1.0] + [0.0] * 10}, {"hash": "not embedded"}]
-    catalogue = read_catalogue([{"id": "a", "images": pictures}], small_shop.SCHEMA)
+    catalogue = read_catalogue([{"id": "a", "images": pictures}], training_log.SCHEMA)
     np.testing.assert_allclose(catalogue.image[0, :3], [0.5**0.5, 0.5**0.5, 0.0], atol=1e-3)
 
 
 def test_a_vector_of_another_length_is_named() -> None:
     with pytest.raises(RerankError, match="a vector of 3 values, the index says 12"):
-        read_catalogue([{"id": "a", "text_vec": [1.0, 0.0, 0.0]}], small_shop.SCHEMA)
+        read_catalogue([{"id": "a", "text_vec": [1.0, 0.0, 0.0]}], training_log.SCHEMA)
 
 
 def test_keyword_codes_and_moments() -> None:
@@ -63,7 +63,7 @@ def test_keyword_codes_and_moments() -> None:
 
 
 def built(folder: Path) -> ItemTable:
-    build_items(small_shop.catalogue(), VectorsOnly(12, 12), {"model": "m", "index": "i"}, folder)
+    build_items(training_log.catalogue(), VectorsOnly(12, 12), {"model": "m", "index": "i"}, folder)
     return ItemTable.open(folder)
 
 
@@ -72,7 +72,7 @@ def test_a_table_gives_back_what_was_put_in(tmp_path: Path) -> None:
     rows, known = table.find(id_hashes(["p5", "nobody", "p9"]))
     assert known.tolist() == [True, False, True]
     read = table.read(rows)
-    np.testing.assert_allclose(read.part("image")[0], small_shop.IMAGE[5], atol=1e-3)
+    np.testing.assert_allclose(read.part("image")[0], training_log.IMAGE[5], atol=1e-3)
     assert read.part("text").dtype == np.float32
     assert read.present[2].tolist() == [True, False, True]
     assert table.facts["model"] == "m"
@@ -85,7 +85,7 @@ def test_a_row_fits_into_its_bound() -> None:
 
 def test_a_tower_for_other_vectors_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"12 and 9 values, the index has 12 and 12"):
-        build_items(small_shop.catalogue(), VectorsOnly(12, 9), {}, tmp_path)
+        build_items(training_log.catalogue(), VectorsOnly(12, 9), {}, tmp_path)
 
 
 def test_a_folder_without_table_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from stub_encoders import StubImage, StubText, colour_picture, text_vector
+from support.stub_encoders import StubImage, StubText, save_colour_image, text_vector
 
 from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.load.encoders import schema_for
@@ -110,8 +110,8 @@ def rows(count: int) -> list[dict[str, Any]]:
 
 
 def test_a_first_load_writes_every_product(shop: Shop) -> None:
-    colour_picture(shop.folder / "a.png", RED)
-    colour_picture(shop.folder / "b.png", GREEN)
+    save_colour_image(shop.folder / "a.png", RED)
+    save_colour_image(shop.folder / "b.png", GREEN)
     report = shop.load(
         [
             {
@@ -140,7 +140,7 @@ def test_a_first_load_writes_every_product(shop: Shop) -> None:
 
 
 def test_a_second_load_writes_and_embeds_nothing(shop: Shop) -> None:
-    colour_picture(shop.folder / "a.png", RED)
+    save_colour_image(shop.folder / "a.png", RED)
     catalogue = [*rows(300), {"id": "x", "title": "pictured", "images": ["a.png"]}]
     shop.load(catalogue)
     before = shop.document("p7")
@@ -153,7 +153,7 @@ def test_a_second_load_writes_and_embeds_nothing(shop: Shop) -> None:
 
 
 def test_a_price_writes_one_document_and_no_vector(shop: Shop) -> None:
-    colour_picture(shop.folder / "a.png", RED)
+    save_colour_image(shop.folder / "a.png", RED)
     catalogue = [{**row, "images": "a.png"} for row in rows(5)]
     shop.load(catalogue)
     before = shop.documents()
@@ -177,7 +177,7 @@ def test_a_price_writes_one_document_and_no_vector(shop: Shop) -> None:
 
 def test_a_changed_title_and_a_changed_image_each_embed_only_themselves(shop: Shop) -> None:
     for name, colour in (("a", RED), ("b", GREEN), ("c", BLUE)):
-        colour_picture(shop.folder / f"{name}.png", colour)
+        save_colour_image(shop.folder / f"{name}.png", colour)
     row = {"id": "1", "title": "old", "images": ["a.png", "b.png"]}
     shop.load([row])
     assert shop.image is not None
@@ -188,7 +188,7 @@ def test_a_changed_title_and_a_changed_image_each_embed_only_themselves(shop: Sh
     images = shop.documents()["1"]["images"]
     assert [image["ref"] for image in images] == ["c.png", "b.png"]
     np.testing.assert_allclose(images[1]["vec"], [0, 2**-0.5, 0, 2**-0.5], atol=1e-6)
-    colour_picture(shop.folder / "b.png", RED)  # the same name, another image
+    save_colour_image(shop.folder / "b.png", RED)  # the same name, another image
     report = shop.load([{**row, "title": "new", "images": ["c.png", "b.png"]}], cache="4.sqlite")
     assert (report.updated, shop.image.seen) == (1, [RED])
     shop.load([{"id": "1", "title": ""}])
@@ -216,7 +216,7 @@ def test_every_failed_row_is_reported_and_the_others_are_indexed(shop: Shop) -> 
     assert "no id" in entries[(3, None)]["reason"]
     assert entries[(4, "1")]["reason"] == "the id stands in line 1 already; the first row is kept"
     assert entries[(4, "1")]["row"] == {"id": "1", "title": "again"}
-    refused = {entry["picture"]: entry["reason"] for entry in shop.entries if "picture" in entry}
+    refused = {entry["image"]: entry["reason"] for entry in shop.entries if "image" in entry}
     assert "HTML" in refused["page.png"]
     assert "no such file" in refused["none.png"]
     assert "leaves" in refused["../x.png"]
@@ -257,7 +257,7 @@ def test_orphaned_products_stay_unless_synced(shop: Shop) -> None:
 def test_another_image_encoder_needs_a_rebuild_that_embeds_images_only(shop: Shop) -> None:
     from vitrine.errors import SchemaMismatchError
 
-    colour_picture(shop.folder / "a.png", RED)
+    save_colour_image(shop.folder / "a.png", RED)
     catalogue = [{**row, "images": "a.png"} for row in rows(20)]
     shop.load(catalogue)
     first = current(shop.engine, shop.alias)
@@ -291,7 +291,7 @@ def test_a_rebuild_of_nothing_is_not_put_in_service(shop: Shop) -> None:
 LOAD = """
 import sys
 from pathlib import Path
-from stub_encoders import StubText
+from support.stub_encoders import StubText
 from indexer.catalogue.reader import CatalogueRow
 from indexer.load.embed import BatchSizes
 from indexer.load.encoders import schema_for

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from opensearchpy.exceptions import NotFoundError
-from shelf import SCHEMA, TEXTS, shelf
+from support.search_index import SCHEMA, TEXTS, search_index
 
 from opensearch.hook.install import hook_status, install_hook, remove_hook
 from opensearch.hook.pipelines import (
@@ -119,7 +119,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def products(engine: OpenSearch) -> Iterator[str]:
-    with shelf(engine) as alias:
+    with search_index(engine) as alias:
         try:
             yield alias
         finally:
@@ -322,7 +322,7 @@ def test_weights_are_written_to_every_pipeline_and_stay_after_the_hook_is_remove
 
 @pytest.mark.live
 def test_the_hook_of_a_deleted_index_can_be_removed(engine: OpenSearch) -> None:
-    with service() as running, shelf(engine) as alias:
+    with service() as running, search_index(engine) as alias:
         install_hook(engine, alias, running.url, "")
     assert any(line.startswith("pipeline") for line in remove_hook(engine, alias))
     assert left_over(engine, alias) == {"models": [], "model_groups": []}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelf import DIMENSION, PLAN, SCHEMA
+from support.search_index import DIMENSION, PLAN, SCHEMA
 
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.spaces import sub_queries

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_shop
 from hypothesis import given
 from hypothesis import strategies as st
+from support import training_log
 
 from opensearch.logs.profiles import Click
 from rerank.models.card import load_model, read_card, save_model
@@ -24,14 +24,14 @@ from rerank.training.train import Trained, TrainingData, make_fusion
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-AS_OF = small_shop.START + 900 * 600.0
+AS_OF = training_log.START + 900 * 600.0
 
 
 def quiet(stage: str, done: int, total: int) -> None: ...
 
 
 def ground(log: Log | None = None) -> TrainingData:
-    return TrainingData("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log or Log([], []))
+    return TrainingData("shop-v1", training_log.SCHEMA, training_log.catalogue(), log or Log([], []))
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def fusion(store: Store) -> Trained:
-    return make_fusion(ground(small_shop.log(300)), store, RRF_AFTER_BM25, quiet)
+    return make_fusion(ground(training_log.log(300)), store, RRF_AFTER_BM25, quiet)
 
 
 def request(ids: list[str], query: str = "kind 1", **given: object) -> RerankRequest:
-    vectors = small_shop.embed([query])[0]
+    vectors = training_log.embed([query])[0]
     values: dict[str, object] = {
         "text_vector": vectors["text"],
         "image_vector": vectors["image"],
@@ -80,9 +80,9 @@ def test_reciprocal_ranks_by_hand() -> None:
 
 def test_the_fusion_lifts_what_fits_the_query(store: Store, fusion: Trained) -> None:
     ranker = load_ranker(store, fusion.artifacts)
-    ids = [small_shop.IDS[n] for n in np.random.default_rng(1).permutation(small_shop.PRODUCTS)]
+    ids = [training_log.IDS[n] for n in np.random.default_rng(1).permutation(training_log.PRODUCTS)]
     order = np.array(order_of(ranker.scores(request(ids))))
-    fits = np.array([small_shop.KIND[int(i[1:])] == 1 for i in ids])
+    fits = np.array([training_log.KIND[int(i[1:])] == 1 for i in ids])
     assert np.flatnonzero(fits[order]).mean() < np.flatnonzero(fits).mean() - 10
     assert ranker.artifacts == fusion.artifacts
 
@@ -90,7 +90,7 @@ def test_the_fusion_lifts_what_fits_the_query(store: Store, fusion: Trained) -> 
 def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_picture(store: Store) -> None:
     made = make_fusion(ground(), store, replace(RRF_AFTER_HYBRID, missing_image_correction=2.0), quiet)
     ranker = load_ranker(store, made.artifacts)
-    ids = small_shop.IDS[10:20]  # of them p18 has no picture, at rank 9
+    ids = training_log.IDS[10:20]  # of them p18 has no picture, at rank 9
     order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
     assert order.index("p18") == 4  # as if at rank 4.5
     assert [id_ for id_ in order if id_ != "p18"] == [id_ for id_ in ids if id_ != "p18"]
@@ -105,7 +105,7 @@ def test_a_fusion_that_does_not_say_how_is_refused() -> None:
 
 def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: Trained) -> None:
     ranker = load_ranker(store, fusion.artifacts)
-    ids = [*small_shop.IDS[:20], "unheard of"]
+    ids = [*training_log.IDS[:20], "unheard of"]
     scores = ranker.scores(request(ids, text_vector=None, image_vector=None, query="?"))
     assert np.isfinite(scores).all()
     assert len(scores) == 21
@@ -120,8 +120,8 @@ def test_a_vector_of_another_encoder_is_refused(store: Store, fusion: Trained) -
 
 def test_a_shopper_of_unheard_of_clicks_is_a_stranger(store: Store, fusion: Trained) -> None:
     ranker = load_ranker(store, fusion.artifacts)
-    known = ranker.scores(request(small_shop.IDS[:9], history=[Click("unheard of", AS_OF + 50)]))
-    np.testing.assert_array_equal(known, ranker.scores(request(small_shop.IDS[:9])))
+    known = ranker.scores(request(training_log.IDS[:9], history=[Click("unheard of", AS_OF + 50)]))
+    np.testing.assert_array_equal(known, ranker.scores(request(training_log.IDS[:9])))
 
 
 def test_tables_of_another_model_are_refused(store: Store, fusion: Trained) -> None:

@@ -66,7 +66,7 @@ def test_the_table_has_the_counts_and_leaves_out_those_that_are_zero(
     text = " ".join(captured.err.split())
     assert "10 │ rows read" in text
     assert "4 │ products new in the index" in text
-    assert "0 │ images embedded" in text
+    assert "0 │ image vectors computed" in text
     assert "1 │ products rejected by the engine" in text
     assert "no longer in the catalogue" not in text
     assert "2.0 s, 5 rows/s" in text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from shelf import CHINESE, COLOURS, PICTURES, PLAN, SCHEMA, TEXTS, products, shelf
+from support.search_index import CHINESE, COLOURS, IMAGES, PLAN, SCHEMA, TEXTS, products, search_index
 
 from opensearch.client import connect_async
 from opensearch.index.spaces import sub_queries
@@ -27,7 +27,7 @@ PRODUCTS = list(products())
 
 @pytest.fixture(scope="module")
 def alias(engine: OpenSearch) -> Iterator[str]:
-    with shelf(engine) as name:
+    with search_index(engine) as name:
         yield name
 
 
@@ -76,7 +76,7 @@ def test_an_answer_that_was_not_fused_is_refused() -> None:
 
 @pytest.mark.live
 def test_each_sub_query_finds_its_own_products(engine: OpenSearch, alias: str) -> None:
-    query = Query("blue shirt", {"text": TEXTS[7], "image": PICTURES[11, 1]})
+    query = Query("blue shirt", {"text": TEXTS[7], "image": IMAGES[11, 1]})
     alone = {name: find(engine, alias, query, fusion=only(name)).candidates for name in sub_queries()}
     assert {candidate.source["title"].split()[0] for candidate in alone["lexical"][:5]} == {"blue"}
     assert alone["text"][0].id == "p07"
@@ -90,7 +90,7 @@ def test_each_sub_query_finds_its_own_products(engine: OpenSearch, alias: str) -
 
 
 WEIGHTS = [(1, 1, 1), (0.1, 0.2, 0.7), (1e-9, 3, 5), (7, 0, 0), (0.7, 0.2, 0.1)]
-RED_SHOES = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
+RED_SHOES = Query("red shoes", {"text": TEXTS[3], "image": IMAGES[4, 0]})
 
 
 @pytest.mark.live
@@ -140,7 +140,7 @@ def test_rank_fusion_adds_weighted_reciprocal_ranks(
 
 @pytest.mark.live
 def test_rank_fusion_by_hand(engine: OpenSearch, alias: str) -> None:
-    query = Query(None, {"text": TEXTS[3], "image": PICTURES[4, 0]}, language="en")
+    query = Query(None, {"text": TEXTS[3], "image": IMAGES[4, 0]}, language="en")
     weights = {"lexical": 0.2, "text": 0.5, "image": 0.3}
     candidates = find(engine, alias, query, fusion=Fusion("rrf", weights)).candidates
     text = ids(find(engine, alias, query, fusion=only("text")))
@@ -174,7 +174,7 @@ def test_filters_apply_in_each_sub_query_before_the_nearest_are_counted(
     assert len(nearest.candidates) == 5
     assert set(ids(nearest)) <= wanted
     with_image = find(
-        engine, alias, Query("x", {"image": PICTURES[0, 0]}, filters=filters), fusion=only("image")
+        engine, alias, Query("x", {"image": IMAGES[0, 0]}, filters=filters), fusion=only("image")
     )
     assert set(ids(with_image)) == {key for key in wanted if int(key[1:]) % 3}
 
@@ -218,8 +218,8 @@ def test_facets_without_hits_are_answered_repeatedly(engine: OpenSearch, alias: 
 @pytest.mark.live
 @pytest.mark.parametrize("shards", [1, 3])
 def test_pages_neither_repeat_nor_lose_a_product(engine: OpenSearch, shards: int) -> None:
-    with shelf(engine, shards) as alias:
-        query = Query("red shoes", {"text": TEXTS[3], "image": PICTURES[4, 0]})
+    with search_index(engine, shards) as alias:
+        query = Query("red shoes", {"text": TEXTS[3], "image": IMAGES[4, 0]})
         whole = find(engine, alias, query, window=40)
         pages = [find(engine, alias, query, window=40, page=Page(start, 7)) for start in range(0, 60, 7)]
     assert [candidate for page in pages for candidate in page.candidates] == whole.candidates

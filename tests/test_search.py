@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from colour_shop import delete_shop, fusion_artifacts, index_shop, picture, products
 from hypothesis import given
 from hypothesis import strategies as st
+from support.rerank_index import create_rerank_index, delete_rerank_index, picture, products, rrf_artifacts
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.logs.profiles import SHOPPERS, Click, write_profiles
@@ -74,9 +74,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def alias(engine: OpenSearch, store: Store) -> Iterator[str]:
-    name, _ = index_shop(engine, store)
+    name, _ = create_rerank_index(engine, store)
     yield name
-    delete_shop(engine, name)
+    delete_rerank_index(engine, name)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def context(
     engine: OpenSearch, store: Store, alias: str, tmp_path_factory: pytest.TempPathFactory
 ) -> ServingContext:
     bare = open_context(engine, store, alias)
-    names = ArtifactSet(**fusion_artifacts(store, bare.schema, tmp_path_factory.mktemp("model")))
+    names = ArtifactSet(**rrf_artifacts(store, bare.schema, tmp_path_factory.mktemp("model")))
     return replace(bare, ranker=load_ranker(store, names), degraded=None)
 
 
@@ -212,7 +212,7 @@ def test_a_missing_index_is_reported_in_one_sentence(engine: OpenSearch, store: 
 def test_a_model_for_other_vectors_is_refused_with_both_encoders_named(
     engine: OpenSearch, store: Store, context: ServingContext, tmp_path: Path
 ) -> None:
-    pointer = ArtifactSet(**fusion_artifacts(store, context.schema, tmp_path))
+    pointer = ArtifactSet(**rrf_artifacts(store, context.schema, tmp_path))
     other = replace(
         context.schema, vectors={**context.schema.vectors, "text": VectorField("clip-9", "clip-9", 10)}
     )

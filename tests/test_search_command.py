@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
-from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
+from support.rerank_index import create_rerank_index, delete_rerank_index, picture, rrf_artifacts
 
 from opensearch.logs.pointer import drop_pointer, swap_pointer
 from vitrine.cli import main
@@ -28,13 +28,13 @@ def aliases(
     """Two aliases on one store: one with a model in service, one without."""
     folder = tmp_path_factory.mktemp("store")
     store = Store(str(folder))
-    ranked, schema = index_shop(engine, store)
-    plain, _ = index_shop(engine, store)
-    names = fusion_artifacts(store, schema, tmp_path_factory.mktemp("model"))
+    ranked, schema = create_rerank_index(engine, store)
+    plain, _ = create_rerank_index(engine, store)
+    names = rrf_artifacts(store, schema, tmp_path_factory.mktemp("model"))
     swap_pointer(engine, ranked, ArtifactSet(**names))
     yield {"ranked": ranked, "plain": plain, "store": str(folder), "url": engine_url}
     for alias in (ranked, plain):
-        delete_shop(engine, alias)
+        delete_rerank_index(engine, alias)
         drop_pointer(engine, alias)
 
 

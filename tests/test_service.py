@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from service_stubs import ARTIFACTS, ReverseRanker, StubLookups, service_of
 from starlette.testclient import TestClient
+from support.service_stubs import ARTIFACTS, ReverseRanker, StubLookups, service_of
 
 from opensearch.hook.pipelines import escaped
 from opensearch.index.fields import FieldPlan, IndexSchema

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from colour_shop import delete_shop, fusion_artifacts, index_shop, picture
-from service_stubs import ReverseRanker, service_of
 from starlette.testclient import TestClient
+from support.rerank_index import create_rerank_index, delete_rerank_index, picture, rrf_artifacts
+from support.service_stubs import ReverseRanker, service_of
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
@@ -38,10 +38,10 @@ pytestmark = pytest.mark.live
 @pytest.fixture(scope="module")
 def context(engine: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingContext]:
     store = Store(str(tmp_path_factory.mktemp("store")))
-    alias, schema = index_shop(engine, store)
-    names = ArtifactSet(**fusion_artifacts(store, schema, tmp_path_factory.mktemp("model")))
+    alias, schema = create_rerank_index(engine, store)
+    names = ArtifactSet(**rrf_artifacts(store, schema, tmp_path_factory.mktemp("model")))
     yield replace(open_context(engine, store, alias), ranker=load_ranker(store, names), degraded=None)
-    delete_shop(engine, alias)
+    delete_rerank_index(engine, alias)
 
 
 @pytest.fixture(autouse=True)

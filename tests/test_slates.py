@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import small_shop
+from support import training_log
 
 from rerank.features.behaviour import query_hash
 from rerank.features.groups import fit_scaler
@@ -14,14 +14,14 @@ from rerank.training.events import Event, Log, Slate, event_of, read_log, slate_
 from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions
 from rerank.training.slates import ExampleMaker, History, Queries, gains_of, showings
 
-CATALOGUE = small_shop.catalogue()
+CATALOGUE = training_log.catalogue()
 ROW = {product: n for n, product in enumerate(CATALOGUE.ids)}
 FLAT = PositionBias(np.ones(DEPTH), examined_click_rate=0.1, measured=True)
 
 
 def queries() -> Queries:
     texts = tuple(f"kind {n}" for n in range(4))
-    vectors = np.stack([v.text for v in small_shop.embed(texts)])
+    vectors = np.stack([v.text for v in training_log.embed(texts)])
     there = np.ones(4, dtype=bool)
     return Queries(texts, vectors, there, vectors, there)
 
@@ -132,7 +132,7 @@ def test_candidates_stand_in_engine_order_with_their_shown_positions() -> None:
 
 def test_a_slate_knows_what_was_before_it_and_nothing_else() -> None:
     """A change of anything at or after a slate's own moment leaves its features as they are."""
-    log = small_shop.log(200)
+    log = training_log.log(200)
     made = maker(log).examples(log.slates)
     cut = log.slates[120].at
     later = [replace(s, shown=s.shown[::-1]) if s.at > cut else s for s in log.slates]
@@ -158,7 +158,7 @@ def test_a_slate_knows_what_was_before_it_and_nothing_else() -> None:
 
 
 def test_what_was_before_does_matter() -> None:
-    log = small_shop.log(200)
+    log = training_log.log(200)
     made = maker(log).examples(log.slates[150:])
     blind = maker(Log(log.slates, [e for e in log.events if e.at >= log.slates[150].at])).examples(
         log.slates[150:]

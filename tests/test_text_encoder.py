@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from encoder_samples import tiny_text_encoder
 from hypothesis import given
 from hypothesis import strategies as st
+from support.tiny_text_encoder import tiny_text_encoder
 
 from encoders.card import read_card
 from encoders.text import buckets, export_text, open_text_encoder, padded

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from colour_shop import delete_shop, fused_artifacts, fusion_artifacts, index_shop
+from support.rerank_index import create_rerank_index, delete_rerank_index, neural_artifacts, rrf_artifacts
 
 from opensearch.hook.install import install_hook, remove_hook
 from opensearch.hook.pipelines import rerank_ext, rerank_name
@@ -96,8 +96,8 @@ class World:
 def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("store")
     store = Store(str(folder))
-    alias, schema = index_shop(engine, store)
-    names = fused_artifacts(store, schema, tmp_path_factory.mktemp("model"))
+    alias, schema = create_rerank_index(engine, store)
+    names = neural_artifacts(store, schema, tmp_path_factory.mktemp("model"))
     swap_pointer(engine, alias, ArtifactSet(**names))
     environment = {
         **os.environ,
@@ -108,7 +108,7 @@ def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPath
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
         yield World(engine, alias, store, environment)
-    delete_shop(engine, alias)
+    delete_rerank_index(engine, alias)
     drop_pointer(engine, alias)
     by_alias = {"query": {"term": {"alias": alias}}}
     everywhere = {"ignore_unavailable": "true", "conflicts": "proceed"}
@@ -224,7 +224,7 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
 
 def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_path: Path) -> None:
     schema = open_context(world.engine, world.store, world.alias).schema
-    names = fusion_artifacts(world.store, schema, tmp_path, made="2026-11-20T01:00:00+00:00")
+    names = rrf_artifacts(world.store, schema, tmp_path, made="2026-11-20T01:00:00+00:00")
     swap_pointer(world.engine, world.alias, ArtifactSet(**names))
 
     def served() -> Any:

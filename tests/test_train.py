@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import small_shop
 from click.testing import CliRunner
+from support import training_log
 
 from opensearch.logs.profiles import Click
 from rerank.features.groups import fit_scaler
@@ -37,20 +37,20 @@ def quiet(stage: str, done: int, total: int) -> None: ...
 
 
 def ground(log: Log) -> TrainingData:
-    return TrainingData("shop-v1", small_shop.SCHEMA, small_shop.catalogue(), log)
+    return TrainingData("shop-v1", training_log.SCHEMA, training_log.catalogue(), log)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Trained]:
     store = Store(str(tmp_path_factory.mktemp("store")))
-    return store, train_fused(ground(small_shop.log()), store, small_shop.embed, SETTINGS, quiet)
+    return store, train_fused(ground(training_log.log()), store, training_log.embed, SETTINGS, quiet)
 
 
 def ranked(store: Store, trained: Trained, shopper: int, ids: list[str]) -> list[str]:
     """What a shopper of the small shop sees for "kind 2", with the clicks of the log."""
-    vectors = small_shop.embed(["kind 2"])[0]
+    vectors = training_log.embed(["kind 2"])[0]
     history = tuple(trained.clicks[f"{shopper:032x}"])
-    as_of = small_shop.START + 600.0 * 901
+    as_of = training_log.START + 600.0 * 901
     request = RerankRequest(ids, "kind 2", vectors["text"], vectors["image"], history, as_of)
     return [ids[n] for n in order_of(load_ranker(store, trained.artifacts).scores(request))]
 
@@ -64,15 +64,15 @@ def test_the_model_beats_the_engine_without_position_bias(trained: tuple[Store, 
 
 
 def test_two_shoppers_see_their_own_styles_first(trained: tuple[Store, Trained]) -> None:
-    ids = [i for n, i in enumerate(small_shop.IDS) if small_shop.KIND[n] == 2]
+    ids = [i for n, i in enumerate(training_log.IDS) if training_log.KIND[n] == 2]
     for shopper in (0, 1, 2):
         best = ranked(*trained, shopper, ids)[:5]
-        assert sum(small_shop.STYLE[int(i[1:])] == shopper for i in best) >= 4, shopper
+        assert sum(training_log.STYLE[int(i[1:])] == shopper for i in best) >= 4, shopper
 
 
 def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     """From ids, history and the artifacts alone come the scores that the network gives the same slate in training."""
-    log = small_shop.log(400)
+    log = training_log.log(400)
     shown = log.slates[7].engine[:12]
     last = replace(
         log.slates[7], query_id="last", at=log.slates[-1].at + 7200.0, engine=shown, shown=shown, arm="engine"
@@ -80,7 +80,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     log = Log([*log.slates, last], [*log.events, Event("last", "click", shown[3], last.at + 5, last.shopper)])
     here, store = ground(log), Store(str(tmp_path))
     positions = estimate_positions(showings(log.slates, gains_of(log)))
-    queries, scaler = _queries(here, small_shop.embed), fit_scaler(here.catalogue.numbers)
+    queries, scaler = _queries(here, training_log.embed), fit_scaler(here.catalogue.numbers)
     maker = ExampleMaker(log, here.catalogue, scaler, queries, positions)
     examples = maker.examples(log.slates)  # and the counters now stand at the last slate
     material = SlateDataset(here.catalogue, scaler, queries, maker.features)
@@ -91,7 +91,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     card = _card("fused", here, {}, None)
     artifacts = _store(here, store, card, weights, FusedModel(weights), maker.history, scaler)
     clicks = maker.history.clicks[str(last.shopper)]
-    vectors = small_shop.embed([last.query])[0]
+    vectors = training_log.embed([last.query])[0]
     request = RerankRequest(
         shown,
         last.query,
@@ -106,15 +106,15 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
 
 
 def test_too_few_clicks_say_how_many_there_are(tmp_path: Path) -> None:
-    log = small_shop.log(60)
+    log = training_log.log(60)
     with pytest.raises(
         RerankError, match=r"has 60 searches, \d+ of them with a click .* at least 100 are needed"
     ):
-        train_fused(ground(log), Store(str(tmp_path)), small_shop.embed, SETTINGS, quiet)
+        train_fused(ground(log), Store(str(tmp_path)), training_log.embed, SETTINGS, quiet)
 
 
 def test_clicks_at_random_teach_nothing_and_say_so(tmp_path: Path) -> None:
-    log = small_shop.log(600)
+    log = training_log.log(600)
     rng = np.random.default_rng(0)
     events = [
         Event(s.query_id, "click", str(rng.choice(s.shown[:12])), s.at + 5)
@@ -125,7 +125,7 @@ def test_clicks_at_random_teach_nothing_and_say_so(tmp_path: Path) -> None:
         train_fused(
             ground(Log(log.slates, events)),
             Store(str(tmp_path)),
-            small_shop.embed,
+            training_log.embed,
             Settings(epochs=2, rate=1.0),
             quiet,
         )
@@ -140,8 +140,8 @@ def shop(engine: OpenSearch) -> Iterator[OpenSearch]:
     from opensearch.index.versions import create_version, publish
     from opensearch.logs.pointer import drop_pointer
 
-    index = create_version(engine, ALIAS, small_shop.SCHEMA)
-    actions = (Action("index", d["id"], {**d, "language": "en"}) for d in small_shop.documents())
+    index = create_version(engine, ALIAS, training_log.SCHEMA)
+    actions = (Action("index", d["id"], {**d, "language": "en"}) for d in training_log.documents())
     assert not [o for o in write(engine, index, actions) if o.reason]
     publish(engine, ALIAS, index)
     yield engine
@@ -208,7 +208,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     from vitrine.cli import main
 
     monkeypatch.setenv("VITRINE_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(QueryEncoders, "batch", lambda _, texts, __: small_shop.embed(texts))
+    monkeypatch.setattr(QueryEncoders, "batch", lambda _, texts, __: training_log.embed(texts))
     common = ["--index", ALIAS, "--url", engine_url]
 
     def run(*words: str, code: int = 0) -> str:
@@ -225,7 +225,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     first = told("train")
     assert (first["kind"], first["comparison"]) == ("fusion", None)
 
-    write_log(shop, small_shop.log())
+    write_log(shop, training_log.log())
     second = told("train", "--epochs", "8", "--rate", "0.003")
     assert second["kind"] == "fused"
     assert second["training"]["searches"] == 900
@@ -237,7 +237,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     assert len(profile) == 50
     history = [Click(click.id, click.at) for click in profile]
     scores = ranker.scores(
-        RerankRequest(small_shop.IDS[:40], "kind 1", history=history, as_of=profile[-1].at)
+        RerankRequest(training_log.IDS[:40], "kind 1", history=history, as_of=profile[-1].at)
     )
     assert len(set(scores.tolist())) > 30
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from encoder_samples import tiny_text_encoder
-from stub_encoders import StubText
+from support.stub_encoders import StubText
+from support.tiny_text_encoder import tiny_text_encoder
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.plan import load_plan
@@ -34,7 +34,7 @@ from opensearch.search.query import Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from opensearch.tuning.weights import learn_weights, use_weights
 from vitrine.cli import main
-from vitrine.doctor import Finding
+from vitrine.doctor import Context, Finding
 from vitrine.errors import CatalogueError, EncoderError, EngineError
 from vitrine.store import Store
 
@@ -220,7 +220,7 @@ def test_the_weights_have_a_share_of_the_space(engine: OpenSearch, alias: str, t
 def test_the_doctor_reports_on_the_space(engine: OpenSearch, alias: str, tmp_path: Path) -> None:
     build_index(engine, alias, tmp_path, sound_encoders())
     index = str(current(engine, alias))
-    findings = list(check_index(engine, alias, index, Store(str(tmp_path / "store"))))
+    findings = list(check_index(Context(engine, alias, Store(str(tmp_path / "store")))))
     by_subject: dict[str, list[Finding]] = {}
     for finding in findings:
         by_subject.setdefault(finding.subject, []).append(finding)
@@ -229,11 +229,11 @@ def test_the_doctor_reports_on_the_space(engine: OpenSearch, alias: str, tmp_pat
     assert documents == Finding("ok", "sound_vec", "10 of 48 documents have none")
     (encoder,) = by_subject["encoder of sound_vec"]
     assert encoder.level == "fail"
-    assert encoder.found.startswith("letters-0 is not in the store")
+    assert encoder.result.startswith("letters-0 is not in the store")
     engine.indices.put_mapping(
         index=index, body={"_meta": _meta_without_sound(read_schema(engine, alias), engine, index)}
     )
-    levels = {f.level for f in check_index(engine, alias, index, None) if f.subject == "sound_vec"}
+    levels = {f.level for f in check_index(Context(engine, alias)) if f.subject == "sound_vec"}
     assert "fail" in levels  # a vector field without a recorded encoder
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from colour_shop import delete_shop, index_shop, word_vector
+from support.rerank_index import create_rerank_index, delete_rerank_index, word_vector
 
 from opensearch.index.meta import schema_of
 from opensearch.index.versions import create_version, drop, read_schema
@@ -29,9 +29,9 @@ def shop(
     engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, list[str], str]]:
     folder = str(tmp_path_factory.mktemp("store"))
-    alias, _ = index_shop(engine, Store(folder))
+    alias, _ = create_rerank_index(engine, Store(folder))
     yield alias, ["--index", alias, "--url", engine_url], folder
-    delete_shop(engine, alias)
+    delete_rerank_index(engine, alias)
 
 
 def _weights(*arguments: str) -> Any:

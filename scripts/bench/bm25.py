@@ -12,12 +12,14 @@ import numpy as np
 
 from opensearch.client import OpenSearch, connect
 from opensearch.index.schema import BM25
+from opensearch.index.spaces import LEXICAL
 from opensearch.index.versions import read_schema, require_current
-from opensearch.search.query import Query, hybrid_body
+from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from opensearch.tuning.known_items import known_items, read_texts
 
 K1 = (1.2, 0.9, 0.6, 0.3)
+LEXICAL_ALONE = Fusion(sub_queries=(LEXICAL,))
 B = (0.75, 0.5, 0.3)
 
 
@@ -37,7 +39,12 @@ def main(aliases: tuple[str, ...], queries: int) -> None:
                     similarity(client, index, k1, b)
                     ranks = np.zeros(len(items))
                     for row, item in enumerate(items):
-                        body = hybrid_body(Query(item.query), schema, source=(), legs=("words",))
+                        body = hybrid_body(
+                            Query(item.query),
+                            schema,
+                            page=Page(source=()),
+                            fusion=Fusion(sub_queries=(LEXICAL,)),
+                        )
                         found = [candidate.id for candidate in retrieve(client, alias, body).candidates]
                         ranks[row] = 1 / (1 + found.index(item.id)) if item.id in found else 0
                     first = ranks if first is None else first

@@ -140,7 +140,7 @@ def _catalogue(rng: np.random.Generator) -> Catalogue:
         image=unit(rng.normal(size=(PRODUCTS, IMAGE)).astype(np.float32)).astype(np.float16),
         numbers=numbers,
         codes=rng.integers(0, 50, size=(PRODUCTS, KEYWORDS)).astype(np.uint32),
-        created=AS_OF - 86400.0 * rng.integers(0, 400, size=PRODUCTS),
+        created=(AS_OF - 86400.0 * rng.integers(0, 400, size=PRODUCTS)).astype(np.float64),
         number_names=tuple(f"n{n}" for n in range(NUMBERS)),
         keyword_names=tuple(f"k{n}" for n in range(KEYWORDS)),
     )
@@ -152,10 +152,12 @@ def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) ->
     return RerankRequest(
         ids[:candidates],
         "red dress",
-        unit(rng.normal(size=TEXT).astype(np.float32)),
-        unit(rng.normal(size=IMAGE).astype(np.float32)),
-        [Click(product, AS_OF - 3600.0 * n) for n, product in enumerate(ids[candidates:])],
-        AS_OF,
+        vectors={
+            "text": unit(rng.normal(size=TEXT).astype(np.float32)),
+            "image": unit(rng.normal(size=IMAGE).astype(np.float32)),
+        },
+        history=[Click(product, AS_OF - 3600.0 * n) for n, product in enumerate(ids[candidates:])],
+        as_of=AS_OF,
     )
 
 
@@ -254,7 +256,8 @@ def _cross_encoder(candidates: int) -> Arm:
     from transformers import BertConfig, BertModel
 
     shape = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
-    encoder = BertModel(shape).eval()
+    encoder = BertModel(shape)
+    encoder.train(False)
     pairs = torch.randint(0, 30_000, (candidates, 64))
 
     def run(_: int) -> Any:

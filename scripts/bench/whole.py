@@ -38,7 +38,7 @@ from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
 from indexer.load.document import document, embedding_text, fields_of
-from indexer.load.embed import TEXT_SLICE, TEXT_WINDOW
+from indexer.load.embed import BatchSizes
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows
@@ -50,6 +50,7 @@ from opensearch.index.fields import FieldPlan
 from opensearch.index.versions import create_version
 from vitrine.store import open_store
 
+SIZES = BatchSizes()
 PLAN = FieldPlan(text=("description",), numbers=("price",), keywords=("brand",))
 WORDS = (
     "light soft cotton linen wool leather oak steel glass summer winter red blue green black white large small "
@@ -198,10 +199,10 @@ def parts(encoder: TextEncoder, path: Path) -> tuple[list[str], list[Action]]:
 
 def windows(texts: Sequence[str]) -> Iterator[list[str]]:
     """Texts as the load gives them to the encoder: sorted by length within a window, a slice at once."""
-    for start in range(0, len(texts), TEXT_WINDOW):
-        window = sorted(texts[start : start + TEXT_WINDOW], key=len)
-        for first in range(0, len(window), TEXT_SLICE):
-            yield window[first : first + TEXT_SLICE]
+    for start in range(0, len(texts), SIZES.window):
+        window = sorted(texts[start : start + SIZES.window], key=len)
+        for first in range(0, len(window), SIZES.contents):
+            yield window[first : first + SIZES.contents]
 
 
 def encoded(encoder: TextEncoder, texts: Sequence[str]) -> int:
@@ -209,7 +210,7 @@ def encoded(encoder: TextEncoder, texts: Sequence[str]) -> int:
 
     In a thread, as in a load: torch keeps a pool of its own for every thread that calls it.
     """
-    parts = [texts[start : start + TEXT_WINDOW] for start in range(0, len(texts), TEXT_WINDOW)]
+    parts = [texts[start : start + SIZES.window] for start in range(0, len(texts), SIZES.window)]
     with ThreadPoolExecutor(1) as pool:
         return sum(len(vectors) for vectors in pool.map(encoder.encode, parts))
 

@@ -165,7 +165,7 @@ def _theirs(url: str, index: str, documents: Documents) -> int:
     parts = urlsplit(url)
     client = OpenSearch(hosts=[{"host": parts.hostname, "port": parts.port}])
     actions = ({"_index": index, "_id": document["id"], **document} for document in documents)
-    written = sum(ok for ok, _ in streaming_bulk(client, actions))
+    written = sum(bool(ok) for ok, _ in streaming_bulk(client, actions))
     client.close()
     return written
 

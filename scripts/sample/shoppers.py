@@ -29,7 +29,7 @@ def engine_search(
 ) -> Callable[[str], list[str]]:
     """A function from a query of the pool to ids in the order of the engine's hybrid search."""
     from opensearch.index.versions import read_schema
-    from opensearch.search import query as bodies
+    from opensearch.search.query import Page, Query, hybrid_body
     from opensearch.search.retrieve import retrieve
     from rerank.query_encoders import QueryEncoders
 
@@ -39,8 +39,8 @@ def engine_search(
     vectors = dict(zip(texts, made, strict=True))
 
     def search(text: str) -> list[str]:
-        asked = bodies.Query(text, vectors[text].text, vectors[text].image)
-        body = bodies.hybrid_body(asked, schema, window=window, source=())
+        query = Query(text, vectors[text])
+        body = hybrid_body(query, schema, window=window, page=Page(source=()))
         return [candidate.id for candidate in retrieve(client, alias, body).candidates]
 
     return search

@@ -14,7 +14,7 @@ from rich.table import Table
 from encoders.image import open_image_encoder
 from opensearch.client import connect
 from opensearch.index.versions import read_schema
-from opensearch.search.query import Query, hybrid_body
+from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from rerank.cheapest import cosine_of
 from vitrine.store import open_store
@@ -73,7 +73,7 @@ def show(work: Path) -> None:
             raise click.ClickException(f"{alias} is not calibrated; run scripts/bench/cheapest")
         own, foreign, first = [], [], []
         for answer, vector in zip(answers, vectors, strict=True):
-            body = hybrid_body(Query(image_vector=vector, picture=True), schema, source=())
+            body = hybrid_body(Query(vectors={"image": vector}, has_image=True), schema, page=Page(source=()))
             found = retrieve(client, alias, body).candidates
             true_accept_rate = {
                 candidate.id for candidate in found if cosine_of(candidate) >= schema.similarity_threshold
@@ -87,7 +87,7 @@ def show(work: Path) -> None:
 
 
 def _schema_encoder(kind: str) -> str:
-    field = read_schema(connect(), f"cheapest-{kind}").image
+    field = read_schema(connect(), f"cheapest-{kind}").vectors.get("image")
     if field is None:
         raise click.ClickException(f"cheapest-{kind} holds no picture vectors; run scripts/bench/cheapest")
     return field.encoder

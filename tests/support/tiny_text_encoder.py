@@ -1,4 +1,4 @@
-"""A text encoder small enough to build in a test: two layers over words, with random but seeded weights."""
+"""A text encoder of two layers with random but seeded weights, small enough to build in a test."""
 
 from __future__ import annotations
 

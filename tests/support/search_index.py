@@ -1,4 +1,4 @@
-"""A small index on the live node for the tests of searching: 60 products, two of them Chinese, some incomplete."""
+"""An index of 60 products on the live node, two of them Chinese, some without image or price."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def vectors(seed: int, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 TEXTS = vectors(1, 60)
-PICTURES = vectors(2, 120).reshape(60, 2, DIMENSION)
+IMAGES = vectors(2, 120).reshape(60, 2, DIMENSION)
 
 
 def products() -> Iterator[dict[str, Any]]:
@@ -52,8 +52,7 @@ def products() -> Iterator[dict[str, Any]]:
         title = CHINESE.get(key, f"{colour} {'shoes' if place % 2 else 'shirt'} no {place}")
         language = "zh" if key in CHINESE else "en"
         pictures = [
-            {"hash": f"{key}-{k}", "ref": f"{key}-{k}.jpg", "vec": PICTURES[place, k].tolist()}
-            for k in (0, 1)
+            {"hash": f"{key}-{k}", "ref": f"{key}-{k}.jpg", "vec": IMAGES[place, k].tolist()} for k in (0, 1)
         ]
         yield {
             "id": key,
@@ -70,7 +69,7 @@ def products() -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def shelf(client: OpenSearch, shards: int = 1) -> Iterator[str]:
+def search_index(client: OpenSearch, shards: int = 1) -> Iterator[str]:
     """An alias over an index with the products; both are gone afterwards."""
     from opensearch.index.schema import Sharding, index_body
 

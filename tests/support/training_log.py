@@ -1,4 +1,4 @@
-"""A shop small enough to reason about: products of four kinds in three styles, shoppers who love one style."""
+"""Products of four kinds in three styles and a log of shoppers who prefer one style, for the tests of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A drawn catalogue: one coloured shape a product, its colour and article in title and columns."""
+"""A drawn catalogue: one image of a coloured shape per product, with colour and article in title and columns."""
 
 from __future__ import annotations
 

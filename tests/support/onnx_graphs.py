@@ -1,4 +1,4 @@
-"""ONNX graphs of a few nodes, for encoders whose vectors a person can work out."""
+"""ONNX graphs of a few nodes, for encoders whose vectors are computed by hand."""
 
 from __future__ import annotations
 

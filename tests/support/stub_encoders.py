@@ -1,4 +1,4 @@
-"""Encoders whose vectors are known: words and colours as numbers, every call written down."""
+"""Encoders whose vectors are known: words and colours as numbers; they record every call."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StubImage:
         return unit(np.concatenate([means / 255, np.ones((len(pixels), 1))], axis=1).astype(np.float32))
 
 
-def colour_picture(path: Path, colour: tuple[int, int, int]) -> Path:
+def save_colour_image(path: Path, colour: tuple[int, int, int]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (16, 16), colour).save(path)
     return path

@@ -1,8 +1,4 @@
-"""A small shop on the live node for the tests of reranking: 48 products, and encoders made by hand.
-
-Both encoders see four colours and six things; the image encoder sees the colour of a picture alone and lands in
-the text encoder's space. A product's title often lacks the colour that its picture shows.
-"""
+"""An index of 48 products on the live node with hand-made encoders and rankers, for the tests of reranking."""
 
 from __future__ import annotations
 
@@ -39,7 +35,8 @@ DIMENSION = len(WORDS)
 def text_encoder(store: Store) -> str:
     """Put an encoder of words into the store: the mean of one-hot words, at length one."""
     from onnx import TensorProto, helper
-    from small_onnx import save_graph, unit_length
+
+    from .onnx_graphs import save_graph, unit_length
 
     folder = _folder(store, "words")
     table = np.zeros((DIMENSION + 2, DIMENSION), dtype=np.float32)  # 0 and 1: padding and unknown words
@@ -66,7 +63,8 @@ def text_encoder(store: Store) -> str:
 def image_encoder(store: Store, words: str) -> str:
     """Put an encoder of pictures into the store: how much red, green, blue or black a picture is."""
     from onnx import TensorProto, helper
-    from small_onnx import save_graph, unit_length
+
+    from .onnx_graphs import save_graph, unit_length
 
     folder = _folder(store, "colours")
     lands = np.zeros((3, DIMENSION), dtype=np.float32)
@@ -136,7 +134,7 @@ def picture(colour: str) -> Image.Image:
     return Image.new("RGB", (16, 16), COLOURS[colour])
 
 
-def index_shop(client: OpenSearch, store: Store) -> tuple[str, IndexSchema]:
+def create_rerank_index(client: OpenSearch, store: Store) -> tuple[str, IndexSchema]:
     """Index the products behind a new alias. The caller deletes `<alias>-v*`."""
     alias, schema = f"srv-{uuid4().hex[:8]}", make_schema(store)
     index = create_version(client, alias, schema)
@@ -147,11 +145,11 @@ def index_shop(client: OpenSearch, store: Store) -> tuple[str, IndexSchema]:
     return alias, schema
 
 
-def delete_shop(client: OpenSearch, alias: str) -> None:
+def delete_rerank_index(client: OpenSearch, alias: str) -> None:
     client.indices.delete(index=f"{alias}-v*")
 
 
-def fusion_artifacts(
+def rrf_artifacts(
     store: Store, schema: IndexSchema, folder: Path, made: str = "2026-11-20T00:00:00+00:00"
 ) -> dict[str, str]:
     """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
@@ -160,7 +158,7 @@ def fusion_artifacts(
     return _artifacts(store, catalogue, VectorsOnly(DIMENSION, DIMENSION), folder)
 
 
-def fused_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
+def neural_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
     """Put a fused model with random weights into the store: its order depends on everything it is given."""
     import torch
 

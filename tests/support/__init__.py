@@ -1,0 +1,1 @@
+"""Helpers of the tests: indexes, catalogues, encoders, logs and services that are small and known."""
