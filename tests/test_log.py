@@ -97,9 +97,11 @@ def test_configure_writes_json_lines_of_the_product_and_warnings_of_the_librarie
     logging.getLogger("rerank.service.state").info("%s: serving %s", "shop", "model-1")
     logging.getLogger("rerank.service.state").debug("not written")
     logging.getLogger("uvicorn.error").info("not written")
+    logging.getLogger("opensearch").warning("not written: the client repeats what our modules report")
+    logging.getLogger("opensearch.client").warning("written too")
     logging.getLogger("uvicorn.error").warning("written")
     lines = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
-    assert lines == ["shop: serving model-1", "written"]
+    assert lines == ["shop: serving model-1", "written too", "written"]
 
 
 def test_a_second_configure_replaces_the_format() -> None:

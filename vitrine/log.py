@@ -34,6 +34,12 @@ def configure(
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in _PRODUCT:
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("opensearch").addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    """Filter of opensearch-py: its warnings repeat, with a traceback, what our modules report in one line."""
+    return record.levelno >= logging.ERROR
 
 
 class RateLimitFilter(logging.Filter):
