@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +33,6 @@ from rerank.serving_context import ServingContext
 from rerank.shoppers import shopper_hash
 from rerank.slate import Slate
 from vitrine.errors import RerankError
-from vitrine.log import Complaints
 from vitrine.store import Store
 
 NO_MODEL = "no model for alias shop yet: run `vitrine train`"
@@ -320,14 +318,3 @@ def test_hook_scores_sort_into_the_order_of_the_window_in_single_precision(
     assert all(isinstance(value, np.float32) and np.isfinite(value) for value in values)
     assert all(above > below for above, below in itertools.pairwise(values))
     assert [row["index"] for row in results] == positions
-
-
-def test_trouble_is_told_once_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    told = Complaints(pause_s=0.05)
-    for _ in range(5):
-        told.tell("slate log", "engine away")
-    told.tell("other", "x")
-    time.sleep(0.06)
-    told.tell("slate log", "engine away")
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["slate log: engine away", "other: x", "slate log: engine away (and 4 more since)"]

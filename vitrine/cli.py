@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .errors import VitrineError
+from .extras import missing_extra
 
 # command -> (module:attribute, line of `vitrine --help`); the lines stand here so that help imports no command
 COMMANDS = {
@@ -32,9 +33,11 @@ class LazyGroup(click.Group):
     """A click group that imports a command when it is run, and none to show its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name][0].split(":")
@@ -42,15 +45,23 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from COMMANDS, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a VitrineError and a missing library become one line on stderr and an exit status."""
         try:
             return super().invoke(ctx)
         except VitrineError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            message = missing_extra(ctx.invoked_subcommand or "", error)
+            if message is None:
+                raise
+            click.echo(f"error: {message}", err=True)
+            ctx.exit(2)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,6 @@
-"""The artifact store: immutable directories found by kind and name, in a folder or at any fsspec URL.
+"""The artifact store: immutable directories by kind and name, in a folder or at any fsspec URL.
 
-Encoders, models, item tables and behaviour snapshots are such directories; the rooms share nothing else.
+Encoders, models, item tables and behaviour snapshots are such directories; indexer and rerank share no other files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ArtifactSet:
 
 
 class Store:
-    """Artifacts under one URL. `put` writes once and never changes; `get` gives a local directory to read."""
+    """Artifacts under one URL: `put` writes an artifact once, `get` returns a local directory to read."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -36,7 +36,7 @@ class Store:
         self._local = "file" in self._fs.protocol
 
     def put(self, kind: str, name: str, directory: Path) -> None:
-        """Copy `directory` in as `kind/name`, whole or not at all; an artifact that is there already stays."""
+        """Copy `directory` to `kind/name`, whole or not at all; an existing artifact is not changed."""
         target = f"{self._root}/{kind}/{name}"
         if self._fs.exists(f"{target}/.complete"):
             return
@@ -47,27 +47,31 @@ class Store:
             shutil.copytree(directory, staged, dirs_exist_ok=True)
             (staged / ".complete").touch()
             staged.chmod(0o755)
-            shutil.rmtree(target, ignore_errors=True)  # left by a killed writer without its mark
+            shutil.rmtree(target, ignore_errors=True)  # a killed writer leaves a directory without .complete
             staged.rename(target)
             return
         self._fs.put(f"{directory}/", f"{target}/", recursive=True)
         self._fs.touch(f"{target}/.complete")
 
     def has(self, kind: str, name: str) -> bool:
+        """Return whether the complete artifact is in the store."""
         return bool(self._fs.exists(f"{self._root}/{kind}/{name}/.complete"))
 
     def names(self, kind: str) -> list[str]:
-        """Complete artifacts of a kind, in order of name."""
+        """Return the names of the complete artifacts of a kind, sorted."""
         if not self._fs.exists(f"{self._root}/{kind}"):
             return []
-        found = (str(path).rsplit("/", 1)[-1] for path in self._fs.ls(f"{self._root}/{kind}", detail=False))
-        return sorted(name for name in found if self.has(kind, name))
+        names = (str(path).rsplit("/", 1)[-1] for path in self._fs.ls(f"{self._root}/{kind}", detail=False))
+        return sorted(name for name in names if self.has(kind, name))
 
     def get(self, kind: str, name: str) -> Path:
-        """The artifact's directory on this machine; a remote one is copied once into the user's cache."""
+        """Return the artifact's directory on this machine; a remote one is copied once into the user's cache.
+
+        Raises VitrineError for an artifact that is not in the store.
+        """
         if not self.has(kind, name):
             raise VitrineError(
-                f"artifact {kind}/{name} is not in the store {self.url}; name the store that holds it with VITRINE_STORE"
+                f"artifact {kind}/{name} is not in the store {self.url}; set VITRINE_STORE to the store that has it"
             )
         if self._local:
             return Path(f"{self._root}/{kind}/{name}")
@@ -79,7 +83,7 @@ class Store:
             self._fs.get(f"{self._root}/{kind}/{name}/", f"{staged}/", recursive=True)
             try:
                 Path(staged).rename(cached)
-            except OSError:  # another process was first; artifacts never change, so its copy is ours
+            except OSError:  # another process was first; its copy is the same, because artifacts never change
                 shutil.rmtree(staged, ignore_errors=True)
         return cached
 
@@ -90,7 +94,7 @@ def open_store(url: str | None = None) -> Store:
 
 
 def content_name(prefix: str, directory: Path) -> str:
-    """`prefix-` and 12 hex digits of the SHA-256 over the files' names and bytes."""
+    """Return `prefix-` and 12 hex digits of the SHA-256 over the files' names and bytes."""
     digest = hashlib.sha256()
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         digest.update(str(path.relative_to(directory)).encode() + b"\0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import click
 
@@ -34,9 +35,25 @@ from vitrine import settings
     show_default=True,
     help="A window that is not ranked within this time is answered in engine order.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar=settings.VITRINE_LOG_FORMAT.name,
+    show_envvar=True,
+    default=settings.VITRINE_LOG_FORMAT.default,
+    show_default=True,
+    help="Log lines on stderr: text, or one JSON object a line.",
+)
 @options.url
 @options.store
-def serve(host: str, port: int, deadline_ms: float, url: str, store: str | None) -> None:
+def serve(
+    host: str,
+    port: int,
+    deadline_ms: float,
+    log_format: Literal["text", "json"],
+    url: str,
+    store: str | None,
+) -> None:
     """Run the rerank service: order, the engine's hook, search, embed, health, readiness, metrics.
 
     It serves every alias of the engine that has an index, takes a new model within seconds of `vitrine train`,
@@ -46,5 +63,7 @@ def serve(host: str, port: int, deadline_ms: float, url: str, store: str | None)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from rerank.service.run import run_service
+    from vitrine import log
 
+    log.configure(log_format)
     run_service(host, port, deadline_ms, url, store)

@@ -1,1 +1,1 @@
-"""How good an order is: metrics, intervals, reports (no torch)."""
+"""Evaluation of ranked runs against relevance judgments: metrics, confidence intervals, reports; no torch."""

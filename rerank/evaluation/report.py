@@ -1,8 +1,8 @@
-"""Runs side by side on the same ratings: means, differences to the first run, and what was not answered."""
+"""The comparison of runs on the same judgments: means, paired differences to the first run, unanswered queries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,95 +12,106 @@ from rich.table import Table
 from vitrine.errors import JudgmentError
 
 from .intervals import Interval, bootstrap
-from .metrics import Gain, judged_only, values
+from .metrics import Gain, keep_judged, measure_values
 from .trec import Qrels, Run
 
 
 @dataclass(frozen=True)
-class RunReport:
-    """One run: each measure's mean, its difference to the first run (None for the first), what it lacks."""
+class RunResult:
+    """The values of one run: means and differences to the first run by measure (None for the first run).
+
+    `missing` are judged queries that the run does not answer; `unjudged` are queries of the run without judgments.
+    """
 
     name: str
     means: dict[str, Interval]
     differences: dict[str, Interval] | None
     missing: tuple[str, ...]
-    unjudged: tuple[str, ...]  # queries of the run that no rating names
+    unjudged: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Report:
-    """All runs on the same queries; the first is the baseline."""
+class EvaluationReport:
+    """All runs on the same queries; the first run is the baseline.
+
+    `without_relevant` are judged queries without a relevant product, on which all runs would score zero; they are left out.
+    """
 
     queries: int
-    without_relevant: tuple[
-        str, ...
-    ]  # rated queries left out: no product is relevant, so every run would score zero
+    without_relevant: tuple[str, ...]
     measures: tuple[str, ...]
     gain: Gain
     judged_only: bool
-    runs: tuple[RunReport, ...]
+    runs: tuple[RunResult, ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the report as it is written by `vitrine evaluate --json`."""
         return asdict(self)
 
 
-def compare(
+def evaluate_runs(
     qrels: Qrels,
     runs: Mapping[str, Run],
     measures: Sequence[str],
     gain: Gain = "linear",
-    judged: bool = False,
-) -> Report:
-    """Judge every run on every rated query that has a relevant product (grade 1 or more).
+    judged_only: bool = False,
+) -> EvaluationReport:
+    """Evaluate every run on each judged query that has a relevant product (grade 1 or more).
 
-    A query that a run leaves out counts zero.
+    A query that a run does not answer counts zero. With `judged_only`, products without a judgment are removed from the
+    runs first. Raises JudgmentError when no query has a relevant product or a run shares no query with the judgments.
     """
     queries = sorted(query for query, grades in qrels.items() if max(grades.values()) > 0)
     if not queries:
         raise JudgmentError(
-            f"none of the {len(qrels)} rated queries has a product graded above 0; check the ratings"
+            f"none of the {len(qrels)} judged queries has a product graded above 0; check the judgments"
         )
-    reports: list[RunReport] = []
+    results: list[RunResult] = []
     baseline = None
     for name, run in runs.items():
         if not any(query in run for query in qrels):
             raise JudgmentError(
-                f"run {name} and the ratings share no query: "
-                f"the run has {_some(run)}, the ratings {_some(qrels)}"
+                f"run {name} and the judgments share no query: "
+                f"the run has {_first_ids(run)}, the judgments {_first_ids(qrels)}; check the query ids"
             )
-        found = values(qrels, judged_only(qrels, run) if judged else run, measures, queries, gain)
-        baseline = baseline or found
-        first = baseline is found
-        reports.append(
-            RunReport(
+        values = measure_values(
+            qrels, keep_judged(qrels, run) if judged_only else run, measures, queries, gain
+        )
+        results.append(
+            RunResult(
                 name=name,
-                means={key: bootstrap(value) for key, value in found.items()},
-                differences=None if first else {k: bootstrap(v - baseline[k]) for k, v in found.items()},
+                means={measure: bootstrap(value) for measure, value in values.items()},
+                differences=None
+                if baseline is None
+                else {measure: bootstrap(value - baseline[measure]) for measure, value in values.items()},
                 missing=tuple(query for query in queries if query not in run),
                 unjudged=tuple(sorted(query for query in run if query not in qrels)),
             )
         )
+        baseline = baseline or values
     without_relevant = tuple(sorted(set(qrels) - set(queries)))
-    return Report(len(queries), without_relevant, tuple(measures), gain, judged, tuple(reports))
+    return EvaluationReport(
+        len(queries), without_relevant, tuple(measures), gain, judged_only, tuple(results)
+    )
 
 
-def table(report: Report) -> Table:
-    """The report for a terminal: one row a run, one column a measure."""
+def evaluation_table(report: EvaluationReport) -> Table:
+    """Return the report as a terminal table: a row for each run and difference, a column for each measure."""
     gain = ", gain 2^grade - 1" if report.gain == "exp" else ""
     judged = ", judged products only" if report.judged_only else ""
-    drawn = Table(title=f"{report.queries} rated queries{gain}{judged}; 95 % intervals, paired bootstrap")
-    drawn.add_column("run", overflow="fold")
+    table = Table(title=f"{report.queries} judged queries{gain}{judged}; 95 % intervals, paired bootstrap")
+    table.add_column("run", overflow="fold")
     for measure in report.measures:
-        drawn.add_column(measure, justify="right")
+        table.add_column(measure, justify="right")
     for run in report.runs:
-        drawn.add_row(escape(run.name), *(_interval(run.means[measure]) for measure in report.measures))
+        table.add_row(escape(run.name), *(_mean(run.means[measure]) for measure in report.measures))
         if run.differences is not None:
-            cells = [_difference(run.differences[measure]) for measure in report.measures]
-            drawn.add_row("  against the first run", *cells)
-    return drawn
+            differences = [_difference(run.differences[measure]) for measure in report.measures]
+            table.add_row("  difference to the first run", *differences)
+    return table
 
 
-def _interval(value: Interval) -> str:
+def _mean(value: Interval) -> str:
     return f"{value.mean:.4f} [{value.low:.4f}, {value.high:.4f}]"
 
 
@@ -109,5 +120,5 @@ def _difference(value: Interval) -> str:
     return f"{value.mean:+.4f}{mark} [{value.low:+.4f}, {value.high:+.4f}]"
 
 
-def _some(queries: Mapping[str, object]) -> str:
+def _first_ids(queries: Iterable[str]) -> str:
     return ", ".join(repr(query) for query in sorted(queries)[:3])

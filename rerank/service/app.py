@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -13,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vitrine.errors import QueryError, VitrineError
-from vitrine.log import complaints
 
 from .bodies import error_response
 from .embed import embed
@@ -22,6 +22,8 @@ from .hook import hook
 from .order import order
 from .search import search
 from .server import Dependencies, Server, UnknownAliasError
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Server, Request], Awaitable[Response]]
 
@@ -73,7 +75,7 @@ async def explain_error(server: Server, request: Request, error: Exception) -> R
 
 async def hide_error(server: Server, request: Request, error: Exception) -> Response:
     """Answer an unexpected error with 503 and no detail; the detail goes to the log."""
-    complaints.tell("a request failed", f"{request.url.path}: {type(error).__name__}: {error}")
+    logger.error("request to %s failed", request.url.path, exc_info=error)
     return _refuse(server, request, error_response("the service failed; see its log", 503))
 
 

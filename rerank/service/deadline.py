@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,9 +13,10 @@ from opensearch.logs.profiles import Click
 from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute
 from rerank.search import rerank
 from rerank.serving_context import ServingContext
-from vitrine.log import complaints
 
 from .pool import BusyError, WorkerPool
+
+logger = logging.getLogger(__name__)
 
 _LOOKUP_SHARE = 0.4  # of the deadline: a slow engine costs the history, not the order
 
@@ -70,5 +72,5 @@ async def _within(limit_s: float, result: Awaitable[T], default: T) -> T:
         async with asyncio.timeout(limit_s):
             return await result
     except Exception as error:
-        complaints.tell("looked up in vain", f"{type(error).__name__}: {error}")
+        logger.warning("a lookup failed and counts as empty: %s: %s", type(error).__name__, error)
         return default

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
 import uvicorn
 
 from opensearch.client import connect, connect_async
@@ -20,13 +21,16 @@ from .metrics import Metrics
 from .server import SEARCH_THREADS, Dependencies
 from .state import EngineContexts, EngineLookups
 
+logger = logging.getLogger(__name__)
+
 _ENGINE_TIMEOUT_S = 10.0
 
 
 def run_service(host: str, port: int, deadline_ms: float, url: str, store: str | None) -> None:
     """Serve until a signal stops the process. Raises RerankError for a port that cannot be bound."""
     listener = bind_port(host, port)
-    click.echo(f"rerank service on http://{host}:{listener.getsockname()[1]} for {url}", err=True)
+    engine = re.sub("//[^/@]*@", "//", url)  # without a password
+    logger.info("rerank service on http://%s:%s for %s", host, listener.getsockname()[1], engine)
     client = connect(url, timeout=_ENGINE_TIMEOUT_S, pool=SEARCH_THREADS + 4, retries=1)
     lookups = connect_async(url, timeout=_ENGINE_TIMEOUT_S, pool=32, retries=0)
     metrics = Metrics()
@@ -46,7 +50,11 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
         close=lookups.close,
     )
     config = uvicorn.Config(
-        make_app(dependencies), log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        make_app(dependencies),
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 import zlib
@@ -14,7 +15,8 @@ from rerank.features import groups as features
 from rerank.models.ranker import HasFeatures, Ranker
 from rerank.request import RankedWindow
 from rerank.slate import Slate
-from vitrine.log import complaints
+
+logger = logging.getLogger(__name__)
 
 # One slate in so many carries feature values, to compare what was served with what is trained on,
 FEATURES_OF_ONE_IN = 10
@@ -113,7 +115,7 @@ class SlateLog:
             await asyncio.to_thread(self._write_batch, batch)
         except Exception as error:  # the log must never stop the service; the counter shows the loss
             self._count("failed", len(batch))
-            complaints.tell("slate log", f"{len(batch)} slates were not written: {error}")
+            logger.warning("%d slates were not written: %s", len(batch), error)
         else:
             self._count("written", len(batch))
 
@@ -123,6 +125,6 @@ def _with_features(slate: Slate, sample: FeatureSample | None) -> Slate:
         return slate
     try:
         return replace(slate, features=sample())
-    except Exception as error:  # the slate is useful without them
-        complaints.tell("features of a slate", f"{type(error).__name__}: {error}")
+    except Exception:  # the slate is useful without them
+        logger.exception("the features of a slate were not computed")
         return slate

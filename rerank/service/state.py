@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
 from cachetools import TTLCache
 
 from opensearch.index.meta import schema_of
@@ -24,6 +24,8 @@ from .metrics import Metrics
 
 if TYPE_CHECKING:
     from opensearch.client import AsyncOpenSearch, OpenSearch
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 _RETRY_S = 10.0  # before an alias whose artifacts could not be opened is tried again
@@ -90,7 +92,7 @@ class EngineContexts:
         except VitrineError as error:
             self._metrics.loads.labels("failed").inc()
             self._retry_at[alias] = time.monotonic() + _RETRY_S
-            click.echo(f"{alias}: not opened: {error}", err=True)
+            logger.warning("%s was not opened: %s", alias, error, extra={"alias": alias})
             return
         previous = self.open.get(alias)
         if context.ranker is None and state[1] is not None:
@@ -100,13 +102,14 @@ class EngineContexts:
         self._metrics.loads.labels("degraded" if context.degraded else "ready").inc()
         if previous is None or previous.degraded != context.degraded or context.ranker:
             what = context.degraded or f"serving {state[1].model if state[1] else 'engine order'}"
-            click.echo(f"{alias}: {what} (opened in {time.perf_counter() - start:.1f} s)", err=True)
+            seconds = time.perf_counter() - start
+            logger.info("%s: %s (opened in %.1f s)", alias, what, seconds, extra={"alias": alias})
 
     def _report(self, error: str) -> None:
         """Keep the reason while the service is not ready; a ready service goes on with the open aliases."""
         if self.error is not None:
             if error != self.error:
-                click.echo(error, err=True)
+                logger.warning("%s", error)
             self.error = error
 
 
