@@ -1,4 +1,4 @@
-"""Vectors computed before, by encoder and content hash, so that nothing is embedded twice, not even after a kill."""
+"""The embedding cache: vectors by encoder and content hash, so that nothing is embedded twice, even after a kill."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from vitrine.errors import EncoderError
 
 from .protocol import FloatArray
 
-_ASKED_AT_ONCE = 500  # below SQLite's least limit of variables in a statement
+_KEYS_PER_QUERY = 500  # below SQLite's smallest limit of variables in a statement
 _BUSY_S = 60.0
 
 
 class EmbeddingCache:
-    """A file of vectors that several processes and threads may use at once; what `put` returned from stays.
+    """A file of vectors that several processes and threads may use at once; `put` returns once they are stored.
 
     A key is the hash of encoder name and content hash, a value the vector's float32 bytes.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises EncoderError when it is there and is no such cache."""
+        """Open or create the file. Raises EncoderError for a file that is no embedding cache."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
@@ -42,22 +42,22 @@ class EmbeddingCache:
         except sqlite3.DatabaseError as error:
             self._file.close()
             raise EncoderError(
-                f"{path} is no embedding cache ({error}); delete it and it is made anew"
+                f"{path} is no embedding cache ({error}); delete it, and the next run creates it"
             ) from error
 
     def get(self, encoder: str, hashes: Iterable[str]) -> dict[str, FloatArray]:
-        """The vectors (d,) that are known, by content hash; unknown ones are absent."""
-        wanted = {_key(encoder, content): content for content in hashes}
-        found: dict[str, FloatArray] = {}
-        for keys in _chunks(list(wanted), _ASKED_AT_ONCE):
+        """Return the cached vectors (d,) by content hash."""
+        contents = {_key(encoder, content): content for content in hashes}
+        vectors: dict[str, FloatArray] = {}
+        for keys in _chunks(list(contents), _KEYS_PER_QUERY):
             statement = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(keys))})"
             with self._lock:
                 rows = self._file.execute(statement, keys).fetchall()
-            found.update((wanted[key], np.frombuffer(vector, dtype="<f4")) for key, vector in rows)
-        return found
+            vectors.update((contents[key], np.frombuffer(vector, dtype="<f4")) for key, vector in rows)
+        return vectors
 
     def put(self, encoder: str, vectors: Mapping[str, FloatArray]) -> None:
-        """Keep vectors (d,) by content hash, all or none; one that is there already stays."""
+        """Store vectors (d,) by content hash, all or none; existing ones stay."""
         rows = [
             (_key(encoder, content), vector.astype("<f4").tobytes()) for content, vector in vectors.items()
         ]
@@ -88,7 +88,7 @@ class EmbeddingCache:
 
 
 def default_cache_path() -> Path:
-    """The embedding cache in the user's cache directory."""
+    """Return the path of the embedding cache in the user's cache directory."""
     return Path(platformdirs.user_cache_dir("vitrine")) / "embeddings.sqlite"
 
 

@@ -1,4 +1,4 @@
-"""The words of an open_clip model as a query encoder: its tokenizer as one file, its text tower as ONNX."""
+"""The text tower of an open_clip model as a query encoder: its tokenizer as one file, the tower as ONNX."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import nn
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
-from .card import EncoderCard, put, slug
-from .export import export_words_onnx
+from .card import MODEL_FILE, TOKENIZER_FILE, TextCard, slug, store_encoder
+from .export import export_token_onnx
 
 
 def export_clip_text(store: Store, model: nn.Module, name: str, directory: Path) -> str:
-    """Write the text encoder artifact of a loaded open_clip model into `directory` and the store; its name.
+    """Write the text encoder artifact of a loaded open_clip model into `directory` and the store; return its name.
 
     Raises EncoderError for text towers that are not CLIP's causal transformer over byte pairs.
     """
@@ -28,27 +28,25 @@ def export_clip_text(store: Store, model: nn.Module, name: str, directory: Path)
             f"the text tower of open_clip model {name!r} uses a {type(tokenizer).__name__}; only those with CLIP's own"
             " tokenizer can be served, such as ViT-B-32"
         )
-    words = ClipWords(model).eval()
+    words = ClipTextTower(model).eval()
     context = int(tokenizer.context_length or 77)
-    _fast_tokenizer(tokenizer, context).save(str(directory / "tokenizer.json"))
-    export_words_onnx(words, directory / "model.onnx", context)
+    _fast_tokenizer(tokenizer, context).save(str(directory / TOKENIZER_FILE))
+    export_token_onnx(words, directory / MODEL_FILE, context)
     with torch.inference_mode():
         dimension = words(torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 2, dtype=torch.int64)).shape[-1]
-    card = EncoderCard(f"{slug(name)}-words", "text", dimension, ("en",), None, context)
+    card = TextCard(name=f"{slug(name)}-words", dimension=dimension, languages=("en",), max_tokens=context)
     card.write(directory)
-    return put(store, directory)
+    return store_encoder(store, directory)
 
 
-class ClipWords(nn.Module):
-    """Ids and mask (n, t) to unit vectors (n, d): attention looks back only, so nothing after the end counts."""
+class ClipTextTower(nn.Module):
+    """Token ids and mask (n, t) to unit vectors (n, d); attention is causal, so tokens after the end have no effect."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         text: Any = getattr(model, "text", model)
         if getattr(text, "attn_mask", None) is None or getattr(text, "cls_emb", None) is not None:
-            raise EncoderError(
-                "this open_clip text tower does not read from left to right; name a plain CLIP model"
-            )
+            raise EncoderError("this open_clip text tower has no causal attention; name a plain CLIP model")
         self.text = text
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -64,7 +62,7 @@ class ClipWords(nn.Module):
 
 
 def _fast_tokenizer(tokenizer: Any, context: int) -> Any:
-    """CLIP's tokenizer as a `tokenizers` file: the same ids, without Python's regular expressions."""
+    """Return CLIP's tokenizer as a `tokenizers` object: the same ids, without Python's regular expressions."""
     from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
     from tokenizers.models import BPE
 

@@ -24,17 +24,19 @@ class _TextGraph(nn.Module):
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
-        return nn.functional.normalize(found, dim=-1)
+        embedding = self.model({"input_ids": input_ids, "attention_mask": attention_mask})[
+            "sentence_embedding"
+        ]
+        return nn.functional.normalize(embedding, dim=-1)
 
 
 def export_text_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
     """Write input_ids, attention_mask (n, t) int64 -> vector (n, d) float32 of unit length."""
-    export_words_onnx(_TextGraph(model).eval(), path, max_tokens)
+    export_token_onnx(_TextGraph(model).eval(), path, max_tokens)
 
 
-def export_words_onnx(module: nn.Module, path: Path, max_tokens: int) -> None:
-    """Write a module that takes ids and mask (n, t) and gives unit vectors (n, d)."""
+def export_token_onnx(module: nn.Module, path: Path, max_tokens: int) -> None:
+    """Write a module that maps token ids and mask (n, t) to unit vectors (n, d)."""
     rows, tokens = torch.export.Dim("n"), torch.export.Dim("t", max=max_tokens)
     ids = torch.randint(5, 10, (3, 9))
     mask = torch.ones_like(ids)
@@ -63,7 +65,7 @@ def _export(
             verbose=False,
         )
     if program is None:
-        raise RuntimeError("torch gave no ONNX program")
+        raise RuntimeError("torch returned no ONNX program")
     graph = program.model_proto
     _strip(graph)
     onnx.checker.check_model(graph)
@@ -71,7 +73,7 @@ def _export(
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out file names and stack traces, which differ between machines and change nothing."""
+    """Remove file names and stack traces, which differ between machines and have no effect."""
     model.doc_string = ""
     graph = model.graph
     for holder in (model, graph):
@@ -83,7 +85,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter reports its steps through stdout, warnings and logging; none of it concerns the caller."""
+    """Silence the exporter, which reports its steps through stdout, warnings and logging."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Pictures to vectors: a tower trained on a catalogue, or any open_clip model with its own words."""
+"""Images to vectors by torch: a tower trained on a catalogue, or any open_clip model with its own text tower."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
-from .card import KIND, EncoderCard, put, read_card, slug
-from .preprocess import WHITE, prepare
+from .card import KIND, MODEL_FILE, WEIGHTS_FILE, ImageCard, require_card, slug, store_encoder
+from .preprocess import prepare
 from .protocol import ByteArray, FloatArray, ImageEncoder
 
-PICTURES_A_BATCH = {"cpu": 32, "cuda": 512}
+IMAGES_PER_BATCH = {"cpu": 32, "cuda": 512}
 
 
-class TorchTower:
+class TorchImageEncoder:
     """An image encoder artifact computed by torch."""
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -26,63 +26,59 @@ class TorchTower:
 
         from encoders.training.tower import load_tower
 
-        from .device import pick_device
+        from .device import choose_device
         from .workers import Workers
 
-        card = read_card(directory)
-        if card.kind != "image" or card.size is None or card.fit is None or card.query_encoder is None:
-            raise EncoderError(
-                f"encoder {name} ({card.kind}) is not for pictures; name a trained image tower"
-            )
+        card = require_card(directory, name, ImageCard)
         self.name, self.dimension, self.languages = name, card.dimension, card.languages
         self.query_encoder = card.query_encoder
         self.size = card.size
-        self._fit, self._background = card.fit, card.background or WHITE
-        self._device = pick_device()
+        self._fit, self._background = card.fit, card.background
+        self._device = choose_device()
         self._tower = load_tower(directory).to(self._device).to(memory_format=torch.channels_last)
         self._workers = Workers(self._device)
         self._torch = torch
 
     def prepare(self, image: Image.Image) -> ByteArray:
-        """The pixels (size, size, 3) that `encode` takes, of an RGB picture; safe in any thread."""
+        """Return the pixels (size, size, 3) that `encode` takes, of an RGB image; safe in any thread."""
         return prepare(image, self.size, self._fit, self._background)
 
     def encode(self, pixels: ByteArray) -> FloatArray:
-        """Vectors (n, d) of unit length of prepared pictures (n, size, size, 3)."""
+        """Return vectors (n, d) of unit length of prepared images (n, size, size, 3)."""
 
         def compute(batch: ByteArray) -> FloatArray:
-            seen = self._torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-            found: FloatArray = self._tower(seen).float().cpu().numpy()
-            return found
+            on_device = self._torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+            vectors: FloatArray = self._tower(on_device).float().cpu().numpy()
+            return vectors
 
-        rows = PICTURES_A_BATCH[self._device.type]
+        rows = IMAGES_PER_BATCH[self._device.type]
         batches = [pixels[start : start + rows] for start in range(0, len(pixels), rows)]
-        made = list(self._workers.map(compute, batches))
-        return np.concatenate(made) if made else np.zeros((0, self.dimension), dtype=np.float32)
+        parts = list(self._workers.map(compute, batches))
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), dtype=np.float32)
 
 
 def open_image_encoder(spec: str, store: Store) -> ImageEncoder:
-    """The image encoder that `spec` names: an artifact, a trained tower's directory, or open_clip's `model/pretrained`.
+    """Return the image encoder that `spec` names: an artifact, a tower's directory, or open_clip's `model/pretrained`.
 
-    Whatever it is, it is in the store afterwards, under the name that the encoder carries; so is its query encoder.
+    The encoder is in the store afterwards, under its `name`, and so is its query encoder. Raises EncoderError.
     """
     if store.has(KIND, spec):
-        return TorchTower(store.get(KIND, spec), spec)
+        return TorchImageEncoder(store.get(KIND, spec), spec)
     directory = Path(spec)
     if directory.is_dir():
-        name = put(store, directory)
-        return TorchTower(store.get(KIND, name), name)
+        name = store_encoder(store, directory)
+        return TorchImageEncoder(store.get(KIND, name), name)
     model, slash, pretrained = spec.partition("/")
     if not slash or not pretrained:
         raise EncoderError(
-            f"image encoder {spec!r} is no artifact of the store {store.url}, no directory, and no open_clip name"
+            f"image encoder {spec!r} is neither an artifact of the store {store.url}, nor a directory, nor an open_clip name"
             " of the form model/pretrained; train one with `vitrine encoder train`"
         )
     name = _adopt_clip(store, model, pretrained)
-    return TorchTower(store.get(KIND, name), name)
+    return TorchImageEncoder(store.get(KIND, name), name)
 
 
-def write_tower(directory: Path, tower: object, name: str, card: EncoderCard) -> None:
+def write_tower(directory: Path, tower: object, name: str, card: ImageCard) -> None:
     """Write the files of an image encoder artifact, except tower.json, into `directory`."""
     from torch import nn
 
@@ -90,15 +86,15 @@ def write_tower(directory: Path, tower: object, name: str, card: EncoderCard) ->
 
     from .export import export_image_onnx
 
-    if not isinstance(tower, nn.Module) or card.size is None:
-        raise EncoderError(f"encoder {name} has no tower or no size, so it cannot be written")
-    save_weights(tower, directory / "weights.safetensors")
-    export_image_onnx(tower, directory / "model.onnx", card.size)
+    if not isinstance(tower, nn.Module):
+        raise EncoderError(f"encoder {name} has no torch tower, so it cannot be written")
+    save_weights(tower, directory / WEIGHTS_FILE)
+    export_image_onnx(tower, directory / MODEL_FILE, card.size)
     card.write(directory)
 
 
 def _adopt_clip(store: Store, model: str, pretrained: str) -> str:
-    """Put both towers of an open_clip model into the store; the name of the image tower."""
+    """Put both towers of an open_clip model into the store and return the name of the image tower."""
     from encoders.training.tower import clip_tower
 
     from .clip import export_clip_text
@@ -106,13 +102,18 @@ def _adopt_clip(store: Store, model: str, pretrained: str) -> str:
     prefix = slug(f"{model}-{pretrained}")
     tower, shape, whole = clip_tower(model, pretrained, None)
     with tempfile.TemporaryDirectory() as scratch:
-        words, pictures = Path(scratch) / "words", Path(scratch) / "pictures"
+        words, images = Path(scratch) / "words", Path(scratch) / "images"
         words.mkdir()
-        pictures.mkdir()
+        images.mkdir()
         query_encoder = export_clip_text(store, whole, model, words)
-        shape.write(pictures)
-        card = EncoderCard(
-            prefix, "image", shape.dimension, ("en",), None, None, shape.size, shape.fit, WHITE, query_encoder
+        shape.write(images)
+        card = ImageCard(
+            name=prefix,
+            dimension=shape.dimension,
+            languages=("en",),
+            size=shape.size,
+            fit=shape.fit,
+            query_encoder=query_encoder,
         )
-        write_tower(pictures, tower.eval(), prefix, card)
-        return put(store, pictures)
+        write_tower(images, tower.eval(), prefix, card)
+        return store_encoder(store, images)

@@ -1,4 +1,4 @@
-"""Pictures as a person would see them: any mode, turned upright, on white; or one sentence why not."""
+"""The bytes of an image file to an RGB image: upright, on white, in 8 bits; for the catalogue and for queries alike."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import io
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from vitrine.errors import IndexerError
+from vitrine.errors import ImageError
 
-PIXELS = 100_000_000  # decoded at once, 300 MB; a JPEG beyond it is decoded at a fraction of its size
-DRAFT_SIDE = 448  # no encoder looks at more
+MAX_PIXELS = 100_000_000  # decoded, 300 MB; a larger JPEG is decoded at a fraction of its size
+DRAFT_SIDE = 448  # pixels; no encoder takes more
 _FORMATS = (
     "JPEG",
     "MPO",
@@ -30,32 +30,28 @@ _FORMATS = (
 _WHITE = (255, 255, 255, 255)
 
 
-class ImageError(IndexerError):
-    """A picture cannot be had or read; its product is indexed without it."""
-
-
 def decode_image(data: bytes, side: int = DRAFT_SIDE) -> Image.Image:
-    """The RGB picture in the bytes of a file, at least `side` pixels on its shorter side if it has them.
+    """Return the RGB image in the bytes of a file, with at least `side` pixels on its shorter side if it has them.
 
-    The first frame of an animation, upright by its EXIF, transparency on white, 16 bits and CMYK as seen.
-    PictureError says what the bytes are instead.
+    The first frame of an animation, rotated by its EXIF, transparency on white, 16 and 32 bits scaled to 8, CMYK through
+    its colour profile. Raises ImageError that says what the bytes are instead.
     """
     if not data:
-        raise ImageError("the picture is an empty file")
-    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit knows nothing of drafts; `_bounded` keeps ours
+        raise ImageError("the file is empty")
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit ignores drafts; `_limit_size` has ours
     try:
         with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
-            _bounded(image, side)
+            _limit_size(image, side)
             image.load()
-            return _as_seen(image)
+            return _to_rgb(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(_what_instead(data)) from error
+        raise ImageError(_content_type_problem(data)) from error
     except MemoryError as error:
-        raise ImageError("the picture needs more memory than there is") from error
-    except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
-        raise ImageError(f"the picture is damaged ({_short(error)})") from error
+        raise ImageError("the image needs more memory than is available") from error
+    except Exception as error:  # Pillow's readers raise nearly any exception on damaged bytes
+        raise ImageError(f"the image is damaged ({_short(error)})") from error
 
 
 def _known_formats() -> list[str]:
@@ -63,38 +59,40 @@ def _known_formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _bounded(image: Image.Image, side: int) -> None:
-    """Lets JPEG decode at 1/2 to 1/8 where that keeps `side`; refuses what would still fill the memory."""
+def _limit_size(image: Image.Image, side: int) -> None:
+    """Make JPEG decode at 1/2 to 1/8 where that leaves `side`. Raises ImageError for an image that is still too large."""
     width, height = image.size
     if image.format in ("JPEG", "MPO"):
-        progressive = bool(image.info.get("progressive"))  # those hold every coefficient, whatever the draft
+        progressive = bool(
+            image.info.get("progressive")
+        )  # its decoder holds every coefficient, whatever the draft
         image.draft(None, (side, side))
-        small = image.size[0] * image.size[1] <= PIXELS
-        if small and not (progressive and width * height > PIXELS):
+        small = image.size[0] * image.size[1] <= MAX_PIXELS
+        if small and not (progressive and width * height > MAX_PIXELS):
             return
-    elif width * height <= PIXELS:
+    elif width * height <= MAX_PIXELS:
         return
     raise ImageError(
-        f"the picture of {width} x {height} pixels is too large; at most {PIXELS // 10**6} million fit"
+        f"the image of {width} x {height} pixels is too large; at most {MAX_PIXELS // 10**6} million are decoded"
     )
 
 
-def _as_seen(image: Image.Image) -> Image.Image:
-    with contextlib.suppress(Exception):  # a broken EXIF block turns nothing
+def _to_rgb(image: Image.Image) -> Image.Image:
+    with contextlib.suppress(Exception):  # a damaged EXIF block rotates nothing
         image = ImageOps.exif_transpose(image)
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     elif image.mode == "CMYK" and profile:
-        image = _through_profile(image, profile)
+        image = _convert_cmyk(image, profile)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        shown = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", shown.size, _WHITE), shown)
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba)
     return image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16 and 32 bits as brightness: Pillow's own conversion would clip all above 255 to white."""
+    """Return 16 and 32 bits scaled to 8: Pillow's own conversion would clip all above 255 to white."""
     values = np.asarray(image, dtype=np.float64)  # (height, width)
     values = np.where(np.isfinite(values), values, 0.0)
     top = float(values.max(initial=0.0))
@@ -107,34 +105,34 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
-def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Ink as it looks in print; a profile that does not fit is passed over."""
+def _convert_cmyk(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return a CMYK image in sRGB by its colour profile; a profile that does not fit is ignored."""
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        seen = ImageCms.profileToProfile(
+        converted = ImageCms.profileToProfile(
             image,
             ImageCms.ImageCmsProfile(io.BytesIO(profile)),
             ImageCms.createProfile("sRGB"),
             outputMode="RGB",
         )
-        if seen is not None:
-            return seen
+        if converted is not None:
+            return converted
     return image
 
 
-def _what_instead(data: bytes) -> str:
+def _content_type_problem(data: bytes) -> str:
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "the file is an HTML page, not a picture"
+        return "the file is an HTML page, not an image"
     if b"<svg" in start:
-        return "the file is an SVG drawing; expected a picture of pixels such as JPEG or PNG"
+        return "the file is an SVG drawing; expected an image of pixels such as JPEG or PNG"
     if start.startswith(b"%pdf"):
-        return "the file is a PDF; expected a picture such as JPEG or PNG"
+        return "the file is a PDF; expected an image such as JPEG or PNG"
     if start.startswith((b"%!ps", b"\xc5\xd0\xd3\xc6")):
-        return "the file is PostScript, which is not run; expected a picture such as JPEG or PNG"
+        return "the file is PostScript, which is not rendered; expected an image such as JPEG or PNG"
     with contextlib.suppress(UnicodeDecodeError):
         data[:1000].decode("ascii")
-        return "the file is text, not a picture"
-    return "the file is of no picture format that is known here, or its first bytes are damaged"
+        return "the file is text, not an image"
+    return "the file has no known image format, or its first bytes are damaged"
 
 
 def _short(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What the indexer asks of an encoder, whoever made it."""
+"""The interfaces of text and image encoders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ByteArray = NDArray[np.uint8]
 
 
 class TextEncoder(Protocol):
-    """Words to vectors."""
+    """Texts to vectors."""
 
     @property
     def name(self) -> str:
@@ -25,14 +25,14 @@ class TextEncoder(Protocol):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages it understands; empty: any."""
+        """The languages that the encoder knows; empty: any."""
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Vectors (n, d) of unit length, one a text, in the order of the texts."""
+        """Return vectors (n, d) of unit length, one a text, in the order of the texts."""
 
 
 class ImageEncoder(Protocol):
-    """Pictures to vectors."""
+    """Images to vectors."""
 
     @property
     def name(self) -> str:
@@ -47,10 +47,10 @@ class ImageEncoder(Protocol):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that the query encoder understands; empty: any."""
+        """The languages that the query encoder knows; empty: any."""
 
     def prepare(self, image: Image.Image) -> ByteArray:
-        """The pixels (size, size, 3) that `encode` takes, of an RGB picture; safe in any thread."""
+        """Return the pixels (size, size, 3) that `encode` takes, of an RGB image; safe in any thread."""
 
     def encode(self, pixels: ByteArray) -> FloatArray:
-        """Vectors (n, d) of unit length of prepared pictures (n, size, size, 3)."""
+        """Return vectors (n, d) of unit length of prepared images (n, size, size, 3)."""

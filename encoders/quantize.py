@@ -1,4 +1,4 @@
-"""An exported encoder with 8-bit weights: another artifact, smaller and faster, whose vectors differ a little."""
+"""A text encoder with 8-bit weights: another artifact, smaller and faster, whose vectors differ a little."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from pathlib import Path
 
 from vitrine.store import Store
 
-from .card import KIND, put, read_card
+from .card import KIND, MODEL_FILE, TOKENIZER_FILE, TextCard, require_card, store_encoder
 
 
-def shrink(store: Store, name: str) -> str:
-    """The name of the 8-bit form of a text encoder artifact; what it costs is measured, not promised.
+def quantize(store: Store, name: str) -> str:
+    """Store the 8-bit form of a text encoder artifact and return its name.
 
-    It only serves queries: the torch weights that index texts stay with the original.
+    It serves queries only: the torch weights for indexing stay with the original. `scripts/bench/encoders` measures the
+    loss in nDCG. Raises EncoderError for an encoder of another kind.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     origin = store.get(KIND, name)
-    card = read_card(origin)
+    card = require_card(origin, name, TextCard)
     with tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch)
-        shutil.copyfile(origin / "tokenizer.json", made / "tokenizer.json")
+        target = Path(scratch)
+        shutil.copyfile(origin / TOKENIZER_FILE, target / TOKENIZER_FILE)
         before = logging.root.manager.disable
-        logging.disable(logging.WARNING)  # advice about pictures, through the root logger
+        logging.disable(logging.WARNING)  # advice about image models, through the root logger
         try:
             quantize_dynamic(
-                origin / "model.onnx", made / "model.onnx", weight_type=QuantType.QInt8, per_channel=True
+                origin / MODEL_FILE, target / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True
             )
         finally:
             logging.disable(before)
-        replace(card, name=f"{card.name}-int8", source=name).write(made)
-        return put(store, made)
+        replace(card, name=f"{card.name}-int8", source=name).write(target)
+        return store_encoder(store, target)

@@ -1,7 +1,7 @@
-"""Batches computed side by side, each by one thread of torch.
+"""Batches computed in parallel, each by one thread of torch.
 
-On a CPU that is faster than one batch on all cores: no core waits at the end of every operation for another one, which
-decoding pictures or the engine may keep busy just then.
+On a CPU this is faster than one batch on all cores: no core waits after every operation for another one, which image
+decoding or the engine may use at that moment.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
 
     def map(self, compute: Callable[[A], B], batches: Sequence[A]) -> Iterator[B]:
-        """`compute(batch)` of every batch, in their order, in inference mode and in the precision that pays."""
+        """Yield `compute(batch)` of every batch in order, in inference mode and in the faster precision."""
 
         def inside(batch: A) -> B:
             with torch.inference_mode(), mixed_precision(self._device):
                 return compute(batch)
 
-        many = torch.get_num_threads()
-        if self._device.type != "cpu" or many == 1 or len(batches) < 2:
+        count = torch.get_num_threads()
+        if self._device.type != "cpu" or count == 1 or len(batches) < 2:
             return map(inside, batches)
-        mixed_precision(self._device)  # tried once, before the cores are busy
-        self._pool = self._pool or _pool(many)
+        mixed_precision(self._device)  # tested once, before the cores are busy
+        self._pool = self._pool or _pool(count)
         return self._pool.map(inside, batches)
 
 
-def _pool(many: int) -> ThreadPoolExecutor:
-    """A pool whose threads compute alone, while every other thread keeps the cores that it had.
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Return a pool whose threads use one core each, while every other thread has as many cores as before.
 
-    torch's number of threads is one for the process and, from its first use on, one for each thread: the threads of the
-    pool set theirs before the process's is put back.
+    torch has one number of threads for the process and, after its first use in a thread, one for that thread: the threads of
+    the pool set theirs, then the number of the process is restored.
     """
-    ready = threading.Barrier(many + 1)
+    ready = threading.Barrier(count + 1)
 
-    def alone() -> None:
-        torch.get_num_threads()  # from here on the thread has a number of its own
+    def use_one_core() -> None:
+        torch.get_num_threads()  # after this call the thread has a number of its own
         torch.set_num_threads(1)
         ready.wait()
 
-    pool = ThreadPoolExecutor(many, thread_name_prefix="encode", initializer=alone)
-    for _ in range(many):
-        pool.submit(int)  # a thread is started for each task that finds none idle
+    pool = ThreadPoolExecutor(count, thread_name_prefix="encode", initializer=use_one_core)
+    for _ in range(count):
+        pool.submit(int)  # the pool starts a thread for each task without an idle one
     ready.wait()
-    torch.set_num_threads(many)
+    torch.set_num_threads(count)
     return pool

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from encoders.onnx import ImageEmbedder, TextEmbedder, open_image_embedder, open_text_embedder
+from encoders.onnx_image import OnnxImageEncoder, open_onnx_image
+from encoders.onnx_text import OnnxTextEncoder, open_onnx_text
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.spaces import space_names
 from opensearch.search.query import supports_language
@@ -33,7 +34,7 @@ class QueryEncoders:
         self.schema = schema
         self._store = store
         self._text = {name: _Lazy(self._text_opener(name)) for name in _query_encoders(schema)}
-        self._image = _Lazy(self._open_image_embedder)
+        self._image = _Lazy(self._open_onnx_image)
 
     def vectors(self, words: str, image: Image.Image | None = None) -> QueryVectors:
         """Return the query's unit vector (d,) in each vector space of the index where it has one.
@@ -54,7 +55,7 @@ class QueryEncoders:
             vectors[row][IMAGE_SPACE] = _halfway(vectors[row].get(IMAGE_SPACE), vector)
         return list(vectors)
 
-    def text_embedder(self, space: str = TEXT_SPACE) -> TextEmbedder | None:
+    def text_embedder(self, space: str = TEXT_SPACE) -> OnnxTextEncoder | None:
         """Return the query encoder of a space; None when the index has no such vectors."""
         field = self.schema.vectors.get(space)
         return self._text[field.query_encoder].get() if field else None
@@ -83,14 +84,14 @@ class QueryEncoders:
         if present:
             yield from zip(present, self._image.get().encode(list(present.values())), strict=True)
 
-    def _text_opener(self, name: str) -> Callable[[], TextEmbedder]:
-        return lambda: open_text_embedder(self._store, name)
+    def _text_opener(self, name: str) -> Callable[[], OnnxTextEncoder]:
+        return lambda: open_onnx_text(self._store, name)
 
-    def _open_image_embedder(self) -> ImageEmbedder:
+    def _open_onnx_image(self) -> OnnxImageEncoder:
         field = self.schema.vectors.get(IMAGE_SPACE)
         if field is None:
             raise QueryError("the index has no image vectors; index the catalogue with --image-encoder")
-        embedder = open_image_embedder(self._store, field.encoder)
+        embedder = open_onnx_image(self._store, field.encoder)
         require_dimension(field, embedder.name, embedder.dimension)
         if embedder.query_encoder not in (None, field.query_encoder):
             raise ArtifactError(

@@ -328,7 +328,9 @@ def serving_modules() -> list[str]:
 
 def test_serving_imports_no_library_of_training() -> None:
     modules = serving_modules()
-    assert {"rerank.search", "rerank.service.app", "rerank.models.ranker", "encoders.onnx"} <= set(modules)
+    assert {"rerank.search", "rerank.service.app", "rerank.models.ranker", "encoders.onnx_text"} <= set(
+        modules
+    )
     code = f"""
 import importlib, sys
 for name in {modules!r}:

@@ -10,7 +10,7 @@ import pytest
 from support.stub_encoders import StubText, text_vector
 
 from encoders.protocol import FloatArray
-from encoders.text import buckets
+from encoders.tokens import batches_by_length
 from indexer.catalogue.product import Product
 from indexer.load.changes import PendingDocument
 from indexer.load.document import fields_of
@@ -86,7 +86,7 @@ def test_at_most_a_tenth_of_the_tokens_is_padding(cache: VectorCache, tmp_path: 
     real = padded = 0
     for call in encoder.calls:
         tokens = [len(text.split()) for text in call]
-        for rows in buckets(tokens, 64):
+        for rows in batches_by_length(tokens, 64):
             real += sum(tokens[row] for row in rows)
             padded += len(rows) * max(tokens[row] for row in rows)
     assert real <= padded <= 1.1 * real

@@ -10,8 +10,8 @@ import pytest
 from support.tiny_text_encoder import tiny_text_encoder
 
 from encoders.export import export_text_onnx
-from encoders.onnx import open_text_embedder
-from encoders.quantize import shrink
+from encoders.onnx_text import open_onnx_text
+from encoders.quantize import quantize
 from encoders.text import load_sentence_transformer, open_text_encoder
 from vitrine.store import Store
 
@@ -40,10 +40,10 @@ def test_the_graph_says_nothing_of_the_machine(tiny: Path, tmp_path: Path) -> No
 def test_eight_bits_are_smaller_and_nearly_the_same(tiny: Path, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     name = open_text_encoder(str(tiny), store).name
-    small = shrink(store, name)
-    assert small == shrink(store, name) != name
+    small = quantize(store, name)
+    assert small == quantize(store, name) != name
     sizes = [(store.get("encoders", either) / "model.onnx").stat().st_size for either in (name, small)]
     assert sizes[1] < 0.9 * sizes[0]
     queries = ["red shoes for men", "black bag"]
-    full, eight = (np.stack(open_text_embedder(store, either).encode(queries)) for either in (name, small))
+    full, eight = (np.stack(open_onnx_text(store, either).encode(queries)) for either in (name, small))
     assert (full * eight).sum(axis=1).min() > 0.97

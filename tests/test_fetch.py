@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from encoders.image_io import ImageError
 from indexer.images.fetch import Fetcher, is_public
+from vitrine.errors import ImageError
 
 Answer = Callable[[socket.socket, bytes], None]
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from encoders.image_io import ImageError, decode_image
+from encoders.image_io import decode_image
+from vitrine.errors import ImageError
 
 RED, WHITE, GREEN = (255, 0, 0), (255, 255, 255), (0, 128, 0)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from encoders.image_io import ImageError
 from indexer.images.source import picture_ref, read_image
+from vitrine.errors import ImageError
 
 
 def no_fetch(url: str) -> bytes:

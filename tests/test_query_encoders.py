@@ -13,7 +13,7 @@ from PIL import Image
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from rerank import query_encoders
 from rerank.arrays import FloatArray
-from rerank.query_image import decode_image, read_image
+from rerank.query_image import decode_query_image, read_query_image
 from vitrine.errors import ArtifactError, QueryError
 from vitrine.store import Store
 
@@ -45,7 +45,7 @@ class WordCounter:
 def test_words_have_a_vector_in_every_space_of_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query_encoders, "open_text_embedder", lambda store, name: WordCounter())
+    monkeypatch.setattr(query_encoders, "open_onnx_text", lambda store, name: WordCounter())
     spaces = {
         "text": VectorField("counter-1", "counter-1", 2),
         "audio": VectorField("sound-1", "counter-1", 2, ("en",)),
@@ -67,14 +67,20 @@ def test_other_encoders_are_refused_by_both_names() -> None:
 
 
 def test_transparency_is_white() -> None:
-    image = decode_image(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
+    image = decode_query_image(encoded(Image.new("RGBA", (2, 2), (255, 0, 0, 0))))
     assert image.mode == "RGB"
     assert image.getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_a_float_image_of_middle_grey_is_middle_grey() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((2, 2), 0.5, dtype=np.float32)).save(buffer, "TIFF")
+    assert decode_query_image(buffer.getvalue()).getpixel((0, 0)) == (128, 128, 128)
+
+
 def test_sixteen_bits_keep_their_brightness() -> None:
     half = Image.fromarray(np.full((2, 2), 32896, dtype=np.uint16))  # 128 * 257
-    assert decode_image(encoded(half)).getpixel((0, 0)) == (128, 128, 128)
+    assert decode_query_image(encoded(half)).getpixel((0, 0)) == (128, 128, 128)
 
 
 def test_a_photo_is_turned_upright() -> None:
@@ -83,7 +89,7 @@ def test_a_photo_is_turned_upright() -> None:
     exif[0x0112] = 6  # turn by 90 degrees
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", exif=exif)
-    assert decode_image(buffer.getvalue()).size == (4, 8)
+    assert decode_query_image(buffer.getvalue()).size == (4, 8)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +102,9 @@ def test_a_photo_is_turned_upright() -> None:
 )
 def test_bytes_that_are_not_an_image_are_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(QueryError, match=sentence):
-        decode_image(data)
+        decode_query_image(data)
 
 
 def test_a_missing_image_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="cannot be read"):
-        read_image(tmp_path / "none.png")
+        read_query_image(tmp_path / "none.png")

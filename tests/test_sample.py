@@ -22,6 +22,7 @@ from scripts.sample.canvas import IMAGE_PX, curve, mirror
 from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
 from scripts.sample.drawing import COLOURS, SHAPES, ImageSpec, draw
 from scripts.sample.queries import DEMO_QUERIES, query_pool
+from scripts.sample.query_intent import parse_intent, true_ndcg, true_relevance
 from scripts.sample.simulation import (
     ATTRACTION,
     Log,
@@ -31,7 +32,6 @@ from scripts.sample.simulation import (
     simulate,
 )
 from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking
-from scripts.sample.query_intent import parse_intent, true_ndcg, true_relevance
 from scripts.sample.words import COLOURS as COLOUR_WORDS
 from scripts.sample.words import KINDS, PATTERNS
 

@@ -1,4 +1,4 @@
-"""Words to vectors: the packaged MiniLM, any directory, and what is refused."""
+"""Text encoders: the packaged MiniLM, any directory, and errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tiny_text_encoder import tiny_text_encoder
 
-from encoders.card import read_card
-from encoders.text import buckets, export_text, open_text_encoder, padded
+from encoders.card import TextCard, require_card
+from encoders.text import open_text_encoder
+from encoders.tokens import batches_by_length, pad
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
@@ -42,15 +43,15 @@ def test_packaged_encoder_puts_like_meanings_close(store: Store) -> None:
 def test_an_opened_encoder_opens_again_by_its_artifact_name(store: Store, tiny: Path) -> None:
     first = open_text_encoder(str(tiny), store)
     again = open_text_encoder(first.name, store)
-    assert again.name == first.name == export_text(first, store)
+    assert again.name == first.name
     np.testing.assert_array_equal(again.encode(["red shoes"]), first.encode(["red shoes"]))
 
 
 def test_same_weights_are_exported_once(store: Store, tiny: Path) -> None:
     first = open_text_encoder(str(tiny), store).name
-    made = (store.get("encoders", first) / "model.onnx").stat().st_mtime_ns
+    modified = (store.get("encoders", first) / "model.onnx").stat().st_mtime_ns
     assert open_text_encoder(str(tiny), store).name == first
-    assert (store.get("encoders", first) / "model.onnx").stat().st_mtime_ns == made
+    assert (store.get("encoders", first) / "model.onnx").stat().st_mtime_ns == modified
 
 
 def test_other_weights_have_another_name(store: Store, tiny: Path, tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_rows_keep_their_order_whatever_their_length(store: Store, tiny: Path) -
 
 def test_words_beyond_the_limit_change_nothing(store: Store, tiny: Path) -> None:
     encoder = open_text_encoder(str(tiny), store)
-    limit = read_card(store.get("encoders", encoder.name)).max_tokens
+    limit = require_card(store.get("encoders", encoder.name), encoder.name, TextCard).max_tokens
     assert limit == 16
     long = encoder.encode(["red " * limit + "blue green", "red " * limit])
     np.testing.assert_allclose(long[0], long[1], atol=1e-6)
@@ -78,26 +79,26 @@ def test_no_texts_give_no_vectors(store: Store, tiny: Path) -> None:
     assert open_text_encoder(str(tiny), store).encode([]).shape == (0, 32)
 
 
-def test_a_name_that_nobody_knows_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(EncoderError, match=r"no-such/encoder.*packaged MiniLM"):
         open_text_encoder("no-such/encoder", store)
 
 
 @given(st.lists(st.integers(0, 256), max_size=300), st.integers(256, 4096))
-def test_buckets_hold_every_row_once_within_the_budget(lengths: list[int], tokens: int) -> None:
-    batches = list(buckets(lengths, tokens))
+def test_batches_hold_every_row_once_within_the_token_limit(lengths: list[int], tokens: int) -> None:
+    batches = list(batches_by_length(lengths, tokens))
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(len(batch) * max(lengths[row] for row in batch) <= tokens for batch in batches)
 
 
-def test_buckets_pad_little_on_lengths_like_a_catalogue() -> None:
+def test_batches_by_length_have_little_padding() -> None:
     lengths = np.random.default_rng(3).lognormal(2.8, 0.6, 2048).astype(int).clip(3, 256)
-    computed = sum(len(batch) * max(lengths[batch]) for batch in buckets(lengths.tolist(), 2048))
+    computed = sum(len(batch) * max(lengths[batch]) for batch in batches_by_length(lengths.tolist(), 2048))
     assert computed <= 1.1 * lengths.sum()
 
 
 def test_padding_is_masked() -> None:
-    ids, mask = padded([[7, 8, 9], [5]])
+    ids, mask = pad([[7, 8, 9], [5]])
     assert ids.tolist() == [[7, 8, 9], [5, 0, 0]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]

@@ -9,7 +9,8 @@ VitrineError
 ├── WeightsError             sub-query weights cannot be learned
 ├── IndexerError
 │   ├── CatalogueError       a catalogue file or its field plan
-│   └── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
+│   ├── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
+    │   └── ImageError           an image cannot be fetched or decoded
 └── RerankError
     ├── ArtifactError        a model, item table or behaviour snapshot
     └── JudgmentError        ratings or runs
@@ -58,6 +59,10 @@ class CatalogueError(IndexerError):
 
 class EncoderError(IndexerError):
     """An encoder cannot be loaded or trained, or does not fit the index."""
+
+
+class ImageError(IndexerError):
+    """An image cannot be fetched or decoded; its product is indexed without it."""
 
 
 class RerankError(VitrineError):

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from encoders.image_io import ImageError, decode_image
-from encoders.preprocess import PixelFile, pixel_file
+from encoders.image_io import decode_image
 from indexer.catalogue.product import ImageSource, Product, read_product
 from indexer.catalogue.reader import BadRow, read_rows
 from indexer.images.fetch import Fetcher
 from indexer.images.source import read_image
 from opensearch.index.fields import FieldPlan
-from vitrine.errors import CatalogueError, EncoderError
+from vitrine.errors import CatalogueError, EncoderError, ImageError
 
 from .captions import ProductText
+from .pixel_file import PixelFile, pixel_file
 
 PICTURES_A_PRODUCT = 64
 LEAST_PRODUCTS = 50

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from encoders.card import EncoderCard, put, slug
-from encoders.device import mixed_precision, pick_device
+from encoders.card import ImageCard, slug, store_encoder
+from encoders.device import choose_device, mixed_precision
 from encoders.image import write_tower
-from encoders.preprocess import WHITE
 from encoders.protocol import TextEncoder
 from vitrine.errors import EncoderError
 from vitrine.store import Store
@@ -67,7 +66,7 @@ class Trainer:
         self, samples: Samples, encoder: TextEncoder, settings: Settings, checkpoints: Path, resume: bool
     ) -> None:
         self.settings = settings
-        self._device = pick_device()
+        self._device = choose_device()
         self._samples = samples
         self._checkpoints = checkpoints
         torch.manual_seed(settings.seed)
@@ -250,14 +249,18 @@ def write_artifact(
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     trained.shape.write(staged)
-    card = EncoderCard(
-        name, "image", trained.shape.dimension, encoder.languages, None, None, trained.shape.size, "pad", WHITE,
-        encoder.name,
-    )  # fmt: skip
+    card = ImageCard(
+        name=name,
+        dimension=trained.shape.dimension,
+        languages=encoder.languages,
+        size=trained.shape.size,
+        fit="pad",
+        query_encoder=encoder.name,
+    )
     write_tower(staged, trained.tower, name, card)
     (staged / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     for path in staged.iterdir():
         path.replace(out / path.name)
     staged.rmdir()
     shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
-    return put(store, out)
+    return store_encoder(store, out)

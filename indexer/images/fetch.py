@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from encoders.image_io import ImageError
+from vitrine.errors import ImageError
 
 AGENT = "Vitrine/0.1 (product pictures for a search index)"
 _REDIRECTS = 5

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from encoders.image_io import ImageError
 from indexer.catalogue.product import ImageSource
+from vitrine.errors import ImageError
 
 BYTES = 64 << 20  # of one picture
 

@@ -6,11 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from encoders.image_io import ImageError, decode_image
+from encoders.image_io import decode_image
 from encoders.protocol import ByteArray, FloatArray, ImageEncoder
 from indexer.catalogue.product import ImageSource
 from indexer.images.source import Fetch, is_url, picture_ref, read_image
 from opensearch.index.indexed_state import IndexedState
+from vitrine.errors import ImageError
 
 from .vector_cache import VectorCache
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from encoders.card import read_card
 from opensearch.client import explained
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.meta import chinese_in
@@ -148,15 +149,13 @@ def encoders_of(schema: IndexSchema, store: Store) -> Iterator[Finding]:
                 "name the store that holds it with VITRINE_STORE",
             )
             continue
-        facts = json.loads(
-            (store.get("encoders", field.query_encoder) / "encoder.json").read_text(encoding="utf-8")
-        )
-        if facts["dimension"] == field.dimension:
+        card = read_card(store.get("encoders", field.query_encoder))
+        if card.dimension == field.dimension:
             yield ok(subject, f"{field.query_encoder}, {field.dimension} dimensions")
         else:
             yield fail(
                 subject,
-                f"{field.query_encoder} gives {facts['dimension']} dimensions and the field has {field.dimension}",
+                f"{field.query_encoder} gives {card.dimension} dimensions and the field has {field.dimension}",
                 _REBUILD,
             )
 

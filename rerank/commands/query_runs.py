@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank.evaluation.trec import run_lines
-from rerank.query_image import read_image
+from rerank.query_image import read_query_image
 from rerank.search import embed_queries, search_with_vectors
 from rerank.search_request import Search, SearchRequest, as_list, decode_fields, decode_request, resolve
 from rerank.serving_context import ServingContext
@@ -98,7 +98,7 @@ def parse_line(
     request = decode_request({**defaults, **fields, "filters": filters}, QueryLine)
     if not request.query.strip() and not request.image:
         raise QueryError("the line holds neither `query` nor `image`")
-    image = read_image(folder / request.image) if request.image else None
+    image = read_query_image(folder / request.image) if request.image else None
     return str(request.id), resolve(request, context.schema, image)
 
 

@@ -160,12 +160,12 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
     import orjson
 
     from rerank.answer import answer_to_dict
-    from rerank.query_image import read_image
+    from rerank.query_image import read_query_image
     from rerank.search import search as run_search
     from rerank.search_request import SearchRequest, decode_request, resolve
 
     request = decode_request(settings.request_fields(context), SearchRequest)
-    image = read_image(settings.image) if settings.image else None
+    image = read_query_image(settings.image) if settings.image else None
     answer = run_search(client, context, resolve(request, context.schema, image))
     hits = answer.page(settings.page, settings.size)
     if answer.degraded:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from encoders.onnx import TextEmbedder
+from encoders.onnx_text import OnnxTextEncoder
 from rerank.serving_context import ServingContext
 from vitrine.errors import VitrineError
 
@@ -26,9 +26,9 @@ async def embed(server: Server, request: Request) -> Response:
     return json_response({"object": "list", "model": embedder.name, "data": data})
 
 
-def _embedder(contexts: Mapping[str, ServingContext], model: str | None) -> TextEmbedder:
+def _embedder(contexts: Mapping[str, ServingContext], model: str | None) -> OnnxTextEncoder:
     """Return the encoder that `model` names; None: the one that all aliases share. Raises BadRequestError."""
-    matches: dict[str, TextEmbedder] = {}
+    matches: dict[str, OnnxTextEncoder] = {}
     for alias, context in contexts.items():
         try:
             embedder = context.encoders.text_embedder()

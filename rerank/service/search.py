@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rerank.answer import Answer, answer_to_dict
-from rerank.query_image import decode_image
+from rerank.query_image import decode_query_image
 from rerank.search import search as run_search
 from rerank.search_request import Search, SearchRequest, decode_fields, decode_request, resolve
 from rerank.serving_context import ServingContext
@@ -87,7 +87,7 @@ def _search(
 
 def _decode(data: bytes) -> Image:
     with _DECODERS:
-        return decode_image(data)
+        return decode_query_image(data)
 
 
 def _base64_bytes(text: str) -> bytes:

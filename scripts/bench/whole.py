@@ -33,7 +33,8 @@ import numpy as np
 from writer import NOISE, noise
 
 from encoders.protocol import FloatArray, TextEncoder
-from encoders.text import TOKENS_A_BATCH, buckets, open_text_encoder
+from encoders.text import TOKENS_PER_BATCH, open_text_encoder
+from encoders.tokens import batches_by_length
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
@@ -250,7 +251,7 @@ def padding(encoder: TextEncoder, path: Path) -> float:
     computed = real = 0
     for some in windows(texts):
         lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(some)]
-        for batch in buckets(lengths, TOKENS_A_BATCH["cpu"]):
+        for batch in batches_by_length(lengths, TOKENS_PER_BATCH["cpu"]):
             computed += len(batch) * max(lengths[row] for row in batch)
         real += sum(lengths)
     return 1 - real / computed

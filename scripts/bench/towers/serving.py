@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from encoders.card import EncoderCard
-from encoders.image import TorchTower, open_image_encoder, write_tower
+from encoders.card import ImageCard
+from encoders.image import TorchImageEncoder, open_image_encoder, write_tower
 from encoders.image_io import decode_image
-from encoders.onnx import TextEmbedder, open_text_embedder
-from encoders.preprocess import WHITE
+from encoders.onnx_text import OnnxTextEncoder, open_onnx_text
 from encoders.protocol import ByteArray, ImageEncoder
-from encoders.quantize import shrink
+from encoders.quantize import quantize
 from encoders.text import open_text_encoder
 from encoders.training.tower import TowerShape, build_tower
 from rerank.evaluation.intervals import bootstrap
@@ -42,8 +41,8 @@ def main(tower: str | None) -> None:
     """Print figures of the packaged text encoder, and of TOWER and a larger tower where one is named."""
     store, console = open_store(), Console()
     words = open_text_encoder(None, store)
-    full = open_text_embedder(store, words.name)
-    small = open_text_embedder(store, shrink(store, words.name))
+    full = open_onnx_text(store, words.name)
+    small = open_onnx_text(store, quantize(store, words.name))
     queries, documents, gains = chorus(data("chorus"))
     vectors = words.encode(documents)
     before, after = (judged_ndcg(embedder, queries, vectors, gains) for embedder in (full, small))
@@ -93,7 +92,7 @@ def chorus(folder: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
 
 
 def judged_ndcg(
-    embedder: TextEmbedder, queries: list[str], vectors: NDArray[np.float32], gains: NDArray[np.float64]
+    embedder: OnnxTextEncoder, queries: list[str], vectors: NDArray[np.float32], gains: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """nDCG@10 (queries,), linear gain, of the rated products of each query."""
     values = np.empty(len(queries))
@@ -121,13 +120,13 @@ def interleaved(left: Callable[[], Any], attribute_accuracy: Callable[[], Any]) 
 _fresh: Iterator[int] = iter(range(1_000_000_000))
 
 
-def uncached(embedder: TextEmbedder, queries: list[str]) -> None:
+def uncached(embedder: OnnxTextEncoder, queries: list[str]) -> None:
     """A query that is not in the cache."""
     number = next(_fresh)
     embedder(f"{queries[number % len(queries)]} {number}")
 
 
-def cached(embedder: TextEmbedder) -> float:
+def cached(embedder: OnnxTextEncoder) -> float:
     """Microseconds of a cached query."""
     embedder("red running shoes")
     start = time.perf_counter()
@@ -140,9 +139,16 @@ def larger(folder: Path, query_encoder: str) -> ImageEncoder:
     """A tower of the size of hub models, with random weights, which do not change its speed."""
     shape = TowerShape("resnet50", False, 384, 224)
     shape.write(folder)
-    card = EncoderCard("resnet50-224", "image", 384, ("en",), None, None, 224, "pad", WHITE, query_encoder)
+    card = ImageCard(
+        name="resnet50-224",
+        dimension=384,
+        languages=("en",),
+        size=224,
+        fit="pad",
+        query_encoder=query_encoder,
+    )
     write_tower(folder, build_tower(shape).eval(), "resnet50-224", card)
-    return TorchTower(folder, "resnet50 at 224 px")
+    return TorchImageEncoder(folder, "resnet50 at 224 px")
 
 
 def images(encoder: ImageEncoder, files: list[bytes]) -> tuple[float, float]:
