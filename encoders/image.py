@@ -71,8 +71,8 @@ def open_image_encoder(spec: str, store: Store) -> ImageEncoder:
     model, slash, pretrained = spec.partition("/")
     if not slash or not pretrained:
         raise EncoderError(
-            f"image encoder {spec!r} is neither an artifact of the store {store.url}, nor a directory, nor an open_clip name"
-            " of the form model/pretrained; train one with `vitrine encoder train`"
+            f"image encoder {spec!r} is neither an artifact of the store {store.url}, nor a directory, nor an"
+            " open_clip name of the form model/pretrained; train one with `vitrine encoder train`"
         )
     name = _adopt_clip(store, model, pretrained)
     return TorchImageEncoder(store.get(KIND, name), name)

@@ -40,7 +40,7 @@ class OnnxTextEncoder:
         return self.encode([query])[0] if vector is None else vector
 
     def encode(self, queries: Sequence[str]) -> list[FloatArray]:
-        """Return one read-only unit vector (d,) a query, in order; those without a cached vector are computed in batches."""
+        """Return one read-only unit vector (d,) a query, in order; uncached ones are computed in batches."""
         vectors = {query: vector for query in queries if (vector := self._cached(query)) is not None}
         missing = [query for query in dict.fromkeys(queries) if query not in vectors]
         tokens = token_ids(self._tokenizer, [query[:MAX_CHARACTERS] for query in missing])

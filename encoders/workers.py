@@ -44,8 +44,8 @@ class Workers:
 def _pool(count: int) -> ThreadPoolExecutor:
     """Return a pool whose threads use one core each, while every other thread has as many cores as before.
 
-    torch has one number of threads for the process and, after its first use in a thread, one for that thread: the threads of
-    the pool set theirs, then the number of the process is restored.
+    torch has one number of threads for the process and, after its first use in a thread, one for that thread: the
+    threads of the pool set theirs, then the number of the process is restored.
     """
     ready = threading.Barrier(count + 1)
 

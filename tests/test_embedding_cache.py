@@ -20,7 +20,7 @@ from vitrine.errors import EncoderError
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
-from indexer.encoders.cache import EmbeddingCache
+from encoders.cache import EmbeddingCache
 with EmbeddingCache(Path(sys.argv[1])) as cache:
     for row in range(int(sys.argv[3])):
         cache.put("encoder", {f"{sys.argv[2]}-{row}-{part}": np.full(384, row, np.float32) for part in range(8)})

@@ -95,8 +95,8 @@ def test_a_photo_is_turned_upright() -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "is no picture that is known"),
-        (b"<html>", "is no picture that is known"),
+        (b"", "cannot be used: the file"),
+        (b"<html>", "cannot be used: the file"),
         (encoded(Image.effect_noise((64, 64), 50))[:900], "is damaged"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 # A process of its own: the number of torch's threads is the process's, and other tests have begun to compute.
 SCRIPT = """
 import threading, torch
-from indexer.encoders.workers import Workers
+from encoders.workers import Workers
 
 torch.set_num_threads(3)
 workers = Workers(torch.device("cpu"))

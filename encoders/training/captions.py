@@ -1,8 +1,8 @@
-"""What a shopper could type to find a product: captions composed of its attributes, and each as an answer to choose.
+"""Attribute captions of products, used as classification targets: "red shoes for women".
 
-The attributes come from the keyword columns and, where a title says them, from its words. A *theme* is one to three
-attributes ("colour and article for whom"); its captions are all combinations that the catalogue has, so that choosing
-the right one means telling apart captions that differ in a single word.
+The attributes come from the keyword columns and, where titles name them, from the titles. A combination has one to three
+attributes; its captions are all value combinations of the catalogue, so the right caption often differs from others
+in a single word.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
 
-LEAST = 3  # products that must share a value before it is something to learn
-VALUES = 400  # of one attribute; a column with more is a name, not an attribute
-COMBINED = 4  # attributes that enter combinations
-CAPTIONS = 8000  # of all themes together
+MIN_PRODUCTS = 3  # with a value, or it is ignored
+MAX_VALUES = 400  # of one attribute; a column with more is a name, not an attribute
+MAX_COMBINED = 4  # attributes that enter combinations
+MAX_CAPTIONS = 8000  # of all combinations together
 AUDIENCE = frozenset(
     re.findall(
         r"\w+",
@@ -41,7 +41,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class ProductText:
-    """The words of one product; `title` is empty when the text encoder does not know its language."""
+    """The texts of one product; `title` is empty when the text encoder does not know its language."""
 
     title: str
     texts: tuple[str, ...]
@@ -50,74 +50,75 @@ class ProductText:
 
 @dataclass(frozen=True)
 class Attribute:
-    """One thing that products differ in: a value a product, or None."""
+    """One attribute with its value for each product, or None.
+
+    `title_coverage` is the share of the products with a value whose title names it; `position` is its mean position in
+    these titles, from 0 (first word) to 1 (last).
+    """
 
     name: str
     values: tuple[str | None, ...]
-    title_coverage: float  # share of the valued products whose title says the value
-    place: float  # where in a title it stands, 0 first, 1 last
+    title_coverage: float
+    position: float
 
 
 @dataclass(frozen=True)
-class Theme:
-    """The captions of one combination of attributes, and which of them is true of each product (-1: none)."""
+class AttributeCombination:
+    """The captions of one combination of attributes, and each product's caption row (-1: none).
+
+    `head` is the attribute that titles end with, the kind of the product; `weight` grows with the title coverage.
+    """
 
     names: tuple[str, ...]
     captions: tuple[str, ...]
-    answer: IntArray  # (n,)
+    caption_of: IntArray  # (products,)
     weight: float
-    head: str  # the attribute that titles end with: what the product is
+    head: str
 
 
 def words(text: str) -> list[str]:
+    """Return the words of a text, case-folded."""
     return [word.casefold() for word in _WORD.findall(text)]
 
 
 def attributes(products: Sequence[ProductText]) -> list[Attribute]:
-    """The attributes of a catalogue, those that titles speak of first."""
+    """Return the attributes of a catalogue, highest title coverage first."""
     titles = [words(product.title) for product in products]
     columns = dict.fromkeys(name for product in products for name in product.keywords)
-    found = [
-        attribute
+    candidates = (
+        _attribute(name, [_first(product.keywords.get(name)) for product in products], titles)
         for name in columns
-        if (
-            attribute := _attribute(
-                name, [_first(product.keywords.get(name)) for product in products], titles
-            )
-        )
-    ]
-    colour = [attribute for attribute in found if _speaks_of(attribute, COLOURS)]
-    audience = [attribute for attribute in found if _speaks_of(attribute, AUDIENCE)]
-    nouns = [attribute for attribute in found if attribute.place > 0.6 and attribute.title_coverage > 0.3]
-    if not colour:
-        found += _from_titles("colour", titles, COLOURS)
-    if not audience:
-        found += _from_titles("audience", titles, AUDIENCE)
-    if all(attribute in colour + audience for attribute in nouns):
-        found += _nouns(titles)
-    return sorted(found, key=lambda attribute: -attribute.title_coverage)
-
-
-def themes(found: Sequence[Attribute]) -> list[Theme]:
-    """One theme an attribute, and one for every two and three of the most spoken ones."""
-    title_coverage = [attribute for attribute in found if attribute.title_coverage >= 0.3][:COMBINED] or list(
-        found[:2]
     )
-    chosen: list[tuple[Attribute, ...]] = [(attribute,) for attribute in found]
-    chosen += [group for many in (2, 3) for group in combinations(title_coverage, many)]
-    made = [theme for group in chosen if (theme := _theme(group)) is not None]
-    room = CAPTIONS
-    kept = []
-    for theme in made:
-        if len(theme.captions) <= room:
-            kept.append(theme)
-            room -= len(theme.captions)
-    return kept
+    usable = [attribute for attribute in candidates if attribute]
+    colour = [attribute for attribute in usable if _has_values_of(attribute, COLOURS)]
+    audience = [attribute for attribute in usable if _has_values_of(attribute, AUDIENCE)]
+    nouns = [attribute for attribute in usable if attribute.position > 0.6 and attribute.title_coverage > 0.3]
+    if not colour:
+        usable += _from_titles("colour", titles, COLOURS)
+    if not audience:
+        usable += _from_titles("audience", titles, AUDIENCE)
+    if all(attribute in colour + audience for attribute in nouns):
+        usable += _nouns(titles)
+    return sorted(usable, key=lambda attribute: -attribute.title_coverage)
+
+
+def attribute_combinations(usable: Sequence[Attribute]) -> list[AttributeCombination]:
+    """Return one combination per attribute, and one for every two and three of those that titles name most."""
+    named = [attribute for attribute in usable if attribute.title_coverage >= 0.3][:MAX_COMBINED]
+    groups: list[tuple[Attribute, ...]] = [(attribute,) for attribute in usable]
+    groups += [group for size in (2, 3) for group in combinations(named or usable[:2], size)]
+    room = MAX_CAPTIONS
+    chosen = []
+    for combination in filter(None, map(_combination, groups)):
+        if len(combination.captions) <= room:
+            chosen.append(combination)
+            room -= len(combination.captions)
+    return chosen
 
 
 def phrase(values: Sequence[tuple[Attribute, str]]) -> str:
-    """The values as a shopper says them: in the order of the titles, and last for whom: "red shoes for women"."""
-    ordered = sorted(values, key=lambda pair: pair[0].place)
+    """Return the values in the order of titles, with the audience last: "red shoes for women"."""
+    ordered = sorted(values, key=lambda pair: pair[0].position)
     audience = [value.casefold() for _, value in ordered if value.casefold() in AUDIENCE - {"unisex"}]
     rest = [value.casefold() for _, value in ordered if value.casefold() not in AUDIENCE - {"unisex"}]
     if not audience:
@@ -126,23 +127,25 @@ def phrase(values: Sequence[tuple[Attribute, str]]) -> str:
 
 
 def _attribute(name: str, values: list[str | None], titles: list[list[str]]) -> Attribute | None:
-    """The attribute without its rare values; None when too few or too many are left to be one."""
+    """The attribute without rare values; None when too few or too many values remain."""
     counts = Counter(value for value in values if value and not value.isdigit())
-    kept = {value for value, count in counts.items() if count >= LEAST}
-    if not 2 <= len(kept) <= VALUES or sum(counts[value] for value in kept) < 0.2 * len(values):
+    frequent = {value for value, count in counts.items() if count >= MIN_PRODUCTS}
+    total = sum(counts[value] for value in frequent)
+    if not 2 <= len(frequent) <= MAX_VALUES or total < 0.2 * len(values):
         return None
-    said, places = 0, [0.0]
-    for value, title in zip(values, titles, strict=True):
-        if value in kept and value is not None and (place := _where(value, title)) is not None:
-            said += 1
-            places.append(place)
-    total = sum(counts[value] for value in kept)
-    place = sum(places) / max(1, said)
-    return Attribute(name, tuple(value if value in kept else None for value in values), said / total, place)
+    positions = [
+        position
+        for value, title in zip(values, titles, strict=True)
+        if value in frequent and value is not None and (position := _position(value, title)) is not None
+    ]
+    mean = sum(positions) / max(1, len(positions))
+    return Attribute(
+        name, tuple(value if value in frequent else None for value in values), len(positions) / total, mean
+    )
 
 
-def _where(value: str, title: list[str]) -> float | None:
-    """Where in the title, 0 to 1, the value's last word stands, singular or plural; None when it does not."""
+def _position(value: str, title: list[str]) -> float | None:
+    """The position (0 to 1) of the value's last word in the title, singular or plural; None when it is absent."""
     parts = words(value)
     if not parts:
         return None
@@ -156,9 +159,9 @@ def _stem(word: str) -> str:
     return word.replace("-", "").removesuffix("s")
 
 
-def _speaks_of(attribute: Attribute, lexicon: frozenset[str]) -> bool:
-    valued = [value for value in attribute.values if value]
-    return sum(bool(lexicon & set(words(value))) for value in valued) > 0.5 * len(valued)
+def _has_values_of(attribute: Attribute, lexicon: frozenset[str]) -> bool:
+    values = [value for value in attribute.values if value]
+    return sum(bool(lexicon & set(words(value))) for value in values) > 0.5 * len(values)
 
 
 def _from_titles(name: str, titles: list[list[str]], lexicon: frozenset[str]) -> list[Attribute]:
@@ -168,34 +171,36 @@ def _from_titles(name: str, titles: list[list[str]], lexicon: frozenset[str]) ->
 
 
 def _nouns(titles: list[list[str]]) -> list[Attribute]:
-    """What the product is: the last word of its title that many titles end with, with the word before it if usual."""
+    """The kind of a product: the last word of its title if it is frequent, with the word before it if that pair is."""
     plain = [[word for word in title if word not in COLOURS and word not in AUDIENCE] for title in titles]
     pairs = Counter(tuple(title[-2:]) for title in plain if len(title) > 1)
-    most = max(LEAST, len(titles) // 500)
+    minimum = max(MIN_PRODUCTS, len(titles) // 500)
     ends = [
-        None if not title else " ".join(title[-2:]) if pairs[tuple(title[-2:])] >= most else title[-1]
+        None if not title else " ".join(title[-2:]) if pairs[tuple(title[-2:])] >= minimum else title[-1]
         for title in plain
     ]
-    usual = {end for end, count in Counter(ends).most_common(VALUES) if count >= most}
-    values = [end if end in usual else None for end in ends]
+    frequent = {end for end, count in Counter(ends).most_common(MAX_VALUES) if count >= minimum}
+    values = [end if end in frequent else None for end in ends]
     attribute = _attribute("article", values, titles)
     return [attribute] if attribute else []
 
 
-def _theme(group: tuple[Attribute, ...]) -> Theme | None:
+def _combination(group: tuple[Attribute, ...]) -> AttributeCombination | None:
     rows = zip(*(attribute.values for attribute in group), strict=True)
-    said = [
+    own = [
         phrase(list(zip(group, row, strict=True))) if all(value is not None for value in row) else None
         for row in rows
     ]
-    captions = tuple(sorted({caption for caption in said if caption}))
+    captions = tuple(sorted({caption for caption in own if caption}))
     if len(captions) < 2:
         return None
-    place = {caption: row for row, caption in enumerate(captions)}
-    answer = np.array([place[caption] if caption else -1 for caption in said], dtype=np.int64)
+    index = {caption: row for row, caption in enumerate(captions)}
+    caption_of = np.array([index[caption] if caption else -1 for caption in own], dtype=np.int64)
     weight = float(np.mean([0.2 + attribute.title_coverage for attribute in group]))
-    head = max(group, key=lambda attribute: attribute.place).name
-    return Theme(tuple(attribute.name for attribute in group), captions, answer, weight, head)
+    head = max(group, key=lambda attribute: attribute.position).name
+    return AttributeCombination(
+        tuple(attribute.name for attribute in group), captions, caption_of, weight, head
+    )
 
 
 def _first(values: tuple[str, ...] | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What a tower learned, on products that it never saw: retrieval both ways, and each attribute by its words alone."""
+"""Validation metrics of a tower on held-out products: retrieval in both directions, and attributes by their words."""
 
 from __future__ import annotations
 
@@ -13,61 +13,70 @@ from .targets import TrainingTargets
 
 @dataclass(frozen=True)
 class ValidationMetrics:
-    """Figures over the validation pictures; `attributes` holds (right, share of the commonest value) a name."""
+    """Metrics over the validation images.
 
-    pictures: int
+    `ndcg_at_10`: composed captions search images, gain 2^g - 1 of g shared attributes. `title_to_image` and
+    `image_to_title`: recall@1 and @10. `attributes`: accuracy and the share of the most frequent value, by name.
+    """
+
+    images: int
     products: int
-    ndcg_at_10: float  # of composed captions searching pictures, gain 2^g-1 of g shared attributes
-    words_to_picture: dict[str, float] = field(default_factory=dict)  # the title finds its picture: R@1, R@10
-    picture_to_words: dict[str, float] = field(default_factory=dict)
+    ndcg_at_10: float
+    title_to_image: dict[str, float] = field(default_factory=dict)
+    image_to_title: dict[str, float] = field(default_factory=dict)
     attributes: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def measure(lessons: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor) -> ValidationMetrics:
-    """Figures of picture vectors (n, d) that belong to `product` rows (n,)."""
-    towards, back = _titles_both_ways(lessons, vectors, product)
+def measure(targets: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor) -> ValidationMetrics:
+    """Return the metrics of image vectors (n, d) of the products (n,)."""
+    to_image, to_title = _title_recall(targets, vectors, product)
     attributes = {
-        taught.theme.names[0]: found
-        for taught in lessons.themes
-        if len(taught.theme.names) == 1
-        and (found := _attribute_right(taught.captions, taught.answer[product], vectors)) is not None
+        task.combination.names[0]: accuracy
+        for task in targets.tasks
+        if len(task.combination.names) == 1
+        and (accuracy := _attribute_accuracy(task.captions, task.caption_of[product], vectors)) is not None
     }
     count = len(torch.unique(product))
-    return ValidationMetrics(len(vectors), count, ndcg(lessons, vectors, product), towards, back, attributes)
+    return ValidationMetrics(
+        len(vectors), count, caption_ndcg(targets, vectors, product), to_image, to_title, attributes
+    )
 
 
-def ndcg(lessons: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor, depth: int = 10) -> float:
-    """Mean nDCG@10 of the widest theme's captions that these products answer; 0 where there is no theme."""
-    taught = lessons.widest
-    if taught is None:
+def caption_ndcg(
+    targets: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor, depth: int = 10
+) -> float:
+    """Return mean nDCG@10 of the widest task's captions that these products have; 0 without a task."""
+    # On the tensors where they are: validation runs every epoch, and sklearn would need (captions, images) arrays.
+    task = targets.widest
+    if task is None:
         return 0.0
-    answers = taught.answer[product]
-    known = (answers >= 0).nonzero().flatten()
+    rows = task.caption_of[product]
+    known = (rows >= 0).nonzero().flatten()
     if not len(known):
         return 0.0
-    captions, place = torch.unique(answers[known], return_inverse=True)
-    speakers = torch.empty(len(captions), dtype=torch.int64, device=product.device)
-    speakers[place] = product[known]  # any product that says the caption stands for its attributes
-    gains = graded(lessons.matches(speakers, product))  # (captions, n)
-    order = (taught.captions[captions] @ vectors.T).argsort(dim=1, descending=True)[:, :depth]
+    captions, place = torch.unique(rows[known], return_inverse=True)
+    examples = torch.empty(len(captions), dtype=torch.int64, device=product.device)
+    examples[place] = product[known]  # one product per caption, with the caption's attributes
+    gains = graded(targets.matches(examples, product))  # (captions, n)
+    order = (task.captions[captions] @ vectors.T).argsort(dim=1, descending=True)[:, :depth]
     discount = 1 / torch.log2(torch.arange(order.shape[1], device=gains.device) + 2.0)
-    got = (gains.gather(1, order) * discount).sum(dim=1)
-    best = (gains.sort(dim=1, descending=True).values[:, : order.shape[1]] * discount).sum(dim=1)
-    return float((got / best.clamp(min=1e-9)).mean())
+    dcg = (gains.gather(1, order) * discount).sum(dim=1)
+    ideal = (gains.sort(dim=1, descending=True).values[:, : order.shape[1]] * discount).sum(dim=1)
+    return float((dcg / ideal.clamp(min=1e-9)).mean())
 
 
-def _titles_both_ways(
-    lessons: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor
+def _title_recall(
+    targets: TrainingTargets, vectors: torch.Tensor, product: torch.Tensor
 ) -> tuple[dict[str, float], dict[str, float]]:
-    keys = lessons.title_key[product]
+    keys = targets.title_key[product]
     rows = (keys >= 0).nonzero().flatten()
     if not len(rows):
         return {}, {}
     same = keys[rows][:, None] == keys[rows][None, :]
-    scores = lessons.titles[0, product[rows]] @ vectors[rows].T
+    scores = targets.titles[0, product[rows]] @ vectors[rows].T
     return _recall(scores, same), _recall(scores.T, same)
 
 
@@ -77,12 +86,12 @@ def _recall(scores: torch.Tensor, same: torch.Tensor) -> dict[str, float]:
     return {f"R@{depth}": float(hit[:, :depth].any(dim=1).float().mean()) for depth in (1, 10)}
 
 
-def _attribute_right(
-    captions: torch.Tensor, answers: torch.Tensor, vectors: torch.Tensor
+def _attribute_accuracy(
+    captions: torch.Tensor, rows: torch.Tensor, vectors: torch.Tensor
 ) -> tuple[float, float] | None:
-    known = answers >= 0
+    known = rows >= 0
     if not known.any():
         return None
-    found = (vectors[known] @ captions.T).argmax(dim=1)
-    commonest = torch.bincount(answers[known]).max() / known.sum()
-    return float((found == answers[known]).float().mean()), float(commonest)
+    predicted = (vectors[known] @ captions.T).argmax(dim=1)
+    most_frequent = torch.bincount(rows[known]).max() / known.sum()
+    return float((predicted == rows[known]).float().mean()), float(most_frequent)

@@ -1,33 +1,28 @@
-"""How a training run goes on: its clock, its learning rate and picture size over time, its checkpoints."""
+"""The schedule of a training run: its budget, learning rate, image size and weight average over time."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from vitrine.errors import EncoderError
-
 WARM_UP = 0.04
-# Most of what a tower learns it learns from small pictures at a fraction of the cost; the last part sharpens it.
+# (until this share of the run, side as a fraction of the final one): small images cost a fraction and teach most.
 STAGES = ((0.45, 0.67), (0.8, 0.84), (1.01, 1.0))
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a tower is trained; the length is `minutes` of training where given, else `epochs`."""
+class TowerSettings:
+    """The settings of a run; its length is `minutes` of training where given, else `epochs`."""
 
     arch: str = "resnet10t"
     size: int = 96
     epochs: int = 40
     minutes: float | None = None
-    batch: int | None = None  # None: by the number of pictures
+    batch: int | None = None  # None: by the number of images
     rate: float = 2e-3
     decay: float = 0.05
     seed: int = 0
@@ -35,10 +30,10 @@ class Settings:
 
 
 @dataclass
-class Progress:
-    """What a checkpoint says beside the weights."""
+class RunProgress:
+    """The progress of a run, which a checkpoint stores beside the weights."""
 
-    epoch: int = 0  # whole epochs done
+    epoch: int = 0  # complete epochs
     step: int = 0
     seconds: float = 0.0  # spent in training, over all runs
     best: float = -1.0
@@ -47,38 +42,44 @@ class Progress:
 
 
 class TrainingBudget:
-    """The share of the run that is done: by steps, or by time where a number of minutes was given."""
+    """The share of a run that is done, by steps, or by time where the settings give minutes."""
 
-    def __init__(self, settings: Settings, steps_an_epoch: int, progress: Progress) -> None:
+    def __init__(self, settings: TowerSettings, steps_per_epoch: int, progress: RunProgress) -> None:
         self._settings = settings
-        self._steps = max(1, steps_an_epoch * settings.epochs)
+        self._steps = max(1, steps_per_epoch * settings.epochs)
         self._progress = progress
         self._started = time.monotonic() - progress.seconds
 
     def seconds(self) -> float:
+        """Return the seconds of training so far, over all runs."""
         return time.monotonic() - self._started
 
     def share(self) -> float:
+        """Return the share of the run that is done, 0 to 1."""
         if self._settings.minutes is not None:
             return min(1.0, self.seconds() / (60 * self._settings.minutes))
         return min(1.0, self._progress.step / self._steps)
 
 
 def learning_rate(share: float, peak: float) -> float:
-    """A short linear rise, then half a cosine down to a hundredth of the peak."""
+    """Return the learning rate: a linear warm-up, then half a cosine down to a hundredth of `peak`."""
+    # Not torch.optim.lr_scheduler: a run may be limited by minutes, so the rate is a function of the share that is done.
     if share < WARM_UP:
         return peak * (0.05 + 0.95 * share / WARM_UP)
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))))
 
 
-def picture_size(share: float, size: int) -> int:
-    """The side of the training pictures at this point of the run, a multiple of 16."""
+def image_size(share: float, size: int) -> int:
+    """Return the side of the training images in pixels at this point of the run, a multiple of 16."""
     factor = next(factor for until, factor in STAGES if share < until)
     return size if factor == 1.0 else max(32, round(size * factor / 16) * 16)
 
 
-class Average:
-    """A moving average of a tower's weights, which generalises better than the weights themselves."""
+class WeightAverage:
+    """The exponential moving average of a tower's weights, which generalizes better than the weights themselves."""
+
+    # Not torch.optim.swa_utils.AveragedModel: the decay warms up with the step, so that a short run is not dominated by
+    # its random start, and the state goes into checkpoints as plain tensors.
 
     def __init__(self, tower: nn.Module, decay: float = 0.998) -> None:
         self._decay = decay
@@ -86,69 +87,11 @@ class Average:
 
     @torch.no_grad()
     def update(self, tower: nn.Module, step: int) -> None:
-        keep = min(self._decay, (1 + step) / (10 + step))
+        """Move the average towards the tower's weights after `step` steps."""
+        decay = min(self._decay, (1 + step) / (10 + step))
         for name, value in tower.state_dict().items():
-            mine = self.state[name]
-            if mine.is_floating_point():
-                mine.lerp_(value, 1 - keep)
+            average = self.state[name]
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
             else:
-                mine.copy_(value)
-
-
-def save_checkpoint(folder: Path, tensors: dict[str, dict[str, torch.Tensor]], progress: Progress) -> None:
-    """Write groups of tensors and the progress so that a kill at any moment leaves a whole checkpoint."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    flat = {
-        f"{group}/{name}": value.contiguous()
-        for group, some in tensors.items()
-        for name, value in some.items()
-    }
-    weights = folder / f"epoch-{progress.epoch}.safetensors"
-    save_file(flat, weights)
-    staged = folder / "progress.json.new"
-    staged.write_text(json.dumps(asdict(progress)))
-    staged.replace(folder / "progress.json")
-    for old in folder.glob("epoch-*.safetensors"):
-        if old != weights:
-            old.unlink()
-
-
-def load_checkpoint(folder: Path) -> tuple[dict[str, dict[str, torch.Tensor]], Progress] | None:
-    """What `save_checkpoint` wrote last, or None when it never did."""
-    from safetensors.torch import load_file
-
-    told = folder / "progress.json"
-    if not told.is_file():
-        return None
-    progress = Progress(**json.loads(told.read_text()))
-    weights = folder / f"epoch-{progress.epoch}.safetensors"
-    if not weights.is_file():
-        raise EncoderError(
-            f"the checkpoint in {folder} lacks {weights.name}; delete the folder and train anew"
-        )
-    groups: dict[str, dict[str, torch.Tensor]] = {}
-    for key, value in load_file(weights).items():
-        group, _, name = key.partition("/")
-        groups.setdefault(group, {})[name] = value
-    return groups, progress
-
-
-def optimiser_state(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str, torch.Tensor]:
-    """The optimiser's tensors by parameter name, for a checkpoint without pickles."""
-    states: dict[int, dict[str, Any]] = optimiser.state_dict()["state"]
-    return {f"{names[row]}:{key}": value for row, state in states.items() for key, value in state.items()}
-
-
-def restore_optimiser(
-    optimiser: torch.optim.Optimizer, names: list[str], kept: dict[str, torch.Tensor]
-) -> None:
-    """Put back what `optimiser_state` took out."""
-    states: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in kept.items():
-        name, _, part = key.rpartition(":")
-        states.setdefault(names.index(name), {})[part] = value
-    whole = optimiser.state_dict()
-    whole["state"] = states
-    optimiser.load_state_dict(whole)
+                average.copy_(value)

@@ -12,12 +12,12 @@ from opensearch import options
 from vitrine import settings
 
 if TYPE_CHECKING:
-    from encoders.training.schedule import Settings
+    from encoders.training.schedule import TowerSettings
 
 
 @click.group()
 def encoder() -> None:
-    """Train an image tower on your own catalogue."""
+    """Train an image tower on a catalogue; quantize a text encoder."""
 
 
 @encoder.command()
@@ -25,20 +25,24 @@ def encoder() -> None:
 @click.option(
     "--fields",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The field plan, a TOML file (default: inferred). Its keyword columns become what the tower tells apart.",
+    help="The field plan, a TOML file (default: inferred). Its keyword columns become classification targets.",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the trained tower goes.",
+    help="Folder of the trained tower.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), default=40, show_default=True, help="Passes over the pictures."
+    "--epochs", type=click.IntRange(1), default=40, show_default=True, help="Passes over the images."
 )
 @click.option("--minutes", type=click.FloatRange(0.05), help="Train for this long instead of for --epochs.")
 @click.option(
-    "--size", type=click.IntRange(32, 512), default=96, show_default=True, help="Side of the pictures."
+    "--size",
+    type=click.IntRange(32, 512),
+    default=96,
+    show_default=True,
+    help="Side of the images in pixels.",
 )
 @click.option(
     "--arch", default="resnet10t", show_default=True, help="Any timm architecture, from random weights."
@@ -47,7 +51,7 @@ def encoder() -> None:
     "--init", metavar="MODEL/PRETRAINED", help="Start from this open_clip checkpoint (needs a hub)."
 )
 @click.option(
-    "--batch", type=click.IntRange(8), help="Pictures a step (default: by the size of the catalogue)."
+    "--batch", type=click.IntRange(8), help="Images a step (default: by the size of the catalogue)."
 )
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True, help="Learning rate."
@@ -58,30 +62,43 @@ def encoder() -> None:
     envvar=settings.VITRINE_TEXT_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR",
-    help="The frozen text encoder whose vectors are hit (default: the packaged MiniLM).",
+    help="Text encoder whose vectors are the targets (default: the packaged MiniLM).",
 )
-@click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
+@click.option("--resume", is_flag=True, help="Continue the unfinished run in --out.")
 @options.store
 @options.as_json
-def train(catalogue: Path, out: Path, resume: bool, store: str | None, as_json: bool, **given: Any) -> None:
-    """Train an image tower whose vectors the text encoder's own vectors of words can search.
+def train(
+    catalogue: Path, out: Path, resume: bool, store: str | None, as_json: bool, **training: Any
+) -> None:
+    """Train an image tower whose vectors can be searched with the text encoder's vectors of words.
 
-    CATALOGUE is a JSONL, CSV or Parquet file whose products have pictures.
+    CATALOGUE is a JSONL, CSV or Parquet file whose products have images.
     """
-    from .encoder_tables import print_learned
+    from .encoder_tables import print_metrics
     from .encoder_training import run_training
 
-    fields, text_encoder = given.pop("fields"), given.pop("text_encoder")
+    fields, text_encoder = training.pop("fields"), training.pop("text_encoder")
     result = run_training(
-        catalogue, fields, out, _settings(given), text_encoder=text_encoder, store=store, resume=resume
+        catalogue, fields, out, _settings(training), text_encoder=text_encoder, store=store, resume=resume
     )
     if as_json:
         click.echo(json.dumps(result))
     else:
-        print_learned(result)
+        print_metrics(result)
 
 
-def _settings(given: dict[str, Any]) -> Settings:
-    from encoders.training.schedule import Settings
+def _settings(options: dict[str, Any]) -> TowerSettings:
+    from encoders.training.schedule import TowerSettings
 
-    return Settings(**given)
+    return TowerSettings(**options)
+
+
+@encoder.command()
+@click.argument("name")
+@options.store
+def quantize(name: str, store: str | None) -> None:
+    """Store the 8-bit form of the text encoder artifact NAME, for faster queries, and print its name."""
+    from encoders.quantize import quantize as quantize_encoder
+    from vitrine.store import open_store
+
+    click.echo(quantize_encoder(open_store(store), name))

@@ -1,4 +1,4 @@
-"""The whole of `vitrine encoder train`: catalogue, pictures, training, report, artifact."""
+"""The steps of `vitrine encoder train`: catalogue, images, training, report, artifact."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from encoders.protocol import TextEncoder
 from encoders.text import open_text_encoder
-from encoders.training.samples import Samples, read_samples
-from encoders.training.schedule import Progress as CourseProgress
-from encoders.training.schedule import Settings
-from encoders.training.train import CHECKPOINT, Trained, Trainer, stored_size, write_artifact
+from encoders.training.samples import Samples
+from encoders.training.schedule import RunProgress, TowerSettings
+from encoders.training.train import CHECKPOINT, TrainedTower, Trainer, stored_size, write_artifact
 from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows
 from indexer.catalogue.reader import read_rows
+from indexer.tower_samples import read_samples
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import EncoderError
 from vitrine.store import open_store
@@ -29,22 +29,22 @@ def run_training(
     catalogue: Path,
     fields: Path | None,
     out: Path,
-    settings: Settings,
+    settings: TowerSettings,
     *,
     text_encoder: str | None = None,
     store: str | None = None,
     resume: bool = False,
 ) -> dict[str, Any]:
-    """Train a tower and give its report; the artifact is in `out` and in the store.
+    """Train a tower and return its report; the artifact is in `out` and in the store.
 
-    Raises CatalogueError or EncoderError with one sentence that says what to do.
+    Raises CatalogueError or EncoderError.
     """
     plan = _plan(catalogue, fields)
     _check_out(out, resume)
     started = time.monotonic()
-    kept = open_store(store)
+    artifacts = open_store(store)
     with _bars() as bars:
-        encoder = open_text_encoder(text_encoder, kept)
+        encoder = open_text_encoder(text_encoder, artifacts)
         samples = _samples(catalogue, plan, encoder, out, settings, bars)
         decoded = time.monotonic()
         trained = _train(Trainer(samples, encoder, settings, out / CHECKPOINT, resume), bars)
@@ -53,7 +53,7 @@ def run_training(
         "reading": round(decoded - started, 1),
         "training": round(trained.progress.seconds, 1),
     }
-    name = write_artifact(out, trained, encoder, report, kept)
+    name = write_artifact(out, trained, encoder, report, artifacts)
     return {"encoder": name, "query_encoder": encoder.name, "directory": str(out), **report}
 
 
@@ -70,37 +70,41 @@ def _check_out(out: Path, resume: bool) -> None:
         raise EncoderError(f"--out {out} is a file; name a folder that is new or empty")
     if (out / CHECKPOINT).is_dir():
         if not resume:
-            raise EncoderError(f"{out} holds an unfinished run; go on with --resume, or name another --out")
+            raise EncoderError(
+                f"{out} holds an unfinished run; continue it with --resume, or name another --out"
+            )
     elif out.is_dir() and any(out.iterdir()):
         raise EncoderError(f"{out} is not empty; name a folder that is new or empty")
 
 
 def _samples(
-    catalogue: Path, plan: FieldPlan, encoder: TextEncoder, out: Path, settings: Settings, bars: Progress
+    catalogue: Path, plan: FieldPlan, encoder: TextEncoder, out: Path, settings: TowerSettings, bars: Progress
 ) -> Samples:
-    def done(total: int) -> Callable[[], None]:
-        bar = bars.add_task("decoding pictures", total=total, note="")
+    def on_images(total: int) -> Callable[[], None]:
+        bar = bars.add_task("decoding images", total=total, note="")
         return lambda: bars.advance(bar)
 
     pixels = (out / CHECKPOINT / "pixels", stored_size(settings))
-    return read_samples(catalogue, plan, encoder.languages, pixels, done)
+    return read_samples(catalogue, plan, encoder.languages, pixels, on_images)
 
 
-def _train(trainer: Trainer, bars: Progress) -> Trained:
+def _train(trainer: Trainer, bars: Progress) -> TrainedTower:
     bar: TaskID = bars.add_task("training", total=1.0, note="")
 
-    def told(progress: CourseProgress, share: float, loss: float) -> None:
+    def on_step(progress: RunProgress, share: float, loss: float) -> None:
         note = f"epoch {progress.epoch + 1}, loss {loss:.2f}"
         if progress.history:
             note += f", nDCG@10 {progress.history[-1]['ndcg_at_10']:.3f} (best {progress.best:.3f})"
         bars.update(bar, completed=share, note=note)
 
-    trained = trainer.run(told)
+    trained = trainer.run(on_step)
     bars.update(bar, completed=1.0)
     return trained
 
 
-def _report(trained: Trained, samples: Samples, settings: Settings, query_encoder: str) -> dict[str, Any]:
+def _report(
+    trained: TrainedTower, samples: Samples, settings: TowerSettings, query_encoder: str
+) -> dict[str, Any]:
     progress = trained.progress
     return {
         "arch": trained.shape.arch,
@@ -108,12 +112,12 @@ def _report(trained: Trained, samples: Samples, settings: Settings, query_encode
         "init": settings.init,
         "text_encoder": query_encoder,
         "products": len(samples.ids),
-        "pictures": len(samples.product),
-        "unreadable_pictures": samples.unreadable,
+        "images": len(samples.product),
+        "unreadable_images": samples.unreadable,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "validation": trained.learned.to_dict(),
+        "validation": trained.metrics.to_dict(),
         "history": progress.history,
     }
 
