@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from encoders.onnx.export import export_token_onnx
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
 from .card import MODEL_FILE, TOKENIZER_FILE, TextCard, slug, store_encoder
-from .export import export_token_onnx
 
 
 def export_clip_text(store: Store, model: nn.Module, name: str, directory: Path) -> str:

@@ -82,9 +82,8 @@ def write_tower(directory: Path, tower: object, name: str, card: ImageCard) -> N
     """Write the files of an image encoder artifact, except tower.json, into `directory`."""
     from torch import nn
 
+    from encoders.onnx.export import export_image_onnx
     from encoders.training.tower import save_weights
-
-    from .export import export_image_onnx
 
     if not isinstance(tower, nn.Module):
         raise EncoderError(f"encoder {name} has no torch tower, so it cannot be written")

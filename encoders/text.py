@@ -129,7 +129,7 @@ def _opened(store: Store, name: str) -> TextEncoder:
 
 
 def _export_directory(store: Store, origin: Path, prefix: str, languages: tuple[str, ...]) -> str:
-    from .export import export_text_onnx
+    from encoders.onnx.export import export_text_onnx
 
     def export(target: Path) -> None:
         shutil.copytree(origin, target / TORCH_FOLDER, ignore=_OTHER_FILES)

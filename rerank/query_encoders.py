@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from encoders.onnx_image import OnnxImageEncoder, open_onnx_image
-from encoders.onnx_text import OnnxTextEncoder, open_onnx_text
+from encoders.onnx.image import OnnxImageEncoder, open_onnx_image
+from encoders.onnx.text import OnnxTextEncoder, open_onnx_text
 from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.spaces import space_names
 from opensearch.search.query import supports_language

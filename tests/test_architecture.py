@@ -328,7 +328,7 @@ def serving_modules() -> list[str]:
 
 def test_serving_imports_no_library_of_training() -> None:
     modules = serving_modules()
-    assert {"rerank.search", "rerank.service.app", "rerank.models.ranker", "encoders.onnx_text"} <= set(
+    assert {"rerank.search", "rerank.service.app", "rerank.models.ranker", "encoders.onnx.text"} <= set(
         modules
     )
     code = f"""

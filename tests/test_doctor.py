@@ -167,7 +167,9 @@ def test_encoders_in_the_store(tmp_path: Path) -> None:
     assert _levels(check_index.encoders_of(SCHEMA, store))["encoder of text_vec"] == "fail"
     encoder = tmp_path / "encoder"
     encoder.mkdir()
-    (encoder / "encoder.json").write_text(json.dumps({"dimension": 4}))
+    (encoder / "encoder.json").write_text(
+        json.dumps({"kind": "text", "name": "text", "dimension": 4, "max_tokens": 16})
+    )
     store.put("encoders", "text-aaaaaaaaaaaa", encoder)
     assert set(_levels(check_index.encoders_of(SCHEMA, store)).values()) == {"ok"}
     wide = VectorField("image-bbbbbbbbbbbb", "text-aaaaaaaaaaaa", 8)
@@ -314,7 +316,9 @@ def test_the_command_shows_all_findings_and_exits_1_when_one_fails(
     store = Store(str(tmp_path / "store"))
     encoder = tmp_path / "encoder"
     encoder.mkdir()
-    (encoder / "encoder.json").write_text(json.dumps({"dimension": 4}))
+    (encoder / "encoder.json").write_text(
+        json.dumps({"kind": "text", "name": "text", "dimension": 4, "max_tokens": 16})
+    )
     store.put("encoders", "text-aaaaaaaaaaaa", encoder)
     options = ["--url", engine_url, "--index", alias, "--store", store.url]
     passed = CliRunner().invoke(doctor, options)

@@ -9,9 +9,9 @@ import onnx
 import pytest
 from support.tiny_text_encoder import tiny_text_encoder
 
-from encoders.export import export_text_onnx
-from encoders.onnx_text import open_onnx_text
-from encoders.quantize import quantize
+from encoders.onnx.export import export_text_onnx
+from encoders.onnx.quantize import quantize
+from encoders.onnx.text import open_onnx_text
 from encoders.text import load_sentence_transformer, open_text_encoder
 from vitrine.store import Store
 

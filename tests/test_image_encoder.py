@@ -13,8 +13,8 @@ from PIL import Image
 
 from encoders.card import ImageCard
 from encoders.image import open_image_encoder, write_tower
-from encoders.onnx_image import open_onnx_image
-from encoders.onnx_text import open_onnx_text
+from encoders.onnx.image import open_onnx_image
+from encoders.onnx.text import open_onnx_text
 from encoders.preprocess import prepare
 from encoders.training.tower import TowerShape, build_tower
 from vitrine.errors import EncoderError

@@ -174,7 +174,7 @@ def test_bad_lines_are_reported_and_the_others_are_answered(run: Any, tmp_path: 
         2: "not JSON",
         4: "missing required field `id`",
         5: "neither `query` nor `image`",
-        6: "holds a space",
+        6: "contains white space",
         7: "is in an earlier line too",
         8: "no column",
         9: "cannot be read",

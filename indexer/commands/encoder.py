@@ -98,7 +98,7 @@ def _settings(options: dict[str, Any]) -> TowerSettings:
 @options.store
 def quantize(name: str, store: str | None) -> None:
     """Store the 8-bit form of the text encoder artifact NAME, for faster queries, and print its name."""
-    from encoders.quantize import quantize as quantize_encoder
+    from encoders.onnx.quantize import quantize as quantize_encoder
     from vitrine.store import open_store
 
     click.echo(quantize_encoder(open_store(store), name))

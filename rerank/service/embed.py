@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from encoders.onnx_text import OnnxTextEncoder
+from encoders.onnx.text import OnnxTextEncoder
 from rerank.serving_context import ServingContext
 from vitrine.errors import VitrineError
 

@@ -21,9 +21,9 @@ from rich.console import Console
 from encoders.card import ImageCard
 from encoders.image import TorchImageEncoder, open_image_encoder, write_tower
 from encoders.image_io import decode_image
-from encoders.onnx_text import OnnxTextEncoder, open_onnx_text
+from encoders.onnx.quantize import quantize
+from encoders.onnx.text import OnnxTextEncoder, open_onnx_text
 from encoders.protocol import ByteArray, ImageEncoder
-from encoders.quantize import quantize
 from encoders.text import open_text_encoder
 from encoders.training.tower import TowerShape, build_tower
 from rerank.evaluation.intervals import bootstrap

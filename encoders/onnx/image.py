@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from encoders.card import KIND, ImageCard, require_card
+from encoders.preprocess import prepare
+from encoders.protocol import FloatArray
 from vitrine.store import Store
 
-from .card import KIND, ImageCard, require_card
-from .onnx_session import open_session
-from .preprocess import prepare
-from .protocol import FloatArray
+from .session import open_session
 
 
 class OnnxImageEncoder:

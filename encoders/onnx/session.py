@@ -8,10 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from encoders.card import MODEL_FILE
+from encoders.protocol import FloatArray
 from vitrine.errors import EncoderError
-
-from .card import MODEL_FILE
-from .protocol import FloatArray
 
 Run = Callable[[dict[str, NDArray[Any]]], FloatArray]
 

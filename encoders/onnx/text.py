@@ -8,12 +8,12 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
+from encoders.card import KIND, TextCard, require_card
+from encoders.protocol import FloatArray
+from encoders.tokens import batches_by_length, open_tokenizer, pad, token_ids
 from vitrine.store import Store
 
-from .card import KIND, TextCard, require_card
-from .onnx_session import open_session
-from .protocol import FloatArray
-from .tokens import batches_by_length, open_tokenizer, pad, token_ids
+from .session import open_session
 
 # Characters of a query: more than an encoder's tokens hold, and a bound on the keys of the cache.
 MAX_CHARACTERS = 4096

@@ -8,9 +8,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from encoders.card import KIND, MODEL_FILE, TOKENIZER_FILE, TextCard, require_card, store_encoder
 from vitrine.store import Store
-
-from .card import KIND, MODEL_FILE, TOKENIZER_FILE, TextCard, require_card, store_encoder
 
 
 def quantize(store: Store, name: str) -> str:
