@@ -1,6 +1,6 @@
 """Texts and images to vectors; encoders are artifacts in the store, named by their content.
 
-The public names below are imported when they are first used, so that `import encoders` loads neither torch nor ONNX Runtime.
+The public names below are imported on first use, so that `import encoders` loads neither torch nor ONNX Runtime.
 """
 
 from __future__ import annotations
