@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from support.stub_encoders import StubImage, StubText, save_colour_image, text_vector
 
+from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
@@ -63,7 +64,9 @@ class Shop:
         self.text.calls.clear()
         if self.image:
             self.image.seen.clear()
-        encoders = {"text": self.text, **({"image": self.image} if self.image else {})}
+        encoders: dict[str, TextEncoder | ImageEncoder] = {"text": self.text}
+        if self.image:
+            encoders["image"] = self.image
         schema = schema_for(self.plan, encoders)
         target = choose_target(self.engine, self.alias, schema, rebuild=rebuild)
         job = Job(target, self.plan, encoders, self.folder, lambda url: b"")
@@ -280,7 +283,8 @@ def test_another_image_encoder_needs_a_rebuild_that_embeds_images_only(shop: Sho
 def test_a_rebuild_of_nothing_is_not_put_in_service(shop: Shop) -> None:
     shop.load(rows(4))
     live = current(shop.engine, shop.alias)
-    for bad_rows in ([BadRow(1, "broken")], [*rows(1), BadRow(2, "broken"), BadRow(3, "broken")]):
+    mixed: list[dict[str, Any] | BadRow] = [*rows(1), BadRow(2, "broken"), BadRow(3, "broken")]
+    for bad_rows in ([BadRow(1, "broken")], mixed):
         report = shop.load(bad_rows, rebuild=True)
         assert (report.published, report.exit_code) == (False, 1)
         assert any("not put in service" in note for note in report.notes)

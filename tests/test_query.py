@@ -26,7 +26,7 @@ from vitrine.errors import QueryError
 
 VECTOR = np.eye(DIMENSION, dtype=np.float32)[0]
 FILTER = {"term": {"keywords.gender": "Women"}}
-NONE = {"match_none": {}}
+NONE: dict[str, Any] = {"match_none": {}}
 BOTH = {"text": VECTOR, "image": VECTOR}
 WITHOUT_DIRECTION = {"text": np.zeros(DIMENSION), "image": np.full(DIMENSION, np.nan)}
 

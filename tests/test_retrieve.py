@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -122,8 +122,8 @@ def test_rank_fusion_adds_weighted_reciprocal_ranks(
     weights = dict(zip(sub_queries(), values, strict=True))
     retrieved = find(engine, alias, RED_SHOES, fusion=Fusion("rrf", weights))
     low, high = (
-        Counter[str](),
-        Counter[str](),
+        defaultdict[str, float](float),
+        defaultdict[str, float](float),
     )  # equal scores share their ranks in an order of the engine's own
     for name, share in zip(sub_queries(), shares(weights), strict=True):
         if share:

@@ -68,7 +68,8 @@ class LetterFrequency:
     def encode(self, texts: Sequence[str]) -> FloatArray:
         self.contents += texts
         counts = np.array([[text.lower().count(letter) for letter in LETTERS] for text in texts], np.float32)
-        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+        vectors: FloatArray = counts / np.linalg.norm(counts, axis=1, keepdims=True)
+        return vectors
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +111,7 @@ def alias(engine: OpenSearch) -> Iterator[str]:
     name = f"spaces-{uuid.uuid4().hex[:10]}"
     yield name
     engine.indices.delete(index=f"{name}*", ignore_unavailable=True)
-    engine.search_pipeline.delete(id=f"{name}-fusion", params={"ignore": 404})  # type: ignore[call-arg]
+    engine.search_pipeline.delete(id=f"{name}-fusion", params={"ignore": 404})
 
 
 def sources(engine: OpenSearch, alias: str) -> dict[str, dict[str, Any]]:

@@ -57,6 +57,7 @@ def test_learned_weights_are_used_until_they_are_reset(
     assert sum(learned["weights"].values()) == pytest.approx(1, abs=0.01)
     assert learned["mrr"]["learned"] >= learned["mrr"]["lexical"] - 0.05
     stored = read_schema(engine, alias).weights
+    assert stored is not None
     assert stored == learned["weights"]
     assert set(stored) == {"lexical", "text", "image"}
     assert _pipeline(engine, alias) == pytest.approx(shares(stored))

@@ -23,12 +23,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import json
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,10 @@ from rerank.models.network import Batch, ItemInputs, Network, Sizes
 from rerank.models.ranker import FeatureStore, FusedRanker
 from rerank.models.served import FusedModel
 from rerank.request import RerankRequest
+from scripts.bench.rounds import measure_rounds
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
 AS_OF = 1_770_000_000.0
-_NOISE = 0.15  # of a core
 _INNER = {"cross-encoder": 1, "lightgbm": 16, "naive": 16}  # calls of an arm in a round; the others 64
 
 Arm = Callable[[int], Any]
@@ -271,37 +271,15 @@ def _cross_encoder(candidates: int) -> Arm:
 
 def _measure(arms: dict[str, Arm], rounds: int, noisy: bool) -> tuple[list[dict[str, float]], int]:
     """Seconds of processor time a call, by arm and round, and how many rounds were discarded."""
-    counted: list[dict[str, float]] = []
-    discarded, order = 0, list(arms)
-    for arm in arms.values():
-        arm(0)
-    while len(counted) < rounds and discarded < 10 * rounds:
-        order.reverse()
-        spent: dict[str, float] = {}
-        others, clock = _other_processes(), time.perf_counter()
-        for name in order:
-            calls = _INNER.get(name, RING)
-            began = time.process_time()
-            for n in range(calls):
-                arms[name](n % RING)
-            spent[name] = (time.process_time() - began) / calls
-        if not noisy and _other_processes() - others > _NOISE * (time.perf_counter() - clock):
-            discarded += 1
-            continue
-        counted.append(spent)
-    if not counted:
-        raise click.ClickException(
-            f"all {discarded} rounds were disturbed by other processes: run it again, or --noisy"
-        )
-    return counted, discarded
 
+    def timed(name: str) -> float:
+        calls = _INNER.get(name, RING)
+        started = time.process_time()
+        for n in range(calls):
+            arms[name](n % RING)
+        return (time.process_time() - started) / calls
 
-def _other_processes() -> float:
-    """Seconds that all other processes have used so far."""
-    fields = [float(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    busy = (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    return busy - own.ru_utime - own.ru_stime
+    return measure_rounds({name: partial(timed, name) for name in arms}, rounds, noisy=noisy)
 
 
 def _ratio(spent: list[dict[str, float]], over: str, under: str) -> str:

@@ -25,12 +25,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from writer import NOISE, noise
 
 from encoders.protocol import FloatArray, TextEncoder
 from encoders.text import TOKENS_PER_BATCH, open_text_encoder
@@ -49,6 +49,7 @@ from opensearch.client import OpenSearch, connect
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan
 from opensearch.index.versions import create_version
+from scripts.bench.rounds import measure_rounds
 from vitrine.store import open_store
 
 SIZES = BatchSizes()
@@ -106,7 +107,7 @@ def main(rounds: int, rows: int, memory_rows: int, pace: float | None, noisy: bo
             click.echo(f"padding: {padding(encoder, path):.1%} of the tokens of {rows:,} texts")
         client = connect()
         counted, discarded = measure(client, encoder, path, rounds, noisy)
-        for line in message(counted, rows):
+        for line in report_lines(counted, rows):
             click.echo(line)
         click.echo(f"{len(counted)} rounds of {rows:,} rows counted, {discarded} discarded as disturbed")
         if memory_rows:
@@ -128,33 +129,28 @@ def measure(
         "writer": lambda: written(client, encoder, documents),
         "whole": lambda: loaded(client, encoder, path),
     }
-    counted: list[dict[str, float]] = []
-    discarded = 0
-    order = list(arms)
-    for arm in arms.values():
-        arm()  # warm up
-    while len(counted) < rounds and discarded < 10 * rounds:
-        order.reverse()
-        quiet, spent = noise(engine_process(client)), {}
-        for name in order:
-            started, busy = time.perf_counter(), time.process_time()
-            done = arms[name]()
-            spent[name] = time.perf_counter() - started
-            spent[f"{name}, processor"] = time.process_time() - busy
-            if done != len(texts):
-                raise click.ClickException(f"{name} did {done} of {len(texts)} rows")
-        if quiet() > NOISE and not noisy:
-            discarded += 1
-            continue
-        counted.append(spent)
-    if not counted:
-        raise click.ClickException(
-            "every round was disturbed by other processes: run it later, or count them with --noisy"
-        )
+
+    def timed(name: str, arm: Callable[[], int]) -> tuple[float, float]:
+        started, busy = time.perf_counter(), time.process_time()
+        done = arm()
+        if done != len(texts):
+            raise click.ClickException(f"{name} processed {done} of {len(texts)} rows")
+        return time.perf_counter() - started, time.process_time() - busy
+
+    timed_arms = {name: partial(timed, name, arm) for name, arm in arms.items()}
+    results, discarded = measure_rounds(timed_arms, rounds, noisy=noisy, helper_pid=engine_process(client))
+    counted = [
+        {
+            key: value
+            for name, (clock, processor) in round_.items()
+            for key, value in ((name, clock), (f"{name}, processor", processor))
+        }
+        for round_ in results
+    ]
     return counted, discarded
 
 
-def message(counted: list[dict[str, float]], rows: int) -> Iterator[str]:
+def report_lines(counted: list[dict[str, float]], rows: int) -> Iterator[str]:
     for name in ("encoder", "writer", "whole"):
         rate = statistics.median(rows / spent[name] for spent in counted)
         yield f"{name:>9}: {rate:8,.0f} rows a second"

@@ -13,24 +13,23 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
-import os
-import resource
 import socket
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import numpy as np
 
+from scripts.bench.rounds import measure_rounds, processor_seconds
+
 logging.getLogger("opensearch").addHandler(logging.NullHandler())
 Documents = list[dict[str, Any]]
-NOISE = 0.15  # of a core
 
 
 @click.command()
@@ -77,32 +76,18 @@ def _measure(
     noisy: bool,
     sink: int | None,
 ) -> Iterator[str]:
-    counted: list[
-        dict[str, tuple[float, float]]
-    ] = []  # a round: arm -> seconds of processor, seconds of clock
-    discarded = 0
-    order = list(arms)
-    for arm in arms.values():
+
+    def timed(name: str) -> tuple[float, float]:
         with place() as index:
-            arm(index)  # warm up
-    while len(counted) < rounds and discarded < 10 * rounds:
-        order.reverse()
-        quiet, spent = noise(sink), {}
-        for name in order:
-            with place() as index:
-                cpu, clock = _cpu(), time.perf_counter()
-                written = arms[name](index)
-                spent[name] = (_cpu() - cpu, time.perf_counter() - clock)
-            if written != documents:
-                raise click.ClickException(f"{name} wrote {written} of {documents} documents")
-        if quiet() > NOISE and not noisy:
-            discarded += 1
-            continue
-        counted.append(spent)
-    if not counted:
-        raise click.ClickException(
-            "every round was disturbed by other processes: run it later, or count them with --noisy"
-        )
+            cpu, clock = processor_seconds(), time.perf_counter()
+            written = arms[name](index)
+            spent = (processor_seconds() - cpu, time.perf_counter() - clock)
+        if written != documents:
+            raise click.ClickException(f"{name} wrote {written} of {documents} documents")
+        return spent
+
+    timed_arms = {name: partial(timed, name) for name in arms}
+    counted, discarded = measure_rounds(timed_arms, rounds, noisy=noisy, helper_pid=sink)
     for unit, what in enumerate(("of processor time", "of the clock")):
         for name in arms:
             rate = statistics.median(documents / spent[name][unit] for spent in counted)
@@ -170,27 +155,6 @@ def _theirs(url: str, index: str, documents: Documents) -> int:
     written = sum(bool(ok) for ok, _ in streaming_bulk(client, actions))
     client.close()
     return written
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def noise(sink: int | None) -> Callable[[], float]:
-    """Return a function that gives the cores used since by other processes than this one and the sink."""
-
-    def others() -> float:
-        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
-        ticks = os.sysconf("SC_CLK_TCK")
-        busy = (sum(fields) - fields[3] - fields[4]) / ticks - _cpu()
-        if sink:
-            products = Path(f"/proc/{sink}/stat").read_text().rpartition(")")[2].split()
-            busy -= (int(products[11]) + int(products[12])) / ticks
-        return busy
-
-    started, before = time.perf_counter(), others()
-    return lambda: (others() - before) / (time.perf_counter() - started)
 
 
 def _sink(pipe: Any) -> None:

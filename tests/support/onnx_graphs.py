@@ -19,7 +19,7 @@ def unit_length(name: str) -> list[Any]:
 def save_graph(
     path: Path,
     nodes: Sequence[Any],
-    inputs: Mapping[str, tuple[int, list[str | int]]],
+    inputs: Mapping[str, tuple[Any, Sequence[Any]]],
     constants: Mapping[str, Any],
     dimension: int,
 ) -> None:

@@ -21,7 +21,8 @@ def unit(vectors: FloatArray) -> FloatArray:
 def text_vector(text: str) -> FloatArray:
     """8 numbers that are the same for the same text, of length one."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-    return unit(np.random.default_rng(seed).normal(size=(1, 8)).astype(np.float32))[0]
+    vector: FloatArray = unit(np.random.default_rng(seed).normal(size=(1, 8)).astype(np.float32))[0]
+    return vector
 
 
 @dataclass

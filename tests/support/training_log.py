@@ -50,8 +50,8 @@ def catalogue() -> Catalogue:
 
 def embed(queries: Sequence[str]) -> list[QueryVectors]:
     """Vectors of queries such as "kind 2"; any other has none."""
-    vectors = [_KINDS[int(q[5:])] if q.startswith("kind ") else None for q in queries]
-    return [{"text": vector, "image": vector} for vector in vectors]
+    kinds = [int(query[5:]) if query.startswith("kind ") else None for query in queries]
+    return [{} if kind is None else {"text": _KINDS[kind], "image": _KINDS[kind]} for kind in kinds]
 
 
 def log(searches: int = 900, seed: int = 5) -> Log:
