@@ -76,6 +76,7 @@ class EmbeddingCache:
         return count
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Self:

@@ -21,7 +21,8 @@ class TextEncoder(Protocol):
         """The artifact in the store that holds this encoder."""
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """The length of its vectors."""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -39,7 +40,8 @@ class ImageEncoder(Protocol):
         """The artifact in the store that holds this encoder."""
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """The length of its vectors."""
 
     @property
     def query_encoder(self) -> str:

@@ -60,6 +60,7 @@ class OrjsonSerializer(JSONSerializer):
             raise SerializationError(data, error) from error
 
     def loads(self, s: str | bytes) -> Any:
+        """Return the value of a JSON response."""
         try:
             return orjson.loads(s)
         except ValueError as error:

@@ -43,6 +43,7 @@ class Answer:
 
     @property
     def artifacts(self) -> ArtifactSet | None:
+        """The artifacts that made the order; None in the engine's order."""
         return self.window.artifacts if self.window else None
 
     @property

@@ -46,6 +46,7 @@ Check = Callable[[Context], Iterator[Finding]]
 
 
 def ok(subject: str, result: str, advice: str = "") -> Finding:
+    """Return a finding without a problem."""
     return Finding("ok", subject, result, advice)
 
 

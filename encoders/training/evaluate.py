@@ -27,6 +27,7 @@ class ValidationMetrics:
     attributes: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the metrics as JSON values."""
         return asdict(self)
 
 

@@ -39,6 +39,7 @@ class CaptionTask:
 
     @property
     def weight(self) -> float:
+        """The weight of the combination in the loss."""
         return self.combination.weight
 
 

@@ -32,10 +32,12 @@ class ColumnStatistics:
 
     @property
     def normalized_name(self) -> str:
+        """The name in lower case, letters, digits and Chinese signs alone."""
         return re.sub(r"[^a-z0-9\u3400-\u9fff]", "", self.name.lower())
 
     @property
     def distinct_values(self) -> int:
+        """The number of distinct values of the sample."""
         return len({str(value) for value in self.values})
 
     @property
@@ -50,6 +52,7 @@ class ColumnStatistics:
         return self.share(predicate) >= MIN_AGREEMENT
 
     def share(self, predicate: Callable[[Any], bool]) -> float:
+        """Return the share of values for which the predicate is true."""
         return sum(1 for value in self.values if predicate(value)) / len(self.values)
 
     def mostly_parses(self, parse: CellParser) -> bool:
@@ -58,6 +61,7 @@ class ColumnStatistics:
 
     @property
     def is_image(self) -> bool:
+        """Whether most values name or hold an image."""
         image_name = bool(_IMAGE_NAME.search(self.name.lower()))
         return self.mostly(
             lambda value: isinstance(value, (str, bytes, dict)) and _is_image(value, image_name)
@@ -65,22 +69,26 @@ class ColumnStatistics:
 
     @property
     def is_number(self) -> bool:
+        """Whether most values are numbers, and not codes or booleans."""
         if all(isinstance(value, bool) for value in self.values) or CODE_NAME.search(self.name.lower()):
             return False
         return self.mostly(lambda value: not _has_leading_zero(value) and parses(read_number, value))
 
     @property
     def is_date(self) -> bool:
+        """Whether most values are dates."""
         # A number or a short string may also be a year, but is more often a quantity.
         long_strings = self.mostly(lambda value: not isinstance(value, (int, float)) and len(str(value)) > 4)
         return long_strings and self.mostly_parses(read_date)
 
     @property
     def is_text(self) -> bool:
+        """Whether most values are strings, and not URLs."""
         return self.mostly(lambda value: isinstance(value, str) and not URL.match(value))
 
     @property
     def has_repeated_values(self) -> bool:
+        """Whether values repeat as those of a keyword do."""
         return self.distinct_values <= max(2, len(self.values) // 2)
 
 

@@ -65,6 +65,7 @@ class TextLines:
             raise
 
     def close(self) -> None:
+        """Close the file."""
         self._opened.close()
 
     def push_back(self, lines: list[TextLine]) -> None:

@@ -1,4 +1,8 @@
-"""Pictures from the web, politely and warily: every address is checked before it is asked."""
+"""Images from the web: every address is checked before it is contacted, and a host is not overloaded.
+
+Not urllib3: it looks a name up again when it connects, so the address that was checked is not the one that is used
+(DNS rebinding), and its timeouts do not bound a response that drips.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
+from vitrine import __version__
 from vitrine.errors import ImageError
 
-AGENT = "Vitrine/0.1 (product pictures for a search index)"
+AGENT = f"Vitrine/{__version__} (product images for a search index)"
 _REDIRECTS = 5
 _HOST_CONNECTIONS = 4
-_GIVE_UP = 20  # failures of a host in a row, after which it is not asked again in this run
+_MAX_FAILURES = 20  # of a host in a row, after which it is not contacted again in this run
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -29,7 +34,7 @@ class _Host:
 
 
 class Fetcher:
-    """Gives the bytes of http and https URLs; safe in many threads.
+    """Fetches the bytes of http and https URLs; safe between threads.
 
     `seconds` bounds each request, from the connection to the last byte.
     """
@@ -45,38 +50,38 @@ class Fetcher:
         self._lock = threading.Lock()
 
     def __call__(self, url: str) -> bytes:
-        """The bytes at a URL; PictureError says why there are none."""
+        """Return the bytes at a URL. Raises ImageError with the reason."""
         for _ in range(_REDIRECTS + 1):
-            found = self._from_host(_parts(url))
-            if isinstance(found, bytes):
-                return found
-            url = urljoin(url, found)
+            body_or_location = self._from_host(_parts(url))
+            if isinstance(body_or_location, bytes):
+                return body_or_location
+            url = urljoin(url, body_or_location)
         raise ImageError(f"the URL redirects more than {_REDIRECTS} times")
 
     def _from_host(self, parts: SplitResult) -> bytes | str:
-        """The body, or where the host redirects to."""
+        """Return the body, or the location of a redirect."""
         with self._lock:
             host = self._hosts[parts.netloc.lower()]
         with host.slots:
-            if host.failures >= _GIVE_UP:
+            if host.failures >= _MAX_FAILURES:
                 raise ImageError(
-                    f"{parts.hostname} failed {_GIVE_UP} times in a row and is not asked again in this run"
+                    f"{parts.hostname} failed {_MAX_FAILURES} times in a row and is not contacted again in this run"
                 )
             deadline = time.monotonic() + self.seconds
             try:
-                found = self._ask(parts, deadline)
+                body_or_location = self._request(parts, deadline)
             except (OSError, http.client.HTTPException) as error:
                 host.failures += 1
-                late = time.monotonic() >= deadline  # the socket was shut under the reader
-                known = TimeoutError() if late else error
-                raise ImageError(_why(known, parts.hostname or "", self.seconds)) from error
+                is_late = time.monotonic() >= deadline  # the alarm has shut the socket
+                cause = TimeoutError() if is_late else error
+                raise ImageError(_reason(cause, parts.hostname or "", self.seconds)) from error
             host.failures = 0
-            return found
+            return body_or_location
 
-    def _ask(self, parts: SplitResult, deadline: float) -> bytes | str:
+    def _request(self, parts: SplitResult, deadline: float) -> bytes | str:
         while True:
             connection = self._connect(parts, deadline)
-            # a host that drips one byte at a time never runs into a timeout of the socket
+            # a host that sends one byte at a time never exceeds the socket's own timeout
             alarm = threading.Timer(_left(deadline), _shut, [connection.sock])
             alarm.daemon = True
             alarm.start()
@@ -84,20 +89,20 @@ class Fetcher:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 headers = {"User-Agent": AGENT, "Accept": "image/*"}
                 connection.request("GET", quote(target, safe=_SAFE), headers=headers)
-                answer = connection.getresponse()
-                location = answer.getheader("Location")
-                if answer.status in (301, 302, 303, 307, 308) and location:
+                response = connection.getresponse()
+                location = response.getheader("Location")
+                if response.status in (301, 302, 303, 307, 308) and location:
                     return location
-                if answer.status == 200:
-                    return self._body(answer)
-                if answer.status not in (429, 503) or not _pause(answer, deadline):
-                    raise ImageError(f"the URL answers {answer.status} {answer.reason}".rstrip())
+                if response.status == 200:
+                    return self._body(response)
+                if response.status not in (429, 503) or not _pause(response, deadline):
+                    raise ImageError(f"the URL answers {response.status} {response.reason}".rstrip())
             finally:
                 alarm.cancel()
                 connection.close()
 
     def _connect(self, parts: SplitResult, deadline: float) -> http.client.HTTPConnection:
-        """A connection to an address that was checked: the name is not looked up a second time."""
+        """Return a connection to a checked address; the name is not looked up a second time."""
         name = parts.hostname or ""
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
@@ -105,7 +110,7 @@ class Fetcher:
         private = next((str(a[0]) for *_, a in addresses if not is_public(str(a[0]))), None)
         if private and not self.allow_private:
             raise ImageError(
-                f"{name} is the private address {private}, which is not asked; --allow-private-urls allows it"
+                f"{name} is the private address {private}, which is not contacted; --allow-private-urls allows it"
             )
         last: OSError = OSError("the name has no address")
         for family, kind, protocol, _, address in addresses:
@@ -127,20 +132,20 @@ class Fetcher:
             return connection
         raise last
 
-    def _body(self, answer: http.client.HTTPResponse) -> bytes:
-        if answer.headers.get_content_type() == "text/html":
-            raise ImageError("the URL answers with an HTML page, not a picture")
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        if response.headers.get_content_type() == "text/html":
+            raise ImageError("the URL answers with an HTML page, not an image")
         chunks: list[bytes] = []
         size = 0
-        while chunk := answer.read1(1 << 16):
+        while chunk := response.read1(1 << 16):
             chunks.append(chunk)
             size += len(chunk)
             if size > self.max_bytes:
                 raise ImageError(
-                    f"the URL sends more than the {self.max_bytes >> 20} MB that a picture may have"
+                    f"the URL sends more than the {self.max_bytes >> 20} MB that an image may have"
                 )
-        if answer.length:  # what was promised and did not come
-            raise http.client.IncompleteRead(b"", answer.length)
+        if response.length:  # the announced rest of the body is missing
+            raise http.client.IncompleteRead(b"", response.length)
         return b"".join(chunks)
 
 
@@ -149,10 +154,10 @@ def _shut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
 
-def _pause(answer: http.client.HTTPResponse, deadline: float) -> bool:
-    """Waits as long as a busy host asks for; False when the deadline does not leave the time."""
-    asked = answer.getheader("Retry-After") or ""
-    seconds = max(float(asked), 0.5) if asked.isdecimal() else 1.0
+def _pause(response: http.client.HTTPResponse, deadline: float) -> bool:
+    """Wait for the time that a busy host requests; return False when the deadline comes before."""
+    retry_after = response.getheader("Retry-After") or ""
+    seconds = max(float(retry_after), 0.5) if retry_after.isdecimal() else 1.0
     if time.monotonic() + seconds >= deadline:
         return False
     time.sleep(seconds)
@@ -163,7 +168,7 @@ _SAFE = "/%:@!$&'()*+,;=~-._?[]"
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is anybody's: not private, local, reserved, nor one of those wrapped in IPv6."""
+    """Return whether an address is public: not private, local or reserved, nor one of those wrapped in IPv6."""
     ip = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -193,13 +198,13 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _why(error: Exception, host: str, seconds: float) -> str:
+def _reason(error: Exception, host: str, seconds: float) -> str:
     if isinstance(error, TimeoutError):
-        return f"{host} did not send the picture within {seconds:g} seconds"
+        return f"{host} did not send the image within {seconds:g} seconds"
     if isinstance(error, socket.gaierror):
         return f"the name {host} is not known"
     if isinstance(error, ssl.SSLError):
         return f"the TLS connection to {host} failed ({error.reason or error})"
     if isinstance(error, http.client.IncompleteRead):
-        return f"{host} broke off in the middle of the picture"
+        return f"{host} closed the connection in the middle of the image"
     return f"{host} cannot be reached ({error or type(error).__name__})"

@@ -44,10 +44,12 @@ class PendingDocument:
 
     @property
     def row_changed(self) -> bool:
+        """Whether a column that is neither embedded nor an image has changed."""
         return self.content_changed(ROW_HASH)
 
     @property
     def images_changed(self) -> bool:
+        """Whether the images or their references have changed."""
         images = tuple((image.hash, image.ref) for image in self.images)
         return self.stored is None or self.stored.images != images
 

@@ -28,6 +28,7 @@ class IndexedImage:
     vec: FloatArray | None = None  # (d,)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the image as the index stores it."""
         values = {"ref": self.ref, "hash": self.hash, "vec": self.vec}
         return {key: value for key, value in values.items() if value is not None}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from encoders.image_io import decode_image
 from encoders.protocol import ByteArray, FloatArray, ImageEncoder
 from indexer.catalogue.product import ImageSource
-from indexer.images.source import Fetch, is_url, picture_ref, read_image
+from indexer.images.source import Fetch, image_ref, is_url, read_image
 from opensearch.index.indexed_state import IndexedState
 from vitrine.errors import ImageError
 
@@ -53,14 +53,16 @@ class ImageLoader:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="image")
 
     def submit(self, source: ImageSource, stored: IndexedState | None) -> Future[LoadedImage]:
+        """Start loading an image in a background thread."""
         return self._pool.submit(self.load, source, stored)
 
     def close(self) -> None:
+        """Stop the threads; images that are not loaded yet are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
     def load(self, source: ImageSource, stored: IndexedState | None) -> LoadedImage:
         """Return the image; an indexed URL is not fetched again, and indexed bytes are not decoded again."""
-        ref = picture_ref(source)
+        ref = image_ref(source)
         indexed = {old_ref: old_hash for old_hash, old_ref in (stored.images if stored else ())}
         if is_url(source) and indexed.get(ref) and not self._refetch:
             return LoadedImage(ref, indexed[ref])

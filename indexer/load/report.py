@@ -50,10 +50,12 @@ class LoadReport:
 
     @property
     def rows_per_second(self) -> float:
+        """The rate of rows with an outcome."""
         return self.settled / self.seconds if self.seconds else 0.0
 
     @property
     def exit_code(self) -> int:
+        """The exit status: 1 when a row failed or nothing was published."""
         return 1 if self.rejected or self.failed or self.stopped or not self.published else 0
 
     def add_dropped_cell(self, line: int, cell: DroppedCell) -> None:
@@ -86,12 +88,15 @@ class RejectedRows:
             ) from error
 
     def add_row(self, line: int, id: str | None, reason: str, row: Mapping[str, Any] | str | None) -> None:
+        """Write a rejected row with its reason."""
         self._write({"line": line, "id": id, "reason": reason, "row": row})
 
     def add_bad_row(self, row: BadRow) -> None:
+        """Write a row that could not be read."""
         self.add_row(row.line, None, row.reason, row.raw)
 
     def add_image(self, line: int, id: str, reason: str, ref: str) -> None:
+        """Write an image that could not be used."""
         self._write({"line": line, "id": id, "reason": reason, "image": ref})
 
     def _write(self, entry: dict[str, Any]) -> None:
@@ -114,4 +119,5 @@ class Stopwatch:
         self._start = time.monotonic()
 
     def seconds(self) -> float:
+        """Return the seconds since the start."""
         return time.monotonic() - self._start

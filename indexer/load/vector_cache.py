@@ -48,6 +48,7 @@ class VectorCache:
         return rows
 
     def close(self) -> None:
+        """Close the cache."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -118,6 +118,7 @@ def analysis(chinese: Chinese, synonyms: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def synonym_filter(synonyms: Sequence[str]) -> dict[str, Any]:
+    """Return the token filter of these synonym rules."""
     return {"type": "synonym_graph", "synonyms": list(synonyms)}
 
 

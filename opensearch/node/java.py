@@ -31,6 +31,7 @@ class Java:
 
     @property
     def major(self) -> int:
+        """The major version."""
         return int(self.version.split(".")[0])
 
     def options(self) -> list[str]:

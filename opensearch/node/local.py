@@ -70,6 +70,7 @@ class LocalNode:
 
     @property
     def url(self) -> str:
+        """The URL of the node's HTTP port."""
         return f"http://{LOOPBACK}:{self.http}"
 
     def up(self, on_progress: ProgressCallback | None = None) -> Self:

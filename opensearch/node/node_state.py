@@ -50,6 +50,7 @@ class Record:
 
     @property
     def url(self) -> str:
+        """The URL of the node's HTTP port."""
         return f"http://{LOOPBACK}:{self.http}"
 
 

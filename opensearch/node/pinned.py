@@ -20,6 +20,7 @@ class Artifact:
 
     @property
     def filename(self) -> str:
+        """The name of the file."""
         return f"{self.name}-{self.version}.{self.packaging}"
 
 

@@ -61,6 +61,7 @@ class LearnedWeights:
     lexical_mrr: float
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the weights and figures as JSON values."""
         return {
             "weights": self.weights,
             "queries": self.queries,

@@ -49,6 +49,7 @@ class SearchOptions:
 
     @property
     def both_orders(self) -> bool:
+        """Whether both orders are shown side by side."""
         return self.order == "both"
 
     def request_fields(self, context: ServingContext) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.images.source import picture_ref, read_image
+from indexer.images.source import image_ref, read_image
 from vitrine.errors import ImageError
 
 
@@ -52,7 +52,7 @@ def test_nothing_outside_the_folder_is_read(folder: Path) -> None:
             read(path, folder)
 
 
-def test_what_cannot_be_read_is_told(folder: Path) -> None:
+def test_sources_that_cannot_be_read_are_errors_with_a_reason(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     (folder / "empty.png").touch()
     (folder / "loop.png").symlink_to("loop.png")
@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_told(folder: Path) -> None:
         ("none.png", "no such file"),
         ("pictures", "not a file"),
         ("pipe.png", "not a file"),
-        ("empty.png", "empty file"),
+        ("empty.png", "the file is empty"),
         ("loop.png", "cannot be read"),
         ("a\0b.png", "cannot be read"),
         ("x" * 5000, "cannot be read"),
@@ -73,15 +73,15 @@ def test_what_cannot_be_read_is_told(folder: Path) -> None:
         read("a.png", None)
 
 
-def test_data_uris_carry_the_picture_and_are_named_by_their_hash() -> None:
+def test_data_uris_hold_the_image_and_are_referenced_by_hash() -> None:
     packed = base64.b64encode(b"\xfb\xff\xfe picture").decode()
     uri = f"data:image/png;base64,{packed}"
     assert read(uri, None) == b"\xfb\xff\xfe picture"
     assert read(uri.replace("+", "-").replace("/", "_").replace("image_png", "image/png").rstrip("="), None)
     assert read("data:,a%20b", None) == b"a b"
-    assert picture_ref(uri).startswith("data:")
-    assert len(picture_ref(uri)) < 50
-    assert picture_ref(b"x" * 1000).startswith("bytes:")
+    assert image_ref(uri).startswith("data:")
+    assert len(image_ref(uri)) < 50
+    assert image_ref(b"x" * 1000).startswith("bytes:")
     for broken, reason in [
         ("data:image/png;base64,a!b", "not base64"),
         ("data:image/png", "no comma"),
@@ -91,11 +91,11 @@ def test_data_uris_carry_the_picture_and_are_named_by_their_hash() -> None:
             read(broken, None)
 
 
-def test_the_same_bytes_have_the_same_hash_wherever_they_lie(folder: Path) -> None:
+def test_equal_bytes_have_the_same_hash_in_every_source(folder: Path) -> None:
     (folder / "b.png").write_bytes(b"picture")
-    found = {
+    hashes = {
         read_image(source, folder, lambda url: b"picture").hash for source in ("b.png", "pictures/a.png")
     }
-    found.add(read_image("http://shop/a.png", folder, lambda url: b"picture").hash)
-    found.add(read_image(b"picture", None, no_fetch).hash)
-    assert len(found) == 1
+    hashes.add(read_image("http://shop/a.png", folder, lambda url: b"picture").hash)
+    hashes.add(read_image(b"picture", None, no_fetch).hash)
+    assert len(hashes) == 1
