@@ -58,7 +58,7 @@ def vitrine(*arguments: str) -> Any:
 def test_without_a_log_the_command_learns_the_allowance_and_says_so(shop: list[str]) -> None:
     fusion = vitrine("train", *shop, "--json")["training"]["fusion"]
     assert fusion["weights"] == [1.0, 0.0, 0.0, 0.3]
-    assert 1.0 < fusion["allowance"] <= MOST
+    assert 1.0 < fusion["missing_image_correction"] <= MOST
     assert "without picture is divided by" in vitrine("train", "--fusion", *shop)
     search = ("search", "red shoes", *shop, "--json", "--size", "48", "--order")
     plain, ranked = (
@@ -75,4 +75,4 @@ def test_without_a_log_the_command_learns_the_allowance_and_says_so(shop: list[s
 @pytest.mark.live
 def test_an_order_of_words_alone_is_fused_with_the_vectors(shop: list[str]) -> None:
     fusion = vitrine("train", "--reranks", "words", *shop, "--json")["training"]["fusion"]
-    assert fusion == {"weights": [1.0, 0.5, 0.3, 0.3], "allowance": 1.0}
+    assert fusion == {"weights": [1.0, 0.5, 0.3, 0.3], "missing_image_correction": 1.0}

@@ -98,7 +98,7 @@ def test_affinities_by_hand() -> None:
 
 
 def test_dropped_columns_are_what_a_missing_signal_looks_like() -> None:
-    full = made(QueryVectors(*(np.array([1.0, 0.0], dtype=np.float32),) * 2), facts())
+    full = made(dict.fromkeys(("text", "image"), np.array([1.0, 0.0], dtype=np.float32)), facts())
     empty = made({})
     for signal in ("text", "image", "history"):
         dropped = dropped_columns(NAMES)[signal]

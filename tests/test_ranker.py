@@ -45,12 +45,7 @@ def fusion(store: Store) -> Trained:
 
 
 def request(ids: list[str], query: str = "kind 1", **given: object) -> RerankRequest:
-    vectors = training_log.embed([query])[0]
-    values: dict[str, object] = {
-        "text_vector": vectors["text"],
-        "image_vector": vectors["image"],
-        "as_of": AS_OF,
-    }
+    values: dict[str, object] = {"vectors": training_log.embed([query])[0], "as_of": AS_OF}
     return RerankRequest(ids, query, **{**values, **given})  # type: ignore[arg-type]
 
 
@@ -94,8 +89,8 @@ def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_p
     order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
     assert order.index("p18") == 4  # as if at rank 4.5
     assert [id_ for id_ in order if id_ != "p18"] == [id_ for id_ in ids if id_ != "p18"]
-    # a query that no picture was asked by lost nothing
-    assert order_of(ranker.scores(request(ids, image_vector=None))) == list(range(10))
+    text_only = {"text": training_log.embed(["kind 1"])[0]["text"]}  # without an image sub-query nothing is lost
+    assert order_of(ranker.scores(request(ids, vectors=text_only))) == list(range(10))
 
 
 def test_a_fusion_that_does_not_say_how_is_refused() -> None:
@@ -106,7 +101,7 @@ def test_a_fusion_that_does_not_say_how_is_refused() -> None:
 def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: Trained) -> None:
     ranker = load_ranker(store, fusion.artifacts)
     ids = [*training_log.IDS[:20], "unheard of"]
-    scores = ranker.scores(request(ids, text_vector=None, image_vector=None, query="?"))
+    scores = ranker.scores(request(ids, vectors={}, query="?"))
     assert np.isfinite(scores).all()
     assert len(scores) == 21
     assert ranker.scores(request([])).shape == (0,)
@@ -115,7 +110,7 @@ def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: T
 def test_a_vector_of_another_encoder_is_refused(store: Store, fusion: Trained) -> None:
     ranker = load_ranker(store, fusion.artifacts)
     with pytest.raises(RerankError, match="the item table holds 12 values"):
-        ranker.scores(request(["p1"], text_vector=np.ones(3, dtype=np.float32)))
+        ranker.scores(request(["p1"], vectors={"text": np.ones(3, dtype=np.float32)}))
 
 
 def test_a_shopper_of_unheard_of_clicks_is_a_stranger(store: Store, fusion: Trained) -> None:
@@ -145,5 +140,5 @@ def test_a_model_with_other_features_is_refused(store: Store, fusion: Trained, t
 
 
 def test_serving_imports_no_torch() -> None:
-    code = "import sys, rerank.ranker; assert 'torch' not in sys.modules and 'lightgbm' not in sys.modules"
+    code = "import sys, rerank.models.ranker; assert 'torch' not in sys.modules and 'lightgbm' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -21,7 +21,7 @@ FLAT = PositionBias(np.ones(DEPTH), examined_click_rate=0.1, measured=True)
 
 def queries() -> Queries:
     texts = tuple(f"kind {n}" for n in range(4))
-    vectors = np.stack([v.text for v in training_log.embed(texts)])
+    vectors = np.stack([v["text"] for v in training_log.embed(texts)])
     there = np.ones(4, dtype=bool)
     return Queries(texts, vectors, there, vectors, there)
 

@@ -51,7 +51,7 @@ def ranked(store: Store, trained: Trained, shopper: int, ids: list[str]) -> list
     vectors = training_log.embed(["kind 2"])[0]
     history = tuple(trained.clicks[f"{shopper:032x}"])
     as_of = training_log.START + 600.0 * 901
-    request = RerankRequest(ids, "kind 2", vectors["text"], vectors["image"], history, as_of)
+    request = RerankRequest(ids, "kind 2", vectors, history, as_of)
     return [ids[n] for n in order_of(load_ranker(store, trained.artifacts).scores(request))]
 
 
@@ -95,8 +95,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     request = RerankRequest(
         shown,
         last.query,
-        vectors["text"],
-        vectors["image"],
+        vectors,
         [Click(here.catalogue.ids[row], at) for row, at in clicks],
         last.at,
     )

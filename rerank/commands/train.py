@@ -178,9 +178,9 @@ def _told_fusion(fusion: dict[str, Any]) -> str:
     names = ("the engine's order", "text cosine", "picture cosine", "popularity")
     parts = [f"{name} {weight:g}" for name, weight in zip(names, fusion["weights"], strict=True) if weight]
     told = f"reciprocal rank fusion of {', '.join(parts)}"
-    if fusion["allowance"] == 1.0:
+    if fusion["missing_image_correction"] == 1.0:
         return told
-    return f"{told}; the rank of a product without picture is divided by {fusion['allowance']:.2g}"
+    return f"{told}; the rank of a product without picture is divided by {fusion['missing_image_correction']:.2g}"
 
 
 @click.group()
