@@ -30,10 +30,10 @@ def fusion_of(name: str, body: Mapping[str, Any]) -> Finding:
     """Check that a pipeline fuses the scores of all sub-queries."""
     subject = f"pipeline {name}"
     for step in body.get("phase_results_processors", []):
-        held = step.get("normalization-processor") or step.get("score-ranker-processor")
-        if held is None:
+        processor = step.get("normalization-processor") or step.get("score-ranker-processor")
+        if processor is None:
             continue
-        weights = held.get("combination", {}).get("parameters", {}).get("weights")
+        weights = processor.get("combination", {}).get("parameters", {}).get("weights")
         if weights is None or len(weights) == len(sub_queries()):
             return ok(
                 subject,

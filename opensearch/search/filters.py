@@ -76,12 +76,12 @@ def parse_sort(text: str, plan: FieldPlan) -> list[Clause]:
 
 def _split(text: str, plan: FieldPlan) -> tuple[FilterColumn, str, str]:
     """Return column, operator and value; a name may contain operators, so the longest one that fits is taken."""
-    stripped = text.strip()
+    comparison = text.strip()
     columns = filter_columns(plan)
     for name in sorted(columns, key=len, reverse=True):
-        if stripped.startswith(name) and (match := _COMPARISON.match(stripped[len(name) :])):
+        if comparison.startswith(name) and (match := _COMPARISON.match(comparison[len(name) :])):
             return columns[name], match[1], match[2].strip()
-    unknown = _UNKNOWN_COLUMN.match(stripped)
+    unknown = _UNKNOWN_COLUMN.match(comparison)
     if unknown is None:
         raise QueryError(
             f"filter {text!r} has no comparison: write it as price<50, price=10..50 or gender=Women"
