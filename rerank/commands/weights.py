@@ -53,7 +53,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     def embed(texts: Sequence[str]) -> list[QueryVectors]:
         return encoders.batch(texts, [None] * len(texts))
 
-    with progress() as on_progress:
+    with progress_bars() as on_progress:
         learned = learn_weights(
             client,
             alias,
