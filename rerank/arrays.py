@@ -1,4 +1,4 @@
-"""Array types, ids as 64-bit hashes, and half floats made single quickly."""
+"""Array types, 64-bit hashes of ids, and a fast exact conversion of float16 to float32."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ IndexArray = npt.NDArray[np.int64]
 
 
 def id_hashes(ids: Sequence[str]) -> HashArray:
-    """BLAKE2b of every id, cut to 64 bits, (n,)."""
+    """Return the BLAKE2b hash of each id, cut to 64 bits, (n,)."""
     digests = b"".join([hashlib.blake2b(i.encode(), digest_size=8).digest() for i in ids])
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64, copy=False)
 
 
 def load_mmap(path: Path) -> npt.NDArray[Any]:
-    """A saved array mapped into memory, as a plain ndarray: indexing `np.memmap` costs several times as much."""
+    """Return a saved array mapped into memory, as a plain ndarray: indexing `np.memmap` takes several times as long."""
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def hash_text(text: str) -> int:
-    """BLAKE2b of a text, cut to 64 bits."""
+    """Return the BLAKE2b hash of a text, cut to 64 bits."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def find_hashes(table: HashArray, wanted: HashArray) -> tuple[IndexArray, BoolArray]:
-    """Rows (n,) of `wanted` in the sorted `table` and which of them are there; absent ones point at row 0."""
+def find_hashes(table: HashArray, hashes: HashArray) -> tuple[IndexArray, BoolArray]:
+    """Return the rows (n,) of `hashes` in the sorted `table` and which are present; an absent one has row 0."""
     if not len(table):
-        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
-    rows = np.minimum(np.searchsorted(table, wanted), len(table) - 1).astype(np.int64)
-    known = np.asarray(table[rows] == wanted)
+        return np.zeros(len(hashes), dtype=np.int64), np.zeros(len(hashes), dtype=np.bool_)
+    rows = np.minimum(np.searchsorted(table, hashes), len(table) - 1).astype(np.int64)
+    known = np.asarray(table[rows] == hashes)
     return np.where(known, rows, 0), known
 
 
 def half_to_float(half: npt.NDArray[Any]) -> FloatArray:
-    """Finite float16 to float32, exactly; numpy's own `astype` is scalar code and four times slower."""
+    """Return finite float16 values as float32, exactly; numpy's `astype` is scalar code and four times slower."""
     bits = np.ascontiguousarray(half).view(np.int16).astype(np.int32)
     bits <<= 13
-    bits &= np.int32(-0x70002000)  # sign, and the exponent and mantissa where float32 has them
+    bits &= np.int32(-0x70002000)  # the sign, and exponent and mantissa at their places in float32
     single = bits.view(np.float32)
-    single *= np.float32(2.0**112)  # the difference of the two exponents' biases
+    single *= np.float32(2.0**112)  # the exponent bias of float32 is larger by 112
     return single
 
 
 def unit(vectors: FloatArray) -> FloatArray:
-    """Rows (n, d) at length one; a row of zeros stays."""
+    """Return rows (n, d) scaled to length one; a row of zeros stays."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, np.float32(1e-12)), dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema
 from opensearch.logs.pointer import read_pointer
-from rerank.models.card import read_card
+from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
 from vitrine.errors import ArtifactError, VitrineError
 from vitrine.store import ArtifactSet, Store
@@ -53,6 +53,6 @@ def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: Artifact
     """
     if pointer is None:
         raise ArtifactError(f"no model for alias {alias} yet: run `vitrine train`")
-    card = read_card(store.get("models", pointer.model))
+    card = read_model_card(store.get("models", pointer.model))
     require_same_encoders(schema, card.encoders, f"model {pointer.model}")
     return load_ranker(store, pointer)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensearch.logs.profiles import Click, read_profile, read_profile_async
-from rerank.models.ranker import HISTORY
+from rerank.models.ranker import MAX_HISTORY
 from vitrine import settings
 from vitrine.errors import RerankError
 
@@ -72,4 +72,4 @@ async def read_history_async(client: AsyncOpenSearch, alias: str, shopper: str) 
 
 
 def _latest(profile: Sequence[Click]) -> tuple[Click, ...]:
-    return tuple(sorted(profile, key=lambda click: click.at)[-HISTORY:])
+    return tuple(sorted(profile, key=lambda click: click.at)[-MAX_HISTORY:])

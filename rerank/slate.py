@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Self
 
+from rerank.features.product_table import seconds_of
 from vitrine.store import ArtifactSet
+
+EXPLORE = "explore"  # the arm whose order is random, so that no position favours a product
 
 
 @dataclass(frozen=True)
 class Slate:
-    """One answered window. `at` is in seconds since 1970, `shopper` a keyed hash, `features` a sample of served values."""
+    """One answered window. `at` is in seconds since 1970, `shopper` a keyed hash, `features` a sample of served values.
+
+    `viewed` counts the shown products on the pages that the shopper opened; None: all of them.
+    """
 
     query_id: str
     alias: str
@@ -25,6 +32,17 @@ class Slate:
     artifacts: ArtifactSet | None = None
     degraded: str | None = None
     features: Mapping[str, Any] | None = None
+    viewed: int | None = None
+
+    @property
+    def viewed_ids(self) -> tuple[str, ...]:
+        """The ids on the pages that the shopper opened, in the order that was shown."""
+        return self.shown[: self.viewed]
+
+    @property
+    def random(self) -> bool:
+        """Whether the shown order was random."""
+        return self.arm == EXPLORE
 
     @property
     def window(self) -> int:
@@ -49,18 +67,22 @@ class Slate:
         }
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Return the slate that `to_record` wrote."""
+    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
+        """Return the slate of a record of the slate log; None when the record lacks an id, a time or shown products."""
+        shown = tuple(str(i) for i in record.get("shown") or ())
+        at = seconds_of(record.get("at"))
+        if not record.get("query_id") or not shown or not isfinite(at):
+            return None
         artifacts = record.get("artifacts")
         return cls(
-            query_id=record["query_id"],
-            alias=record["alias"],
-            at=datetime.fromisoformat(record["at"]).timestamp(),
-            query=record["query"],
-            shopper=record["shopper"],
-            engine=tuple(record["engine"]),
-            shown=tuple(record["shown"]),
-            arm=record["arm"],
+            query_id=str(record["query_id"]),
+            alias=str(record.get("alias") or ""),
+            at=at,
+            query=str(record.get("query") or ""),
+            shopper=record.get("shopper") or None,
+            engine=tuple(str(i) for i in record.get("engine") or shown),
+            shown=shown,
+            arm=str(record.get("arm") or "engine"),
             artifacts=ArtifactSet(**artifacts) if artifacts else None,
             degraded=record.get("degraded"),
             features=record.get("features"),

@@ -46,18 +46,12 @@ IMPORTS_TO_MOVE = {"encoders/training/samples.py"}
 WITHOUT_PUBLIC_NAMES = {"encoders"}
 NAMES_TO_RENAME = {
     "Settings",
-    "Slate",
-    "Tower",
-    "Trained",
     "VectorCache",
     "decode_image",
     "health",
     "prepare",
     "publish",
-    "put",
-    "read_card",
     "read_image",
-    "reciprocal_ranks",
     "rollback",
     "search",
     "settings_of",

@@ -8,50 +8,62 @@ import numpy as np
 import pytest
 
 from rerank.features.groups import (
-    Facts,
+    FeatureInputs,
+    FeaturePlan,
+    ProductAttributes,
     QueryVectors,
-    Scaler,
     dropped_columns,
     feature_names,
     features,
-    fit_scaler,
 )
+from rerank.features.scaler import Scaler, fit_scaler
 
-NAMES = feature_names(["price"], ["brand"])
+PLAN = FeaturePlan(("text", "image"), ("price",), ("brand",))
+NAMES = feature_names(PLAN)
 DAY = 86400.0
 
 
-def facts(**given: object) -> Facts:
-    """Three products: a full one, one without picture and price, one without words and date."""
-    values: dict[str, object] = {
-        "hashes": np.array([11, 12, 13], dtype=np.uint64),
-        "text": np.array([[1, 0], [0.6, 0.8], [0, 0]], dtype=np.float32),
-        "image": np.array([[0, 1], [0, 0], [1, 0]], dtype=np.float32),
-        "has_text": np.array([True, True, False]),
-        "has_image": np.array([True, False, True]),
-        "numbers": np.array([[0.5], [np.nan], [-1.0]], dtype=np.float32),
-        "codes": np.array([[7], [8], [0]], dtype=np.uint32),
-        "created": np.array([100 * DAY, 70 * DAY, np.nan]),
+def attributes(
+    *,
+    hashes: list[int] | None = None,
+    text: list[list[float]] | None = None,
+    image: list[list[float]] | None = None,
+    numbers: list[list[float]] | None = None,
+    codes: list[list[int]] | None = None,
+) -> ProductAttributes:
+    """Three products: a complete one, one without image and price, one without text vector and date."""
+    vectors = {
+        "text": np.array(text or [[1, 0], [0.6, 0.8], [0, 0]], dtype=np.float32),
+        "image": np.array(image or [[0, 1], [0, 0], [1, 0]], dtype=np.float32),
     }
-    return Facts(**{**values, **given})  # type: ignore[arg-type]
+    return ProductAttributes(
+        hashes=np.array(hashes or [11, 12, 13], dtype=np.uint64),
+        vectors=vectors,
+        has={space: array.any(axis=1) for space, array in vectors.items()},
+        arrays={
+            "numbers": np.array(numbers or [[0.5], [np.nan], [-1.0]], dtype=np.float32),
+            "codes": np.array(codes or [[7], [8], [0]], dtype=np.uint32),
+            "created": np.array([100 * DAY, 70 * DAY, np.nan]),
+        },
+    )
 
 
 def column(x: np.ndarray, name: str) -> list[float]:
     return [round(float(v), 5) for v in x[:, NAMES.index(name)]]
 
 
-def made(query: QueryVectors, history: Facts | None = None) -> np.ndarray:
+def compute(query: QueryVectors, history: ProductAttributes | None = None) -> np.ndarray:
     rates = np.arange(12, dtype=np.float32).reshape(3, 4)
-    return features(facts(), np.array([0, 1, 3]), rates, query, history, as_of=100 * DAY)
+    return features(FeatureInputs(attributes(), np.array([0, 1, 3]), rates, query, history, 100 * DAY))
 
 
-def test_there_is_one_column_a_name() -> None:
-    assert made({}).shape == (3, len(NAMES))
-    assert made({}).dtype == np.float32
+def test_each_name_has_one_column() -> None:
+    assert compute({}).shape == (3, len(NAMES))
+    assert compute({}).dtype == np.float32
 
 
-def test_cosines_are_of_unit_vectors_and_missing_sides_are_flagged() -> None:
-    x = made({"text": np.array([0.0, 5.0], dtype=np.float32)})
+def test_cosines_normalize_the_query_and_missing_vectors_are_flagged() -> None:
+    x = compute({"text": np.array([0.0, 5.0], dtype=np.float32)})
     assert column(x, "text_cosine") == [0.0, 0.8, 0.0]
     assert column(x, "text_missing") == [0.0, 0.0, 1.0]
     assert column(x, "image_cosine") == [0.0, 0.0, 0.0]
@@ -59,7 +71,7 @@ def test_cosines_are_of_unit_vectors_and_missing_sides_are_flagged() -> None:
 
 
 def test_rank_rates_and_age_by_hand() -> None:
-    x = made({})
+    x = compute({})
     assert column(x, "rank") == [0.0, -0.125, -0.25]  # -log2(1 + rank) / 8
     assert column(x, "popularity") == [2.0, 6.0, 10.0]
     assert column(x, "newness") == [1.0, round(math.exp(-1), 5), 0.0]
@@ -67,29 +79,28 @@ def test_rank_rates_and_age_by_hand() -> None:
 
 
 def test_an_unknown_number_is_flagged_and_never_silently_zero() -> None:
-    x = made({})
+    x = compute({})
     assert column(x, "number:price") == [0.5, 0.0, -1.0]
     assert column(x, "missing:price") == [0.0, 1.0, 0.0]
 
 
-def test_a_stranger_has_no_history() -> None:
-    x = made({})
+def test_a_shopper_without_clicks_has_no_history() -> None:
+    x = compute({})
     assert column(x, "history_missing") == [1.0, 1.0, 1.0]
-    assert column(x, "seen") == [0.0, 0.0, 0.0]
+    assert column(x, "clicked_before") == [0.0, 0.0, 0.0]
 
 
 def test_affinities_by_hand() -> None:
-    clicked = facts(
-        hashes=np.array([11, 11, 99], dtype=np.uint64),
-        text=np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32),
-        numbers=np.array([[0.5], [1.5], [np.nan]], dtype=np.float32),
-        codes=np.array([[7], [7], [0]], dtype=np.uint32),
-        has_text=np.array([True, True, False]),
-        has_image=np.array([False, False, False]),
+    clicked = attributes(
+        hashes=[11, 11, 99],
+        text=[[1, 0], [0, 1], [0, 0]],
+        image=[[0, 0], [0, 0], [0, 0]],
+        numbers=[[0.5], [1.5], [np.nan]],
+        codes=[[7], [7], [0]],
     )
-    x = made({}, clicked)
+    x = compute({}, clicked)
     assert column(x, "history_missing") == [0.0, 0.0, 0.0]
-    assert column(x, "seen") == [round(math.log(3), 5), 0.0, 0.0]
+    assert column(x, "clicked_before") == [round(math.log(3), 5), 0.0, 0.0]
     assert column(x, "text_nearest") == [1.0, 0.8, 0.0]
     assert column(x, "text_mean") == [0.5, 0.7, 0.0]
     assert column(x, "image_nearest") == [0.0, 0.0, 0.0]
@@ -98,11 +109,12 @@ def test_affinities_by_hand() -> None:
 
 
 def test_dropped_columns_are_what_a_missing_signal_looks_like() -> None:
-    full = made(dict.fromkeys(("text", "image"), np.array([1.0, 0.0], dtype=np.float32)), facts())
-    empty = made({})
+    full = compute(dict.fromkeys(("text", "image"), np.array([1.0, 0.0], dtype=np.float32)), attributes())
+    empty = compute({})
     for signal in ("text", "image", "history"):
-        dropped = dropped_columns(NAMES)[signal]
+        dropped = dropped_columns(PLAN)[signal]
         full[:, list(dropped.values)] = 0.0
+        assert dropped.flag is not None
         full[:, dropped.flag] = 1.0
     np.testing.assert_array_equal(full, empty)
 

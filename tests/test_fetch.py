@@ -146,9 +146,11 @@ def test_a_host_that_hangs_or_drips_is_an_error_at_the_deadline() -> None:
             time.sleep(0.05)
 
     for answer in (hang, drip):
-        with host(answer) as url:
-            with pytest.raises(ImageError, match=r"did not send the image within 0\.5 seconds"):
-                fetcher(0.5)(f"{url}/a.png")
+        with (
+            host(answer) as url,
+            pytest.raises(ImageError, match=r"did not send the image within 0\.5 seconds"),
+        ):
+            fetcher(0.5)(f"{url}/a.png")
 
 
 @pytest.mark.parametrize(

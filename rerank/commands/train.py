@@ -5,24 +5,45 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opensearch import options
+from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.losses import DEFAULT_LOSS, LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opensearch.client import OpenSearch
-    from rerank.training.release import Released
-    from rerank.training.train import Embed, Tell, Trained, TrainingData
+    from rerank.training.artifacts import TrainingData
+    from rerank.training.examples import Embed
+    from rerank.training.release import Release
+    from rerank.training.train import OnProgress, TrainingResult
     from vitrine.store import Store
+
+_RRF = "rrf"  # of --fusion, beside the neural ones
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `vitrine train`; `until` is in seconds since 1970."""
+
+    until: float | None
+    fusion: str
+    engine_order: str
+    loss: str
+    epochs: int
+    batch: int
+    rate: float
+    seed: int
 
 
 def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    """Seconds since 1970 of an ISO 8601 moment, UTC where it names no zone."""
+    """Return seconds since 1970 of an ISO 8601 moment, UTC where it names no zone."""
     if value is None:
         return None
     try:
@@ -35,102 +56,121 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
 @click.command()
 @options.index
 @click.option(
-    "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: all of it]"
+    "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), default=20, show_default=True, help="At most; stops early by itself."
-)
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Slates a step.")
-@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), default=5e-4, show_default=True)
-@click.option("--seed", default=7, show_default=True, help="Same seed and log, same model.")
-@click.option(
-    "--fusion", is_flag=True, help="Put the fusion of single signals in service: nothing is learned."
+    "--fusion",
+    type=click.Choice([*FUSIONS, _RRF]),
+    default=DEFAULT_FUSION,
+    show_default=True,
+    help="The trained fusion, or rrf: reciprocal rank fusion of single signals, which is not trained.",
 )
 @click.option(
-    "--reranks",
-    type=click.Choice(["hybrid", "words"]),
+    "--engine-order",
+    type=click.Choice(["hybrid", "lexical"]),
     default="hybrid",
     show_default=True,
-    help="What a fusion gets to rerank: Vitrine's own search, or the order of a search of words that was there before.",
+    help="What rrf reranks: the hybrid search, or a lexical search that used no vectors.",
 )
+@click.option(
+    "--loss",
+    type=click.Choice(list(LOSSES)),
+    default=DEFAULT_LOSS,
+    show_default=True,
+    help="The ranking loss.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Maximum; training stops early when the validation loss stops falling.",
+)
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Slates per step.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=5e-4,
+    show_default=True,
+    help="Learning rate.",
+)
+@click.option("--seed", default=7, show_default=True, help="The same seed and log give the same model.")
 @options.url
 @options.store
 @options.as_json
-def train(
-    alias: str,
-    until: float | None,
-    fusion: bool,
-    reranks: str,
-    url: str,
-    store: str | None,
-    as_json: bool,
-    **given: Any,
-) -> None:
+def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any) -> None:
     """Train the reranker from the UBI log and put it in service.
 
-    The log is split by time: the latest fifth is held back, and a table compares the engine's order, single signals,
-    LightGBM and the trained model on it. Without any log a fusion is put in service, so that searches are reranked from the
-    first day: of Vitrine's own order it makes good what products without picture lose there, an order of words alone
-    is fused with text and picture vectors.
+    The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals,
+    LightGBM and the trained model on it. Without a log, a reciprocal rank fusion is put in service, so that searches are
+    reranked from the first day: after a hybrid search it corrects the ranks of products without image, after a lexical
+    search it adds text and image cosines.
     """
     from opensearch.client import connect
-    from rerank.training.release import put_in_service, read_ground
+    from rerank.training.release import put_in_service, read_training_data
     from vitrine.store import open_store
 
-    client, shelf = connect(url), open_store(store)
-    with progress() as tell:
-        ground = read_ground(client, alias, until, tell)
-        if fusion or not ground.log.slates:
-            trained = _fused_untrained(client, ground, shelf, reranks, tell)
+    settings = TrainOptions(**values)
+    client, artifacts = connect(url), open_store(store)
+    with progress_bars() as on_progress:
+        data = read_training_data(client, alias, settings.until, on_progress)
+        if settings.fusion == _RRF or not data.log.slates:
+            result = _make_rrf(client, data, artifacts, settings, on_progress)
         else:
-            trained = _trained(ground, shelf, given, tell)
-        put_in_service(client, shelf, alias, trained)
-    _tell_trained(alias, trained, as_json)
+            result = _train_neural(data, artifacts, settings, on_progress)
+        put_in_service(client, artifacts, alias, result)
+    _print_result(alias, result, as_json)
 
 
-def _fused_untrained(
-    client: OpenSearch, ground: TrainingData, store: Store, reranks: str, tell: Tell
-) -> Trained:
-    from dataclasses import replace
-
-    from rerank.models.fusion import RRF_AFTER_BM25, RRF_AFTER_HYBRID
-    from rerank.training.missing_image import learn_allowance
-    from rerank.training.train import make_fusion
+def _make_rrf(
+    client: OpenSearch, data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
+) -> TrainingResult:
+    from rerank.models.rrf import RRF_AFTER_HYBRID, rrf_after_bm25
+    from rerank.training.missing_image import learn_missing_image_correction
+    from rerank.training.train import make_rrf
     from vitrine.errors import WeightsError
 
-    fusion = RRF_AFTER_BM25
-    if reranks == "hybrid":
+    fusion = rrf_after_bm25()
+    if settings.engine_order == "hybrid":
         try:
-            learned = learn_allowance(
-                client, ground.index, ground.schema, ground.catalogue, _embed(ground, store), tell
-            )
-        except WeightsError:  # a catalogue of which no queries can be made
-            learned = 1.0
-        fusion = replace(RRF_AFTER_HYBRID, missing_image_correction=learned)
-    return make_fusion(ground, store, fusion, tell)
+            correction = learn_missing_image_correction(client, data, _embed(data, store), on_progress)
+        except WeightsError:  # the catalogue gives no known-item queries
+            correction = 1.0
+        fusion = replace(RRF_AFTER_HYBRID, missing_image_correction=correction)
+    return make_rrf(data, store, fusion, on_progress)
 
 
-def _trained(ground: TrainingData, store: Store, given: dict[str, Any], tell: Tell) -> Trained:
-    from rerank.training.fit import Settings
-    from rerank.training.train import train_fused
+def _train_neural(
+    data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
+) -> TrainingResult:
+    from rerank.training.fit import TrainingSettings
+    from rerank.training.train import train_neural
 
-    return train_fused(ground, store, _embed(ground, store), Settings(**given), tell)
+    training = TrainingSettings(
+        epochs=settings.epochs,
+        batch=settings.batch,
+        rate=settings.rate,
+        seed=settings.seed,
+        loss=settings.loss,
+        fusion=settings.fusion,
+    )
+    return train_neural(data, store, _embed(data, store), training, on_progress)
 
 
-def _embed(ground: TrainingData, store: Store) -> Embed:
+def _embed(data: TrainingData, store: Store) -> Embed:
     from rerank.query_encoders import QueryEncoders
 
-    encoders = QueryEncoders(ground.schema, store)
+    encoders = QueryEncoders(data.schema, store)
     return lambda texts: encoders.batch(texts, [None] * len(texts))
 
 
 @contextmanager
-def progress() -> Iterator[Tell]:
-    """A progress bar on stderr, one line a stage."""
+def progress_bars() -> Iterator[OnProgress]:
+    """Yield a function that shows the progress of each stage as a bar on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    bar = Progress(
+    progress = Progress(
         TextColumn("{task.description:<26}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
@@ -138,49 +178,50 @@ def progress() -> Iterator[Tell]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    lines: dict[str, Any] = {}
+    tasks: dict[str, Any] = {}
 
-    def tell(stage: str, done: int, total: int) -> None:
-        name = stage.split(" ")[0]  # an epoch's loss is told on one line
-        if name not in lines:
-            lines[name] = bar.add_task(stage, total=total)
-        bar.update(lines[name], description=stage, completed=done, total=total)
+    def on_progress(stage: str, done: int, total: int) -> None:
+        name = stage.split(" ")[0]  # all epochs share one bar
+        if name not in tasks:
+            tasks[name] = progress.add_task(stage, total=total)
+        progress.update(tasks[name], description=stage, completed=done, total=total)
 
-    with bar:
-        yield tell
+    with progress:
+        yield on_progress
 
 
-def _tell_trained(alias: str, trained: Trained, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    names = asdict(trained.artifacts)
+def _print_result(alias: str, result: TrainingResult, as_json: bool) -> None:
+    names = asdict(result.artifacts)
     if as_json:
-        comparison = trained.comparison.to_dict() if trained.comparison else None
-        told = {"kind": trained.kind, **names, "training": trained.training, "comparison": comparison}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        comparison = result.comparison.to_dict() if result.comparison else None
+        document = {"kind": result.kind, **names, "training": result.training, "comparison": comparison}
+        click.echo(json.dumps(document, ensure_ascii=False))
         return
-    if trained.comparison:
+    if result.comparison:
         from rich.console import Console
 
-        from rerank.training.compare import table
+        from rerank.training.compare import comparison_table
 
-        wide = None if sys.stdout.isatty() else 120
-        Console(width=wide).print(table(trained.comparison))
-    elif not trained.training["searches"]:
+        width = None if sys.stdout.isatty() else 120
+        Console(width=width).print(comparison_table(result.comparison))
+    elif not result.training["searches"]:
         click.echo(f"There is no log of {alias} yet: nothing was learned.")
-    if trained.kind == "fusion":
-        click.echo(f"In service: {_told_fusion(trained.training['fusion'])}.")
+    if result.kind == _RRF:
+        click.echo(f"In service: {_describe_rrf(result.training['fusion'])}.")
         click.echo("Run `vitrine train` again when the UBI log holds clicks.")
     click.echo(f"{alias} is now ranked by {names['model']} with {names['items']} and {names['behaviour']}.")
 
 
-def _told_fusion(fusion: dict[str, Any]) -> str:
-    names = ("the engine's order", "text cosine", "picture cosine", "popularity")
-    parts = [f"{name} {weight:g}" for name, weight in zip(names, fusion["weights"], strict=True) if weight]
-    told = f"reciprocal rank fusion of {', '.join(parts)}"
-    if fusion["missing_image_correction"] == 1.0:
-        return told
-    return f"{told}; the rank of a product without picture is divided by {fusion['missing_image_correction']:.2g}"
+def _describe_rrf(fusion: dict[str, Any]) -> str:
+    from opensearch.index.spaces import SPACES
+
+    labels = {"engine": "the engine's order", **{space: f"{space} cosine" for space in SPACES}}
+    weights = [f"{labels.get(signal, signal)} {weight:g}" for signal, weight in fusion["weights"].items()]
+    description = f"reciprocal rank fusion of {', '.join(weights)}"
+    correction = fusion["missing_image_correction"]
+    if correction == 1.0:
+        return description
+    return f"{description}; the rank of a product without image is divided by {correction:.2g}"
 
 
 @click.group()
@@ -194,34 +235,35 @@ def model() -> None:
 @options.store
 @options.as_json
 def list_models(alias: str, url: str, store: str | None, as_json: bool) -> None:
-    """Show every model that was in service, newest first, with its figures on held-back searches."""
+    """List every model that was in service, newest first, with its figures on held-out searches."""
     from opensearch.client import connect
     from rerank.training.release import releases
     from vitrine.store import open_store
 
-    found = releases(connect(url), open_store(store), alias)
+    models = releases(connect(url), open_store(store), alias)
     if as_json:
-        click.echo(json.dumps([release.to_dict() for release in found], ensure_ascii=False))
-    elif not found:
+        click.echo(json.dumps([release.to_dict() for release in models], ensure_ascii=False))
+    elif not models:
         click.echo(f"No model for {alias} yet: run `vitrine train`.")
     else:
-        _show(found)
+        _print_models(models)
 
 
-def _show(found: list[Released]) -> None:
+def _print_models(models: list[Release]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table()
+    table = Table()
     for head in ("", "model", "since", "index", "without position bias", "engine order"):
-        drawn.add_column(head)
-    for release in found:
-        told = release.to_dict()
-        rows = (told["comparison"] or {}).get("rows") or [{}]
+        table.add_column(head)
+    for release in models:
+        values = release.to_dict()
+        rows = (values["comparison"] or {}).get("rows") or [{}]
         figures = [f"{row['unbiased']['mean']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
-        mark = "in service" if release.current else ""
-        drawn.add_row(mark, told["model"], told["since"], told["index"] or "not in the store", *figures)
-    Console(width=None if sys.stdout.isatty() else 120).print(drawn)
+        status = "in service" if release.current else ""
+        index = values["index"] or "not in the store"
+        table.add_row(status, values["model"], values["since"], index, *figures)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 @model.command()
@@ -230,12 +272,12 @@ def _show(found: list[Released]) -> None:
 @options.url
 @options.store
 def use(name: str, alias: str, url: str, store: str | None) -> None:
-    """Put a model of the list back in service."""
+    """Put a model of the list in service."""
     from opensearch.client import connect
-    from rerank.training.release import use as put_back
+    from rerank.training.release import use_model
     from vitrine.store import open_store
 
-    pointer = put_back(connect(url), open_store(store), alias, name)
+    pointer = use_model(connect(url), open_store(store), alias, name)
     click.echo(f"{alias} is now ranked by {pointer.model}.")
 
 
@@ -244,10 +286,10 @@ def use(name: str, alias: str, url: str, store: str | None) -> None:
 @options.url
 @options.store
 def rollback(alias: str, url: str, store: str | None) -> None:
-    """Put back the model that was in service before; again and it goes further back."""
+    """Put the model before the current one in service; run again to go one further back."""
     from opensearch.client import connect
-    from rerank.training.release import rollback as go_back
+    from rerank.training import release
     from vitrine.store import open_store
 
-    pointer = go_back(connect(url), open_store(store), alias)
+    pointer = release.rollback(connect(url), open_store(store), alias)
     click.echo(f"{alias} is now ranked by {pointer.model}.")

@@ -44,8 +44,6 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     from rerank.query_encoders import QueryEncoders
     from vitrine.store import open_store
 
-    from .train import progress
-
     client = connect(url)
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, open_store(store))
@@ -53,7 +51,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     def embed(texts: Sequence[str]) -> list[QueryVectors]:
         return encoders.batch(texts, [None] * len(texts))
 
-    with progress() as on_progress:
+    with progress_bars() as on_progress:
         learned = learn_weights(
             client,
             alias,

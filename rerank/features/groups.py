@@ -1,183 +1,231 @@
-"""The features of a window of candidates; the same function makes them for training and for serving."""
+"""The features of candidates, as a table of feature groups; training and serving call the same functions.
+
+To add a feature, add one `FeatureGroup` to `GROUPS`. Names, values, dropout in training and the model card follow. A group
+that needs a further value of each product adds the array to `behaviour.ARRAYS` and reads it as `products.arrays[name]`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArray, IndexArray
 
-VERSION = 1  # of the definitions below; an artifact made with another version does not load
+VERSION = 2  # of the definitions below; a model that was trained with another version is refused
 RATES = ("click_rate", "purchase_rate", "popularity", "query_click_rate")
-_FIXED = (
-    "rank",
-    "rank_missing",
-    "text_cosine",
-    "text_missing",
-    "image_cosine",
-    "image_missing",
-    *RATES,
-    "newness",
-    "age_missing",
-    "history_missing",
-    "seen",
-    "text_nearest",
-    "text_mean",
-    "image_nearest",
-    "image_mean",
-)
+RANK, HISTORY = "rank", "history"  # signals that training drops, beside the vector spaces
 _NEWNESS_DAYS = 30.0
-_LIMIT = 6.0  # of a scaled number
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known about n products: candidates of a window, or a shopper's clicks."""
-
-    hashes: HashArray  # (n,)
-    text: FloatArray  # (n, text dimension), length one or zeros
-    image: FloatArray  # (n, image dimension), length one or zeros
-    has_text: BoolArray  # (n,)
-    has_image: BoolArray  # (n,)
-    numbers: FloatArray  # (n, numbers), scaled, NaN where unknown
-    codes: CodeArray  # (n, keywords), 0 where unknown
-    created: DoubleArray  # (n,) seconds since 1970, NaN where unknown
-
 
 # The query's unit vector (d,) in each vector space where it has one.
 QueryVectors = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
-class Scaler:
-    """Robust scaling of numbers: asinh((value - median) / (half the interquartile range)), cut at 6."""
+class FeaturePlan:
+    """The vector spaces, numbers and keywords of an index, which name the features."""
 
-    centre: DoubleArray  # (numbers,)
-    width: DoubleArray  # (numbers,)
-
-    def scale(self, numbers: DoubleArray) -> FloatArray:
-        """(n, numbers), NaN stays NaN; outliers are drawn in and keep their order."""
-        scaled = np.arcsinh((numbers - self.centre) / self.width)
-        return np.clip(scaled, -_LIMIT, _LIMIT).astype(np.float32)
-
-
-def fit_scaler(numbers: DoubleArray) -> Scaler:
-    """Fit on the catalogue's numbers (n, numbers); a column without spread or values scales by one."""
-    centre = np.zeros(numbers.shape[1])
-    width = np.ones(numbers.shape[1])
-    for column in range(numbers.shape[1]):
-        known = numbers[:, column][np.isfinite(numbers[:, column])]
-        if not len(known):
-            continue
-        low, centre[column], high = np.percentile(known, [25, 50, 75])
-        spread = (high - low) / 2 or float(known.std())
-        width[column] = spread if spread > 0 else 1.0
-    return Scaler(centre, width)
-
-
-def feature_names(numbers: Sequence[str], keywords: Sequence[str]) -> tuple[str, ...]:
-    """The columns of `features` for a catalogue with these numbers and keywords."""
-    return (
-        *_FIXED,
-        *(f"same:{name}" for name in keywords),
-        *(f"number:{name}" for name in numbers),
-        *(f"missing:{name}" for name in numbers),
-        *(f"near:{name}" for name in numbers),
-    )
+    spaces: tuple[str, ...]
+    numbers: tuple[str, ...]
+    keywords: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """Columns that go together when a signal is taken away, and the column that then says so."""
+class ProductAttributes:
+    """What the tables hold about n products: the candidates of a window, or a shopper's clicks."""
+
+    hashes: HashArray  # (n,)
+    vectors: Mapping[str, FloatArray]  # by vector space: (n, d), length one or zeros
+    has: Mapping[str, BoolArray]  # by vector space: (n,)
+    arrays: Mapping[str, npt.NDArray[Any]]  # those of the behaviour snapshot, by name: (n, ...)
+
+    @property
+    def numbers(self) -> FloatArray:
+        """Scaled numbers (n, numbers), NaN where unknown."""
+        return self.arrays["numbers"]
+
+    @property
+    def codes(self) -> CodeArray:
+        """Keyword codes (n, keywords), 0 where unknown."""
+        return self.arrays["codes"]
+
+    @property
+    def created(self) -> DoubleArray:
+        """Seconds since 1970 (n,), NaN where unknown."""
+        return self.arrays["created"]
+
+
+@dataclass(frozen=True)
+class FeatureInputs:
+    """What the features of a window are computed from."""
+
+    candidates: ProductAttributes
+    ranks: IndexArray  # (n,) in the engine's order, from zero
+    rates: FloatArray  # (n, 4), `RATES` as of `as_of`
+    query: QueryVectors
+    history: ProductAttributes | None  # the products that the shopper clicked before; None without clicks
+    as_of: float  # seconds since 1970
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """Features that are computed together.
+
+    `compute` returns (n, k) values for the k columns of `names`. `depends_on` is the signal without which the columns are
+    zero: "rank", "history" or a vector space. `flag` names the column that is 1 when that signal is missing.
+    """
+
+    names: Callable[[FeaturePlan], tuple[str, ...]]
+    compute: Callable[[FeatureInputs], npt.NDArray[Any]]
+    depends_on: str | None = None
+    flag: str | None = None
+
+
+@dataclass(frozen=True)
+class DroppedColumns:
+    """The columns that are zero when a signal is missing, and the column that is then 1."""
 
     values: tuple[int, ...]
-    flag: int
+    flag: int | None
 
 
-def dropped_columns(names: Sequence[str]) -> dict[str, Dropped]:
-    """For "rank", "text", "image", "history": the columns that a missing signal zeroes, and its flag."""
-    at = {name: column for column, name in enumerate(names)}
-    trail = ("seen", "text_nearest", "text_mean", "image_nearest", "image_mean")
-    near = tuple(at[name] for name in names if name.startswith(("same:", "near:")))
-    return {
-        "rank": Dropped((at["rank"],), at["rank_missing"]),
-        "text": Dropped((at["text_cosine"],), at["text_missing"]),
-        "image": Dropped((at["image_cosine"],), at["image_missing"]),
-        "history": Dropped(tuple(at[name] for name in trail) + near, at["history_missing"]),
-    }
+def feature_groups(spaces: Mapping[str, Any] | tuple[str, ...]) -> dict[str, FeatureGroup]:
+    """Return the groups by name in the order of their columns: one for each vector space, and `GROUPS`."""
+    return {**{space: space_group(space) for space in spaces}, **GROUPS}
 
 
-def features(
-    window: Facts,
-    ranks: IndexArray,
-    rates: FloatArray,
-    query: QueryVectors,
-    history: Facts | None,
-    as_of: float,
-) -> FloatArray:
-    """Feature values (n, features) of a window.
+def feature_names(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the names of the columns of `features`."""
+    return tuple(name for group in feature_groups(plan.spaces).values() for name in group.names(plan))
 
-    `ranks` (n,) count from zero in engine order; `rates` (n, 4) are `RATES` as of `as_of` (seconds since
-    1970); `history` holds the shopper's clicks before that moment, None or empty for a stranger.
+
+def features(inputs: FeatureInputs) -> FloatArray:
+    """Return the feature values of a window, (n, features)."""
+    blocks = [group.compute(inputs) for group in feature_groups(inputs.candidates.vectors).values()]
+    return np.concatenate(blocks, axis=1, dtype=np.float32, casting="same_kind")
+
+
+def dropped_columns(plan: FeaturePlan) -> dict[str, DroppedColumns]:
+    """Return, for each signal that a group depends on, the columns that change when the signal is missing."""
+    column = {name: number for number, name in enumerate(feature_names(plan))}
+    values: dict[str, list[int]] = {}
+    flags: dict[str, int] = {}
+    for group in feature_groups(plan.spaces).values():
+        if group.depends_on is None:
+            continue
+        names = [name for name in group.names(plan) if name != group.flag]
+        values.setdefault(group.depends_on, []).extend(column[name] for name in names)
+        if group.flag:
+            flags[group.depends_on] = column[group.flag]
+    return {signal: DroppedColumns(tuple(values[signal]), flags.get(signal)) for signal in values}
+
+
+def space_group(space: str) -> FeatureGroup:
+    """Return the group of a vector space: the cosine of query and product, and whether one of both is missing."""
+    flag = f"{space}_missing"
+
+    def compute(inputs: FeatureInputs) -> FloatArray:
+        values = np.zeros((len(inputs), 2), dtype=np.float32)
+        query = inputs.query.get(space)
+        if query is None:
+            values[:, 1] = 1.0
+            return values
+        length = max(float(np.linalg.norm(query)), 1e-12)
+        values[:, 0] = inputs.candidates.vectors[space] @ (query / np.float32(length))
+        values[:, 1] = ~inputs.candidates.has[space]
+        return values
+
+    return FeatureGroup(lambda _: (f"{space}_cosine", flag), compute, space, flag)
+
+
+def _rank(inputs: FeatureInputs) -> DoubleArray:
+    """Return -log2(1 + rank) / 8 and zeros: the engine's rank is always known in serving."""
+    values = np.zeros((len(inputs), 2))
+    values[:, 0] = -np.log2(1.0 + inputs.ranks) / 8.0
+    return values
+
+
+def _recency(inputs: FeatureInputs) -> DoubleArray:
+    """Return exp(-age / 30 days), zero where the date is unknown, and whether it is unknown."""
+    days = np.maximum(inputs.as_of - inputs.candidates.created, 0.0) / 86400.0
+    unknown = ~np.isfinite(days)
+    return np.column_stack([np.where(unknown, 0.0, np.exp(-days / _NEWNESS_DAYS)), unknown])
+
+
+def _numbers(inputs: FeatureInputs) -> FloatArray:
+    """Return scaled numbers, zero where unknown, and whether each is unknown, (n, 2 numbers)."""
+    known = np.isfinite(inputs.candidates.numbers)
+    zeros = np.where(known, inputs.candidates.numbers, np.float32(0))
+    return np.concatenate([zeros, ~known], axis=1, dtype=np.float32)
+
+
+def _history_names(plan: FeaturePlan) -> tuple[str, ...]:
+    similarities = [f"{space}_{kind}" for space in plan.spaces for kind in ("nearest", "mean")]
+    keywords = [f"same:{name}" for name in plan.keywords]
+    return (
+        "history_missing",
+        "clicked_before",
+        *similarities,
+        *keywords,
+        *(f"near:{name}" for name in plan.numbers),
+    )
+
+
+def _history(inputs: FeatureInputs) -> FloatArray:
+    """Return how similar each candidate is to the products that the shopper clicked.
+
+    The columns are log(1 + earlier clicks on the candidate), the largest and the mean cosine in each vector space, the
+    share of clicks with the same keyword, and exp(-distance) to the mean of each number.
     """
-    count = len(window.hashes)
-    zero = np.zeros(count, dtype=np.float32)
-    text, text_missing = _cosine(window.text, window.has_text, query.get("text"))
-    image, image_missing = _cosine(window.image, window.has_image, query.get("image"))
-    rank = -np.log2(1.0 + ranks) / 8.0
-    fixed = [rank, zero, text, text_missing, image, image_missing, *rates.T, *_newness(window.created, as_of)]
-    known = np.isfinite(window.numbers)
-    numbers = np.where(known, window.numbers, np.float32(0))
-    near = 5 + window.codes.shape[1]  # where the closeness of numbers begins
+    candidates, history = inputs.candidates, inputs.history
+    width = 2 + 2 * len(candidates.vectors) + candidates.codes.shape[1] + candidates.numbers.shape[1]
     if history is None or not len(history.hashes):
-        absent = np.ones(count, dtype=np.float32)
-        trail = np.zeros((count, near + numbers.shape[1]), dtype=np.float32)
-    else:
-        absent = zero
-        trail = _affinities(window, history)
-    columns = [np.column_stack([*fixed, absent]), trail[:, :near], numbers, ~known, trail[:, near:]]
-    return np.concatenate([np.asarray(c, dtype=np.float32) for c in columns], axis=1)
-
-
-def _cosine(vectors: FloatArray, there: BoolArray, query: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-    """Cosines (n,), zero where one side is missing, and the flags (n,) of those."""
-    if query is None:
-        return np.zeros(len(there), dtype=np.float32), np.ones(len(there), dtype=np.float32)
-    length = max(float(np.linalg.norm(query)), 1e-12)
-    return vectors @ (query / np.float32(length)), (~there).astype(np.float32)
-
-
-def _newness(created: DoubleArray, as_of: float) -> tuple[FloatArray, FloatArray]:
-    """exp(-age / 30 days), zero where the date is unknown, and the flags (n,) of those."""
-    days = np.maximum(as_of - created, 0.0) / 86400.0
-    unknown = ~np.isfinite(created)
-    recency = np.where(unknown, 0.0, np.exp(-np.where(unknown, 0.0, days) / _NEWNESS_DAYS))
-    return recency.astype(np.float32), unknown.astype(np.float32)
-
-
-def _affinities(window: Facts, history: Facts) -> FloatArray:
-    """How near each candidate is to what the shopper clicked, (n, 5 + keywords + numbers)."""
-    again = (window.hashes[:, None] == history.hashes[None, :]).sum(axis=1)  # (n,)
-    text = _nearness(window.text, history.text[history.has_text])
-    image = _nearness(window.image, history.image[history.has_image])
+        values = np.zeros((len(inputs), width), dtype=np.float32)
+        values[:, 0] = 1.0
+        return values
+    clicks = (candidates.hashes[:, None] == history.hashes[None, :]).sum(axis=1)  # (n,)
+    similarities = [
+        column
+        for space, vectors in candidates.vectors.items()
+        for column in _similarities(vectors, history.vectors[space][history.has[space]])
+    ]
     same = [
         ((w[:, None] == h[None, :]) & (w[:, None] != 0)).mean(axis=1)
-        for w, h in zip(window.codes.T, history.codes.T, strict=True)
+        for w, h in zip(candidates.codes.T, history.codes.T, strict=True)
     ]
     known = np.isfinite(history.numbers)  # (clicks, numbers)
     count = known.sum(axis=0)
     total = np.where(known, history.numbers, np.float32(0)).sum(axis=0)
-    away = np.abs(window.numbers - total / np.maximum(count, 1))  # (n, numbers), NaN where unknown
-    near = np.exp(-np.where(np.isfinite(away) & (count > 0), away, np.inf))
-    return np.column_stack([np.log1p(again), *text, *image, *same, near]).astype(np.float32)
+    distance = np.abs(candidates.numbers - total / np.maximum(count, 1))  # (n, numbers), NaN where unknown
+    near = np.exp(-np.where(np.isfinite(distance) & (count > 0), distance, np.inf))
+    missing = np.zeros(len(inputs), dtype=np.float32)
+    return np.column_stack([missing, np.log1p(clicks), *similarities, *same, near]).astype(np.float32)
 
 
-def _nearness(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
+def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
     if not len(clicked):
         zero = np.zeros(len(vectors), dtype=np.float32)
         return zero, zero
     cosines = vectors @ clicked.T  # (n, clicks)
     return cosines.max(axis=1), cosines.mean(axis=1)
+
+
+def _number_names(plan: FeaturePlan) -> tuple[str, ...]:
+    return (*(f"number:{name}" for name in plan.numbers), *(f"missing:{name}" for name in plan.numbers))
+
+
+# The groups beside those of the vector spaces.
+GROUPS: dict[str, FeatureGroup] = {
+    "rank": FeatureGroup(lambda _: ("rank", "rank_missing"), _rank, RANK, "rank_missing"),
+    "rates": FeatureGroup(lambda _: RATES, lambda inputs: inputs.rates),
+    "recency": FeatureGroup(lambda _: ("newness", "age_missing"), _recency),
+    "numbers": FeatureGroup(_number_names, _numbers),
+    "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
+}

@@ -1,12 +1,13 @@
-"""The item table: one half-precision row a product, computed once by a model and mapped into memory.
+"""The item table: one half-precision row per product, computed once by a model and mapped into memory.
 
-A row holds the product's own text vector, its mean picture vector and what the model's item tower makes of
-it: one row a modality, gate numbers, and the query, key and value of the attention over a shopper's clicks.
+A row holds the product's vector in each vector space and the output of the model's item tower: one row per modality, gate
+numbers, and the query, key and value of the attention over a shopper's clicks.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,31 +28,38 @@ from rerank.arrays import (
 )
 from vitrine.errors import ArtifactError
 
-from .product_table import Catalogue
+from .product_table import ProductTable
 
-MODALITIES = ("text", "image", "numbers")
-_CHUNK = 8192  # products a step of the item tower
+NUMBERS = "numbers"  # the modality beside the vector spaces
+_CHUNK = 8192  # products that the item tower computes at once
+
+
+def modalities(spaces: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the modalities of a model: the vector spaces and the numbers."""
+    return (*spaces, NUMBERS)
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """How wide the parts of a row are; `hidden` is 0 for a model without item tower."""
+    """The widths of the parts of a row; `hidden` and `keys` are 0 for a model without item tower."""
 
-    text: int
-    image: int
+    vectors: Mapping[str, int]  # by vector space
     hidden: int
     keys: int
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return modalities(self.vectors)
+
     @cached_property
     def parts(self) -> dict[str, slice]:
-        """Column ranges of the parts of a row."""
-        tower = len(MODALITIES) if self.hidden else 0
+        """The column ranges of the parts of a row; that of a vector is named `vector:SPACE`."""
+        towers = len(self.modalities) if self.hidden else 0
         widths = {
-            "text": self.text,
-            "image": self.image,
-            "modalities": tower * self.hidden,
-            "gates": tower,
-            "ask": self.keys,
+            **{f"vector:{space}": width for space, width in self.vectors.items()},
+            "modalities": towers * self.hidden,
+            "gates": towers,
+            "query": self.keys,
             "key": self.keys,
             "value": self.hidden,
         }
@@ -66,19 +74,22 @@ class RowLayout:
 
 
 class ItemTower(Protocol):
-    """What a model makes of products, written into the table after their vectors."""
+    """The part of a model that computes the rows of products, written into the table after their vectors."""
 
     @property
     def layout(self) -> RowLayout: ...
 
-    def rows(self, text: FloatArray, image: FloatArray, numbers: DoubleArray) -> FloatArray:
-        """Vectors (n, d), missing as zeros, and raw numbers (n, m), missing as NaN -> (n, tower's width)."""
+    def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
+        """Return rows (n, tower's width).
+
+        `vectors` holds (n, d) by vector space, zeros where missing; `numbers` (n, m) are not scaled, NaN where missing.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class ItemRows:
-    """The table's rows of n products, at full width."""
+    """The table's rows of n products in float32."""
 
     layout: RowLayout
     values: FloatArray  # (n, width)
@@ -87,22 +98,33 @@ class ItemRows:
     def part(self, name: str) -> FloatArray:
         return self.values[:, self.layout.parts[name]]
 
+    @property
+    def vectors(self) -> dict[str, FloatArray]:
+        """The products' vectors (n, d) by vector space."""
+        return {space: self.part(f"vector:{space}") for space in self.layout.vectors}
+
+    @property
+    def has(self) -> dict[str, BoolArray]:
+        """Which products (n,) have a vector, by vector space."""
+        return {space: self.present[:, column] for column, space in enumerate(self.layout.vectors)}
+
 
 class ItemTable:
-    """A memory-mapped item table; `find` gives rows for ids, `read` their values."""
+    """A memory-mapped item table; `find` returns the rows of ids, `read` their values."""
 
-    def __init__(self, directory: Path, facts: dict[str, Any], hashes: HashArray) -> None:
-        self.facts = facts
-        self.layout = RowLayout(**facts["layout"])
+    def __init__(self, directory: Path, metadata: dict[str, Any], hashes: HashArray) -> None:
+        self.metadata = metadata
+        self.layout = RowLayout(**metadata["layout"])
         self.hashes = hashes
         self._rows: HalfArray = load_mmap(directory / "rows.npy")
         self._present: BoolArray = load_mmap(directory / "present.npy")
 
     @classmethod
     def open(cls, directory: Path) -> Self:
+        """Open the table that `build_items` wrote. Raises ArtifactError."""
         try:
-            facts = json.loads((directory / "items.json").read_text())
-            return cls(directory, facts, load_mmap(directory / "hashes.npy"))
+            metadata = json.loads((directory / "items.json").read_text())
+            return cls(directory, metadata, load_mmap(directory / "hashes.npy"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{directory} holds no item table ({error}); train the model again") from None
 
@@ -110,10 +132,11 @@ class ItemTable:
         return len(self.hashes)
 
     def find(self, hashes: HashArray) -> tuple[IndexArray, BoolArray]:
+        """Return the rows (n,) of id hashes and which ids the table holds; an absent id has row 0."""
         return find_hashes(self.hashes, hashes)
 
     def read(self, rows: IndexArray) -> ItemRows:
-        """The given rows, widened to float32; only these pages of the table are touched."""
+        """Return the given rows in float32; only their pages of the table are read."""
         return ItemRows(self.layout, half_to_float(self._rows[rows]), np.asarray(self._present[rows]))
 
     def warm(self) -> None:
@@ -123,50 +146,56 @@ class ItemTable:
             self._rows[start : start + _CHUNK : step, :1].sum()
 
 
-def presence(catalogue: Catalogue) -> BoolArray:
-    """Which modalities each product has, (N, modalities); numbers are there when one of them is."""
-    numbers = np.isfinite(catalogue.numbers).any(axis=1)
-    return np.column_stack([catalogue.has_text, catalogue.has_image, numbers])
+def presence(products: ProductTable) -> BoolArray:
+    """Return which modalities each product has, (N, modalities); one known number is enough for the numbers."""
+    return np.column_stack([*products.has.values(), np.isfinite(products.numbers).any(axis=1)])
 
 
-def build_items(catalogue: Catalogue, tower: ItemTower, facts: dict[str, Any], directory: Path) -> None:
-    """Write the table of a catalogue; `facts` (index, model, ...) go into items.json beside its layout."""
+def build_items(products: ProductTable, tower: ItemTower, metadata: dict[str, Any], directory: Path) -> None:
+    """Write the item table of products; `metadata` (index, model, ...) goes into items.json beside the layout.
+
+    Raises ArtifactError when the model was trained on other vector spaces or dimensions.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     layout = tower.layout
-    if (layout.text, layout.image) != (catalogue.text.shape[1], catalogue.image.shape[1]):
+    if dict(layout.vectors) != products.dimensions:
         raise ArtifactError(
-            f"the model is for text and picture vectors of {layout.text} and {layout.image} values, the index"
-            f" has {catalogue.text.shape[1]} and {catalogue.image.shape[1]}; train a model for this index"
+            f"the model is for vectors of {_widths(layout.vectors)} values, the index has "
+            f"{_widths(products.dimensions)}; train a model for this index"
         )
-    count = len(catalogue.ids)
+    count = len(products.ids)
     rows = np.lib.format.open_memmap(
         directory / "rows.npy", mode="w+", dtype=np.float16, shape=(count, layout.width)
     )
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
-        text, image = catalogue.text[part], catalogue.image[part]
-        made = tower.rows(
-            half_to_float(text), half_to_float(image), catalogue.numbers[part].astype(np.float64)
+        vectors = {space: array[part] for space, array in products.vectors.items()}
+        computed = tower.rows(
+            {space: half_to_float(array) for space, array in vectors.items()}, products.numbers[part]
         )
-        rows[part] = np.concatenate([text, image, made.astype(np.float16)], axis=1)
+        rows[part] = np.concatenate([*vectors.values(), computed.astype(np.float16)], axis=1)
     rows.flush()
-    np.save(directory / "hashes.npy", catalogue.hashes)
-    np.save(directory / "present.npy", presence(catalogue))
+    np.save(directory / "hashes.npy", products.hashes)
+    np.save(directory / "present.npy", presence(products))
     (directory / "items.json").write_text(
-        json.dumps({**facts, "count": count, "layout": asdict(layout)}, indent=1) + "\n"
+        json.dumps({**metadata, "count": count, "layout": asdict(layout)}, indent=1) + "\n"
     )
 
 
 class VectorsOnly:
-    """The tower of a model that has none: the table then holds the products' own vectors."""
+    """The item tower of a model that has none: the table then holds the products' vectors only."""
 
-    def __init__(self, text: int, image: int) -> None:
-        self.layout = RowLayout(text=text, image=image, hidden=0, keys=0)
+    def __init__(self, dimensions: Mapping[str, int]) -> None:
+        self.layout = RowLayout(vectors=dimensions, hidden=0, keys=0)
 
-    def rows(self, text: FloatArray, image: FloatArray, numbers: DoubleArray) -> FloatArray:
-        return np.zeros((len(text), 0), dtype=np.float32)
+    def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
+        return np.zeros((len(numbers), 0), dtype=np.float32)
 
 
 def bytes_per_item(layout: RowLayout) -> int:
-    """Size of a product in the table: its half-precision row, its hash and its presence flags."""
-    return 2 * layout.width + 8 + len(MODALITIES)
+    """Return the size of a product in the table: its half-precision row, its hash and its presence flags."""
+    return 2 * layout.width + 8 + len(layout.modalities)
+
+
+def _widths(vectors: Mapping[str, int]) -> str:
+    return ", ".join(f"{width} ({space})" for space, width in vectors.items()) or "no"

@@ -1,15 +1,17 @@
-"""The products of an index as the ranker sees them: vectors, numbers, keyword codes, by id hash."""
+"""The products of an index as arrays: vectors, numbers and keyword codes, sorted by id hash."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from opensearch.index.fields import IndexSchema
+from opensearch.index.spaces import SPACES, VectorSpace
 from rerank.arrays import (
     BoolArray,
     CodeArray,
@@ -23,45 +25,53 @@ from rerank.arrays import (
 )
 from vitrine.errors import RerankError
 
+from .groups import FeaturePlan
+
 
 @dataclass(frozen=True)
-class Catalogue:
-    """N products. Vectors have length one; missing: a vector is zeros, a number NaN, a keyword 0."""
+class ProductTable:
+    """N products. Vectors have length one; a missing vector is zeros, a missing number NaN, a missing keyword 0."""
 
     ids: list[str]
     hashes: HashArray  # (N,) sorted
-    text: HalfArray  # (N, text dimension)
-    image: HalfArray  # (N, image dimension), the mean of a product's pictures
-    numbers: DoubleArray  # (N, numbers), as the catalogue has them
+    vectors: Mapping[str, HalfArray]  # by vector space: (N, d), the mean of a product's vectors
+    numbers: DoubleArray  # (N, numbers), not scaled
     codes: CodeArray  # (N, keywords)
     created: DoubleArray  # (N,) seconds since 1970
     number_names: tuple[str, ...]
     keyword_names: tuple[str, ...]
 
     @property
-    def has_text(self) -> BoolArray:
-        return np.asarray(self.text.any(axis=1))
+    def dimensions(self) -> dict[str, int]:
+        """The length of a vector in each vector space."""
+        return {name: vectors.shape[1] for name, vectors in self.vectors.items()}
 
     @property
-    def has_image(self) -> BoolArray:
-        return np.asarray(self.image.any(axis=1))
+    def plan(self) -> FeaturePlan:
+        """The plan that names the features of these products."""
+        return FeaturePlan(tuple(self.vectors), self.number_names, self.keyword_names)
+
+    @cached_property
+    def has(self) -> dict[str, BoolArray]:
+        """Which products (N,) have a vector, by vector space."""
+        return {name: np.asarray(vectors.any(axis=1)) for name, vectors in self.vectors.items()}
 
 
-def read_catalogue(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) -> Catalogue:
-    """Read indexed documents (their `_source`, vectors included) into arrays."""
+def read_products(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) -> ProductTable:
+    """Return the table of indexed documents (their `_source`, vectors included).
+
+    Raises RerankError for a vector of another length than the schema's and for two ids with one hash.
+    """
     plan = schema.plan
-    dimensions = {name: vector.dimension for name, vector in schema.vectors.items()}
-    text_dimension, image_dimension = dimensions.get("text", 0), dimensions.get("image", 0)
     ids: list[str] = []
-    text: list[HalfArray] = []
-    image: list[HalfArray] = []
+    vectors: dict[str, list[HalfArray]] = {name: [] for name in schema.vectors}
     numbers: list[list[float]] = []
     codes: list[list[int]] = []
     created: list[float] = []
     for document in documents:
         ids.append(str(document["id"]))
-        text.append(_vector([document.get("text_vec")], text_dimension))
-        image.append(_vector([p.get("vec") for p in _listed(document.get("images"))], image_dimension))
+        for name, field in schema.vectors.items():
+            vectors[name].append(_mean_vector(_vectors_of(document, SPACES[name]), field.dimension))
         values = document.get("numbers") or {}
         numbers.append([_number(values.get(name)) for name in plan.numbers])
         words = document.get("keywords") or {}
@@ -72,11 +82,10 @@ def read_catalogue(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) 
     if len(ids) > 1 and (np.diff(hashes[order]) == 0).any():
         raise RerankError("two products of the index have one id hash; index the catalogue with unique ids")
     count = len(ids)
-    return Catalogue(
+    return ProductTable(
         ids=[ids[i] for i in order],
         hashes=hashes[order],
-        text=_stack(text, text_dimension)[order],
-        image=_stack(image, image_dimension)[order],
+        vectors={name: _stack(vectors[name], f.dimension)[order] for name, f in schema.vectors.items()},
         numbers=np.array(numbers, dtype=np.float64).reshape(count, len(plan.numbers))[order],
         codes=np.array(codes, dtype=np.uint32).reshape(count, len(plan.keywords))[order],
         created=np.array(created, dtype=np.float64)[order],
@@ -86,39 +95,13 @@ def read_catalogue(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) 
 
 
 def keyword_code(value: Any) -> int:
-    """32 bits that are equal for equal keywords, whatever order a list has; 0 for none."""
-    words = sorted(str(word) for word in _listed(value))
+    """Return 32 bits that are equal for equal keywords, in any order of a list; 0 for none."""
+    words = sorted(str(word) for word in _as_list(value))
     return (hash_text("\0".join(words)) & 0xFFFFFFFF) or 1 if words else 0
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _vector(found: list[Any], dimension: int) -> HalfArray:
-    """The mean of the vectors that are there, at length one, (dimension,)."""
-    there = [np.asarray(v, dtype=np.float32) for v in found if v is not None]
-    if not there or not dimension:
-        return np.zeros(dimension, dtype=np.float16)
-    if any(v.shape != (dimension,) for v in there):
-        raise RerankError(
-            f"a product has a vector of {there[0].size} values, the index says {dimension}; "
-            "index the catalogue again with one encoder"
-        )
-    mean: FloatArray = np.mean(unit(np.stack(there)), axis=0, dtype=np.float32)
-    return unit(mean).astype(np.float16)
-
-
-def _stack(vectors: list[HalfArray], dimension: int) -> HalfArray:
-    return np.stack(vectors) if vectors else np.zeros((0, dimension), dtype=np.float16)
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else float("nan")
-
-
 def seconds_of(value: Any) -> float:
-    """Seconds since 1970 of an ISO date (UTC unless it says otherwise) or of epoch milliseconds, else NaN."""
+    """Return seconds since 1970 of an ISO date (UTC without a zone) or of epoch milliseconds; NaN for anything else."""
     if isinstance(value, (int, float)):
         return float(value) / 1000.0
     if not isinstance(value, str):
@@ -128,3 +111,37 @@ def seconds_of(value: Any) -> float:
     except ValueError:
         return float("nan")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _vectors_of(document: Mapping[str, Any], space: VectorSpace) -> list[Any]:
+    if space.nested is None:
+        return [document.get(space.path)]
+    leaf = space.path.rpartition(".")[2]
+    return [nested.get(leaf) for nested in _as_list(document.get(space.nested))]
+
+
+def _mean_vector(vectors: Sequence[Any], dimension: int) -> HalfArray:
+    """Return the mean (dimension,) of the vectors that are not None, at length one; zeros without any."""
+    present = [np.asarray(v, dtype=np.float32) for v in vectors if v is not None]
+    if not present:
+        return np.zeros(dimension, dtype=np.float16)
+    for vector in present:
+        if vector.shape != (dimension,):
+            raise RerankError(
+                f"a product has a vector of {vector.size} values, the schema of the index names {dimension}; "
+                "index the catalogue again with one encoder"
+            )
+    mean: FloatArray = np.mean(unit(np.stack(present)), axis=0, dtype=np.float32)
+    return unit(mean).astype(np.float16)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _stack(vectors: list[HalfArray], dimension: int) -> HalfArray:
+    return np.stack(vectors) if vectors else np.zeros((0, dimension), dtype=np.float16)
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else float("nan")

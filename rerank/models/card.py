@@ -1,4 +1,4 @@
-"""The model artifact: weights as safetensors, facts about them as JSON."""
+"""The model artifact: weights as safetensors, and the model card as JSON."""
 
 from __future__ import annotations
 
@@ -11,32 +11,43 @@ from typing import Any
 import numpy as np
 
 from rerank.arrays import FloatArray
-from rerank.features import groups as features
+from rerank.features.groups import VERSION, FeaturePlan, feature_names
 from vitrine.errors import ArtifactError
 from vitrine.store import Store, content_name
 
-FUSED, FUSION = "fused", "fusion"
+NEURAL, RRF = "neural", "rrf"  # kinds of models: a neural fusion, and the RRF that needs no training
 _WEIGHTS, _CARD = "weights.safetensors", "model.json"
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is, what it was made for, and how it did."""
+    """What a model is, what it was trained on, and how it compares.
 
-    kind: str  # FUSED, or FUSION for the decision-level baseline that needs no training
+    `dimensions` and `encoders` are those of each vector space. `fusion` names the neural fusion in `FUSIONS`; None for RRF.
+    `created` is an ISO time. `training` holds counts, settings and losses.
+    """
+
+    kind: str
     index: str
-    encoders: dict[str, str | None]  # of the "text" and "image" vectors that it judges
+    encoders: dict[str, str | None]
     dimensions: dict[str, int]
     numbers: tuple[str, ...]
     keywords: tuple[str, ...]
     features: tuple[str, ...]
     features_version: int
-    made: str  # ISO time
-    training: dict[str, Any] = field(default_factory=dict)  # how much data, how long, the losses
+    created: str
+    fusion: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
     comparison: dict[str, Any] | None = None
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """The plan that names the model's features."""
+        return FeaturePlan(tuple(self.dimensions), self.numbers, self.keywords)
 
 
 def save_model(directory: Path, card: ModelCard, weights: Mapping[str, FloatArray]) -> None:
+    """Write a model artifact."""
     from safetensors.numpy import save_file
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -45,16 +56,22 @@ def save_model(directory: Path, card: ModelCard, weights: Mapping[str, FloatArra
 
 
 def load_model(directory: Path) -> tuple[ModelCard, dict[str, FloatArray]]:
-    """Read a model; raises ArtifactError when it is incomplete or its features are defined otherwise."""
+    """Return a model's card and weights. Raises ArtifactError for an incomplete one and for other feature definitions."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    card = read_card(directory)
-    wanted = features.feature_names(card.numbers, card.keywords)
-    if card.features_version != features.VERSION or card.features != wanted:
+    card = read_model_card(directory)
+    if card.features_version != VERSION:
         raise ArtifactError(
             f"model {directory.name} was trained with version {card.features_version} of the features, "
-            f"this release makes version {features.VERSION}; run `vitrine train`"
+            f"this release computes version {VERSION}; run `vitrine train`"
+        )
+    expected = feature_names(card.plan)
+    if card.features != expected:
+        differing = sorted(set(card.features) ^ set(expected)) or ["their order"]
+        raise ArtifactError(
+            f"model {directory.name} was trained with other features than this release computes "
+            f"({', '.join(differing[:5])}); run `vitrine train`"
         )
     try:
         return card, load_file(directory / _WEIGHTS)
@@ -62,13 +79,13 @@ def load_model(directory: Path) -> tuple[ModelCard, dict[str, FloatArray]]:
         raise ArtifactError(f"the weights of model {directory.name} cannot be read: {error}") from None
 
 
-def read_card(directory: Path) -> ModelCard:
-    """Read what a model says of itself, without its weights."""
-    known = {item.name for item in fields(ModelCard)}
+def read_model_card(directory: Path) -> ModelCard:
+    """Return the card of a model artifact without its weights. Raises ArtifactError."""
+    names = {item.name for item in fields(ModelCard)}
     try:
-        found = json.loads((directory / _CARD).read_text())
-        values: dict[str, Any] = {k: found[k] for k in known & found.keys()}
-        values |= {k: tuple(values[k]) for k in ("numbers", "keywords", "features")}
+        document = json.loads((directory / _CARD).read_text())
+        values: dict[str, Any] = {name: document[name] for name in names & document.keys()}
+        values |= {name: tuple(values[name]) for name in ("numbers", "keywords", "features")}
         return ModelCard(**values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
@@ -76,8 +93,8 @@ def read_card(directory: Path) -> ModelCard:
         ) from None
 
 
-def put(store: Store, kind: str, prefix: str, directory: Path) -> str:
-    """Put a finished directory into the store under a name made of its content, and give the name."""
+def store_artifact(store: Store, kind: str, prefix: str, directory: Path) -> str:
+    """Put a finished directory into the store under a name derived from its content, and return the name."""
     name = content_name(prefix, directory)
     store.put(kind, name, directory)
     return name

@@ -1,8 +1,8 @@
-"""How the fused model ranks held-back slates, beside the engine, single signals, their fusion and LightGBM."""
+"""Rankers compared on held-out slates: the neural fusion, the engine, single signals, their fusion and LightGBM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,16 +10,19 @@ import numpy as np
 
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
-from rerank.models.fusion import RRF_AFTER_BM25, reciprocal_ranks
+from rerank.features.groups import FeaturePlan, feature_names
 from rerank.models.ranker import order_of
+from rerank.models.rrf import ENGINE, POPULARITY, rrf_after_bm25, rrf_scores
 
+from .examples import Examples
 from .propensity import DEPTH
-from .slates import Examples
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-ENGINE = "engine order"
+ENGINE_ORDER = "engine order"
+DEPTH_JUDGED = 10
+_MAX_WEIGHT = 10.0  # of a click, so that one click does not decide
 _DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))
 
 
@@ -33,13 +36,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One way to rank held-back slates.
+    """The figures of one ranker.
 
-    `ndcg` and `mrr` take clicks as they came, and so favour the order that was shown; `unbiased` weighs a click by
-    1 / (chance that its position was looked at); `random` is `ndcg` on slates that were shown in random order.
+    `ndcg` and `mrr` count clicks as logged, which favours the order that was shown; `unbiased` weighs a click by
+    1 / examination probability of its position; `random` is `ndcg` on slates that were shown in random order.
     """
 
-    arm: str
+    ranker: str
     ndcg: Figure
     mrr: Figure
     unbiased: Figure
@@ -48,7 +51,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ways to rank the same held-back slates: their products that were looked at, judged at depth 10."""
+    """Rankers compared at depth 10 on the examined products of the same held-out slates."""
 
     slates: int
     random_slates: int
@@ -59,14 +62,14 @@ class Comparison:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave, as a model's card keeps it."""
+        """Return the comparison of `to_dict`, as a model card holds it."""
 
         def figure(value: Mapping[str, Any]) -> Figure:
             return Figure(value["mean"], Interval(**value["difference"]))
 
         rows = [
             ComparisonRow(
-                arm=row["arm"],
+                ranker=row["ranker"],
                 ndcg=figure(row["ndcg"]),
                 mrr=figure(row["mrr"]),
                 unbiased=figure(row["unbiased"]),
@@ -77,23 +80,25 @@ class Comparison:
         return cls(values["slates"], values["random_slates"], tuple(rows))
 
 
-def compare(
-    examples: Examples, features: Sequence[str], models: Mapping[str, FloatArray], propensity: DoubleArray
+def compare_rankers(
+    examples: Examples, plan: FeaturePlan, models: Mapping[str, FloatArray], propensity: DoubleArray
 ) -> Comparison:
-    """Compare engine order, single signals and `models` (scores (S, L) by name) on held-back slates."""
-    arms = {**signal_scores(examples, features), **models}
-    looked = examples.there & (examples.position >= 0)
-    chances = propensity[np.clip(examples.position, 0, DEPTH - 1)]
-    values = {name: judged(scores, examples.gains, looked, chances) for name, scores in arms.items()}
-    base, random = values[ENGINE], examples.random
+    """Compare engine order, single signals and `models` (scores (S, L) by name) on held-out slates."""
+    rankers = {**signal_scores(examples, plan), **models}
+    examined = examples.mask & (examples.position >= 0)
+    probability = propensity[np.clip(examples.position, 0, DEPTH - 1)]
+    values = {
+        name: slate_metrics(scores, examples.gains, examined, probability) for name, scores in rankers.items()
+    }
+    base, random = values[ENGINE_ORDER], examples.random
 
-    def figure(value: DoubleArray, measure: int, which: BoolArray | slice = slice(None)) -> Figure:
-        away = value[which, measure] - base[which, measure]
-        return Figure(float(value[which, measure].mean()), bootstrap(away))
+    def figure(value: DoubleArray, metric: int, slates: BoolArray | slice = slice(None)) -> Figure:
+        difference = value[slates, metric] - base[slates, metric]
+        return Figure(float(value[slates, metric].mean()), bootstrap(difference))
 
     rows = [
         ComparisonRow(
-            arm=name,
+            ranker=name,
             ndcg=figure(value, 0),
             mrr=figure(value, 1),
             unbiased=figure(value, 2),
@@ -104,59 +109,62 @@ def compare(
     return Comparison(len(examples), int(random.sum()), tuple(rows))
 
 
-def signal_scores(examples: Examples, features: Sequence[str]) -> dict[str, FloatArray]:
-    """Scores (S, L) of engine order, single signals and their reciprocal rank fusion; missing counts least."""
-    at = {name: column for column, name in enumerate(features)}
+def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
+    """Return the scores (S, L) of engine order, single signals and their RRF; a missing signal scores lowest."""
+    column = {name: number for number, name in enumerate(feature_names(plan))}
 
     def signal(name: str, missing: str | None = None) -> FloatArray:
-        values = np.where(examples.there, examples.x[:, :, at[name]], np.nan)
-        return values if missing is None else np.where(examples.x[:, :, at[missing]] > 0, np.nan, values)
+        values = np.where(examples.mask, examples.x[:, :, column[name]], np.nan)
+        return values if missing is None else np.where(examples.x[:, :, column[missing]] > 0, np.nan, values)
 
-    singles = {
-        ENGINE: signal("rank"),
-        "text cosine": signal("text_cosine", "text_missing"),
-        "image cosine": signal("image_cosine", "image_missing"),
-        "popularity": signal("popularity"),
-    }
-    stacked = np.stack(list(singles.values()), axis=-1)  # (S, L, 4)
-    weights = np.array(RRF_AFTER_BM25.weights)
-    fused = [reciprocal_ranks(slate, weights) for slate in stacked]
-    filled = {name: np.nan_to_num(values, nan=-np.inf) for name, values in singles.items()}
+    cosines = {space: signal(f"{space}_cosine", f"{space}_missing") for space in plan.spaces}
+    signals = {ENGINE: signal("rank"), **cosines, POPULARITY: signal("popularity")}
+    weights = rrf_after_bm25().weights
+    fused = [
+        rrf_scores({name: values[row] for name, values in signals.items()}, weights)
+        for row in range(len(examples))
+    ]
+    labels = {ENGINE: ENGINE_ORDER, POPULARITY: POPULARITY, **{s: f"{s} cosine" for s in plan.spaces}}
+    filled = {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
     return {**filled, "rank fusion": np.array(fused, dtype=np.float32).reshape(examples.gains.shape)}
 
 
-def judged(scores: FloatArray, gains: FloatArray, looked: BoolArray, chances: DoubleArray) -> DoubleArray:
-    """nDCG@10, reciprocal rank of the first click, and discounted clicks weighed by 1 / chance, (S, 3).
+def slate_metrics(
+    scores: FloatArray, gains: FloatArray, examined: BoolArray, probability: DoubleArray
+) -> DoubleArray:
+    """Return nDCG@10, reciprocal rank of the first click, and discounted clicks weighed by 1 / probability, (S, 3).
 
-    A click is worth 1. The third is the inverse-propensity estimate of the discount at 10 that a click earns
-    (Joachims, Swaminathan, Schnabel 2017, eq. 5), normalised so that its mean over slates lies between 0 and 1;
-    a weight is cut at 10, which keeps one click from deciding.
+    A click has gain 1. The third is the inverse-propensity estimate of the discount at 10 that a click receives (Joachims,
+    Swaminathan, Schnabel 2017, eq. 5), normalised so that its mean over slates lies between 0 and 1; a weight is at most
+    10.
     """
     values = np.zeros((len(scores), 3))
-    weights = np.minimum(1.0 / chances, 10.0) * ((gains > 0) & looked)
-    for row, (score, weight, seen) in enumerate(zip(scores, weights, looked, strict=True)):
-        ordered = weight[seen][order_of(score[seen])]
+    weights = np.minimum(1.0 / probability, _MAX_WEIGHT) * ((gains > 0) & examined)
+    # by hand, because sklearn's ndcg_score averages over ties where a ranker keeps the engine's order, and its call for
+    # each slate is slower than the comparison
+    for row, (score, weight, mask) in enumerate(zip(scores, weights, examined, strict=True)):
+        ordered = weight[mask][order_of(score[mask])]
         clicked = ordered > 0
         if clicked.any():
             discounts = _DISCOUNTS[: len(ordered)]
             ideal = _DISCOUNTS[: int(clicked.sum())].sum()
-            values[row, 0] = discounts @ clicked[:10] / ideal
+            values[row, 0] = discounts @ clicked[:DEPTH_JUDGED] / ideal
             values[row, 1] = 1.0 / (1 + int(clicked.argmax()))
-            values[row, 2] = discounts @ ordered[:10]
+            values[row, 2] = discounts @ ordered[:DEPTH_JUDGED]
     values[:, 2] /= max(float(weights.sum(axis=1).mean()), 1e-9)
     return values
 
 
 def lambdamart(train: Examples, trees: int = 100) -> Callable[[Examples], FloatArray]:
-    """LightGBM LambdaMART on the same features, slates and gains, with its own correction of position bias."""
+    """Return the scores of LightGBM LambdaMART on the same features, slates and gains, with its own position debiasing."""
     import lightgbm
 
     position = np.where(train.position < 0, DEPTH, train.position)
     data = lightgbm.Dataset(
-        train.x[train.there],
-        label=train.gains[train.there].astype(np.int64),
-        group=train.there.sum(axis=1),
-        position=position[train.there],
+        train.x[train.mask],
+        label=train.gains[train.mask].astype(np.int64),
+        group=train.mask.sum(axis=1),
+        position=position[train.mask],
     )
     settings = {
         "objective": "lambdarank",
@@ -168,41 +176,41 @@ def lambdamart(train: Examples, trees: int = 100) -> Callable[[Examples], FloatA
         "seed": 7,
         "deterministic": True,
     }
-    # no early stop: measured on clicks as they came it would stop where the shown order is learned
+    # no early stopping: on clicks as logged it would stop where the shown order is learned
     booster = lightgbm.train(settings, data, num_boost_round=trees)
 
     def scores(examples: Examples) -> FloatArray:
-        made = np.full(examples.there.shape, -np.inf, dtype=np.float32)
-        made[examples.there] = booster.predict(examples.x[examples.there])
-        return made
+        values = np.full(examples.mask.shape, -np.inf, dtype=np.float32)
+        values[examples.mask] = booster.predict(examples.x[examples.mask])
+        return values
 
     return scores
 
 
-def table(comparison: Comparison) -> Table:
-    """The comparison for a terminal; a star where the interval of a difference excludes zero."""
+def comparison_table(comparison: Comparison) -> Table:
+    """Return the comparison for a terminal; a star marks a difference whose interval excludes zero."""
     from rich.table import Table
 
-    drawn = Table(
-        title=f"{comparison.slates} held-back searches, {comparison.random_slates} of them shown in random order",
-        caption="[ ]: difference to engine order, 95 % paired bootstrap; *: not zero. Clicks as they came favour\n"
-        "the shown order; without position bias: a click weighed by 1 / chance that its position is looked at",
+    table = Table(
+        title=f"{comparison.slates} held-out searches, {comparison.random_slates} of them shown in random order",
+        caption="[ ]: difference to engine order, 95 % paired bootstrap; *: not zero. Clicks as logged favour the\n"
+        "shown order; without position bias: a click weighed by 1 / examination probability of its position",
     )
-    drawn.add_column("ranked by")
+    table.add_column("ranked by")
     for head in ("nDCG@10", "MRR", "without position bias", "random order only"):
-        drawn.add_column(head, justify="right")
+        table.add_column(head, justify="right")
     for row in comparison.rows:
         figures = (row.ndcg, row.unbiased, row.random)
-        ndcg, unbiased, random = (_told(figure, row.arm == ENGINE) for figure in figures)
-        drawn.add_row(row.arm, ndcg, f"{row.mrr.mean:.3f}", unbiased, random)
-    return drawn
+        ndcg, unbiased, random = (_cell(figure, row.ranker == ENGINE_ORDER) for figure in figures)
+        table.add_row(row.ranker, ndcg, f"{row.mrr.mean:.3f}", unbiased, random)
+    return table
 
 
-def _told(figure: Figure | None, alone: bool) -> str:
+def _cell(figure: Figure | None, is_baseline: bool) -> str:
     if figure is None:
         return "-"
-    if alone:
+    if is_baseline:
         return f"{figure.mean:.3f}"
-    away = figure.difference
-    star = "*" if away.excludes_zero else " "
-    return f"{figure.mean:.3f} \\[{away.low:+.3f} {away.high:+.3f}]{star}"
+    difference = figure.difference
+    star = "*" if difference.excludes_zero else " "
+    return f"{figure.mean:.3f} \\[{difference.low:+.3f} {difference.high:+.3f}]{star}"

@@ -1,4 +1,4 @@
-"""The training loop of the fused model."""
+"""The training loop of the neural fusions."""
 
 from __future__ import annotations
 
@@ -11,164 +11,154 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rerank.arrays import FloatArray, IndexArray, half_to_float
-from rerank.features.groups import Scaler, dropped_columns
-from rerank.features.product_table import Catalogue
-from rerank.models.losses import listwise_softmax
-from rerank.models.network import Batch, ItemInputs, Network, Sizes
+from rerank.arrays import FloatArray, IndexArray
+from rerank.features.groups import HISTORY, RANK, FeaturePlan, dropped_columns
+from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.losses import DEFAULT_LOSS, LOSSES, Loss
+from rerank.models.network import Batch, FusionNetwork
 from vitrine.errors import RerankError
 
+from .dataset import SlateDataset
+from .examples import Examples
 from .propensity import DEPTH, PositionBias
-from .slates import Examples, Queries
 
-_DROP = {"rank": 0.2, "text": 0.1, "image": 0.1, "history": 0.1}  # chance that a slate lacks a signal
-
-_PROGRESS = 1e-3  # in validation loss, less is none
+# Chance that a slate lacks a signal in training, beside the default.
+_DROP_RATES = {RANK: 0.2}
+_DROP_RATE = 0.1
+_MIN_IMPROVEMENT = 1e-3  # of the validation loss
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How the network is trained."""
+class TrainingSettings:
+    """How a neural fusion is trained.
+
+    `fusion` and `loss` are keys of `FUSIONS` and `LOSSES`. Training stops after `patience` epochs in which the validation
+    loss falls by less than 0.001.
+    """
 
     epochs: int = 20
     batch: int = 64
     rate: float = 5e-4
     decay: float = 0.1
-    patience: int = 3  # epochs in which the validation loss falls by less than 0.001
+    patience: int = 3
     seed: int = 7
-
-
-@dataclass
-class SlateDataset:
-    """What slates point at: products and queries."""
-
-    catalogue: Catalogue
-    scaler: Scaler
-    queries: Queries
-    features: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        scaled = self.scaler.scale(self.catalogue.numbers)
-        known = np.isfinite(scaled)
-        self._numbers = np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
-
-    @property
-    def sizes(self) -> Sizes:
-        c = self.catalogue
-        return Sizes(c.text.shape[1], c.image.shape[1], len(c.number_names), len(self.features))
-
-    def inputs(self, rows: IndexArray) -> ItemInputs:
-        c = self.catalogue
-        parts = (half_to_float(c.text[rows]), half_to_float(c.image[rows]), self._numbers[rows])
-        return ItemInputs(*(torch.from_numpy(part) for part in parts))
-
-    def batch(self, examples: Examples) -> tuple[IndexArray, Batch]:
-        """The batch of some slates, and the catalogue rows (N,) that its candidates and clicks point at."""
-        both = np.concatenate([examples.items, examples.clicks], axis=1)
-        rows, inverse = np.unique(both, return_inverse=True)
-        places = torch.from_numpy(inverse.reshape(both.shape))
-        length, query, queries = examples.items.shape[1], examples.query, self.queries
-        return rows, Batch(
-            x=torch.from_numpy(examples.x.copy()),
-            candidates=places[:, :length],
-            clicks=places[:, length:],
-            clicked=torch.from_numpy(examples.clicked.copy()),
-            age_hours=torch.from_numpy(examples.age_hours.copy()),
-            text=torch.from_numpy(queries.text[query]),
-            has_text=torch.from_numpy(queries.has_text[query]),
-            image=torch.from_numpy(queries.image[query]),
-            has_image=torch.from_numpy(queries.has_image[query]),
-        )
+    loss: str = DEFAULT_LOSS
+    fusion: str = DEFAULT_FUSION
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A trained network and how its losses went, by epoch."""
+class FitResult:
+    """A trained network and its losses by epoch; `uniform_loss` is the validation loss of equal scores."""
 
-    network: Network
+    network: FusionNetwork
     training: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
-    uniform_loss: float = 0.0  # validation loss of equal scores
+    uniform_loss: float = 0.0
+
+
+def steps_of(settings: TrainingSettings, train: Examples) -> int:
+    """Return the number of batches of a training that does not stop early."""
+    return settings.epochs * -(-len(train) // settings.batch)
+
+
+class _Objective:
+    """The loss of scores, with the log examination probability of each position, which may be learned."""
+
+    def __init__(self, loss: Loss, positions: PositionBias) -> None:
+        self._loss = loss
+        self.log_propensity = nn.Parameter(torch.from_numpy(np.log(positions.propensity)).float())
+        self.log_propensity.requires_grad_(
+            not positions.measured
+        )  # a measured probability is not learned again
+
+    def __call__(self, scores: Tensor, examples: Examples) -> Tensor:
+        position = torch.from_numpy(examples.position)
+        examined = self.log_propensity[position.clamp(min=0, max=DEPTH - 1)] * (position >= 0)
+        offsets = torch.from_numpy(examples.offset) + examined
+        return self._loss(scores, torch.from_numpy(examples.gains), torch.from_numpy(examples.mask), offsets)
+
+    @torch.no_grad()
+    def mean(self, scores: FloatArray, examples: Examples) -> float:
+        return float(self(torch.from_numpy(scores), examples))
 
 
 def fit(
-    material: SlateDataset,
+    dataset: SlateDataset,
     train: Examples,
     validation: Examples,
     positions: PositionBias,
-    settings: Settings,
-    step: Callable[[str], None] = lambda _: None,
-) -> Fitted:
-    """Train until the validation loss stops falling and keep the best epoch; `step` is called per batch.
+    settings: TrainingSettings,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> FitResult:
+    """Train until the validation loss stops falling and return the best epoch; `on_step` is called for each batch.
 
-    Raises RerankError when a loss is no number or when the network does no better than equal scores.
+    Raises RerankError when a loss is not finite or when the network does no better than equal scores.
     """
     torch.manual_seed(settings.seed)
-    network = Network(material.sizes)
-    network.standardise(train.x[train.there])
-    looks = nn.Parameter(torch.from_numpy(np.log(positions.propensity)).float())
-    looks.requires_grad_(not positions.measured)  # a measured chance is not learned again
-    fitted = Fitted(network, uniform_loss=_loss(None, material, validation, looks))
-    best, kept, idle = float("inf"), copy.deepcopy(network.state_dict()), 0
+    network = FUSIONS[settings.fusion].network(dataset.sizes)
+    network.standardise(train.x[train.mask])
+    objective = _Objective(LOSSES[settings.loss], positions)
+    result = FitResult(network, uniform_loss=objective.mean(np.zeros_like(validation.gains), validation))
+    best_loss, best_state, idle = float("inf"), copy.deepcopy(network.state_dict()), 0
     with _one_thread():
-        epochs = _epochs(network, looks, material, train, settings, step)
-        for epoch, loss in enumerate(epochs, start=1):
-            fitted.training.append(loss)
-            fitted.validation.append(_finite(_loss(network, material, validation, looks), epoch))
-            if fitted.validation[-1] < best - _PROGRESS:
-                best, kept, idle = fitted.validation[-1], copy.deepcopy(network.state_dict()), 0
+        for epoch, loss in enumerate(_epochs(result, objective, dataset, train, settings, on_step), start=1):
+            result.training.append(loss)
+            validation_loss = objective.mean(score(network, dataset, validation), validation)
+            result.validation.append(_require_finite(validation_loss, epoch))
+            if validation_loss < best_loss - _MIN_IMPROVEMENT:
+                best_loss, best_state, idle = validation_loss, copy.deepcopy(network.state_dict()), 0
             else:
                 idle += 1
             if idle == settings.patience:
                 break
-    network.load_state_dict(kept)
+    network.load_state_dict(best_state)
     network.eval()
-    if best >= fitted.uniform_loss:
+    if best_loss >= result.uniform_loss:
         raise RerankError(
-            f"the model learned nothing: validation loss {best:.3f}, equal scores have {fitted.uniform_loss:.3f}; "
-            "collect more clicks, the ranker in service stays"
+            f"the model learned nothing: validation loss {best_loss:.3f}, equal scores have "
+            f"{result.uniform_loss:.3f}; collect more clicks, the ranker in service stays"
         )
-    return fitted
+    return result
 
 
 def _epochs(
-    network: Network,
-    looks: nn.Parameter,
-    material: SlateDataset,
+    result: FitResult,
+    objective: _Objective,
+    dataset: SlateDataset,
     train: Examples,
-    settings: Settings,
-    step: Callable[[str], None],
+    settings: TrainingSettings,
+    on_step: Callable[[str], None],
 ) -> Iterator[float]:
-    """Train epoch by epoch and give the mean training loss of each."""
+    """Train epoch by epoch and yield the mean training loss of each."""
+    network = result.network
     generator = np.random.default_rng(settings.seed)
-    total = settings.epochs * -(-len(train) // settings.batch)
     groups = [
         {"params": network.parameters(), "weight_decay": settings.decay},
-        {"params": [looks], "weight_decay": 0.0},
+        {"params": [objective.log_propensity], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=settings.rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, total))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps_of(settings, train)))
     for epoch in range(1, settings.epochs + 1):
         losses = []
         network.train()
         for rows in _shuffled(len(train), settings.batch, generator):
             part = train.part(rows)
-            used, batch = material.batch(part)
-            _drop(batch, material.features, generator)
-            loss = _listwise(network(network.tower(material.inputs(used)), batch), part, looks)
+            product_rows, batch = dataset.batch(part)
+            _drop_signals(batch, dataset.plan, generator)
+            loss = objective(network(network.tower(dataset.items(product_rows)), batch), part)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             schedule.step()
-            losses.append(_finite(loss.item(), epoch))
-            step(f"epoch {epoch}, loss {np.mean(losses):.3f}")
+            losses.append(_require_finite(loss.item(), epoch))
+            on_step(f"epoch {epoch}, loss {np.mean(losses):.3f}")
         yield float(np.mean(losses))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The products are too small to share: a second thread costs five times the work where the machine is busy."""
+    """Run torch in one thread: the matrices are small, and a second thread costs five times the time on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -178,44 +168,30 @@ def _one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def score(network: Network, material: SlateDataset, examples: Examples, batch: int = 256) -> FloatArray:
-    """Scores (S, L) of slates, without positions."""
+def score(network: FusionNetwork, dataset: SlateDataset, examples: Examples, batch: int = 256) -> FloatArray:
+    """Return the scores (S, L) of slates, without position bias."""
     network.eval()
-    made = [np.zeros((0, examples.items.shape[1]), dtype=np.float32)]
+    parts = [np.zeros((0, examples.items.shape[1]), dtype=np.float32)]
     for start in range(0, len(examples), batch):
-        rows, inputs = material.batch(examples.part(slice(start, start + batch)))
-        made.append(network(network.tower(material.inputs(rows)), inputs).numpy())
-    return np.concatenate(made)
+        rows, inputs = dataset.batch(examples.part(slice(start, start + batch)))
+        parts.append(network(network.tower(dataset.items(rows)), inputs).numpy())
+    return np.concatenate(parts)
 
 
-@torch.no_grad()
-def _loss(network: Network | None, material: SlateDataset, examples: Examples, looks: Tensor) -> float:
-    scores = np.zeros_like(examples.gains) if network is None else score(network, material, examples)
-    return float(_listwise(torch.from_numpy(scores), examples, looks))
-
-
-def _listwise(scores: Tensor, examples: Examples, looks: Tensor) -> Tensor:
-    position = torch.from_numpy(examples.position)
-    looked = looks[position.clamp(min=0, max=DEPTH - 1)] * (position >= 0)
-    offsets = torch.from_numpy(examples.offset) + looked
-    return listwise_softmax(
-        scores, torch.from_numpy(examples.gains), torch.from_numpy(examples.there), offsets
-    )
-
-
-def _drop(batch: Batch, names: tuple[str, ...], generator: np.random.Generator) -> None:
-    """Take signals away from some slates, as the features say that they are missing."""
-    columns = dropped_columns(names)
-    gone = {
-        signal: torch.from_numpy(generator.random(len(batch.x)) < chance) for signal, chance in _DROP.items()
+def _drop_signals(batch: Batch, plan: FeaturePlan, generator: np.random.Generator) -> None:
+    """Remove signals from some slates, so that the features look as they do when the signal is missing."""
+    dropped = {
+        signal: torch.from_numpy(generator.random(len(batch.x)) < _DROP_RATES.get(signal, _DROP_RATE))
+        for signal in dropped_columns(plan)
     }
-    for signal, slates in gone.items():
-        for column in columns[signal].values:
-            batch.x[slates, :, column] = 0.0
-        batch.x[slates, :, columns[signal].flag] = 1.0
-    batch.has_text &= ~gone["text"]
-    batch.has_image &= ~gone["image"]
-    batch.clicked &= ~gone["history"][:, None]
+    for signal, columns in dropped_columns(plan).items():
+        for column in columns.values:
+            batch.x[dropped[signal], :, column] = 0.0
+        if columns.flag is not None:
+            batch.x[dropped[signal], :, columns.flag] = 1.0
+    for space in batch.has_query:
+        batch.has_query[space] &= ~dropped[space]
+    batch.click_mask &= ~dropped[HISTORY][:, None]
 
 
 def _shuffled(count: int, size: int, generator: np.random.Generator) -> list[IndexArray]:
@@ -223,7 +199,7 @@ def _shuffled(count: int, size: int, generator: np.random.Generator) -> list[Ind
     return [order[start : start + size] for start in range(0, count, size)]
 
 
-def _finite(loss: float, epoch: int) -> float:
+def _require_finite(loss: float, epoch: int) -> float:
     if not np.isfinite(loss):
         raise RerankError(
             f"training diverged in epoch {epoch}: the loss is {loss}; train with a smaller --rate"

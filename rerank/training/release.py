@@ -1,4 +1,4 @@
-"""Between training and the engine: what a ranker is trained on is read there, and its pointer is put there."""
+"""Training data read from the engine, and the pointer of an alias: put in service, use, roll back."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch.index.meta import schema_of
 from opensearch.index.scan import scan
+from opensearch.index.spaces import SPACES
 from opensearch.index.versions import require_current
 from opensearch.logs.pointer import pointer_history, swap_pointer
 from opensearch.logs.profiles import Click, read_profiles, write_profiles
 from opensearch.logs.slates import read_slates
 from opensearch.logs.ubi import read_events, read_queries
-from rerank.features.product_table import read_catalogue
-from rerank.models.card import ModelCard, read_card
+from rerank.features.product_table import read_products
+from rerank.models.card import ModelCard, read_model_card
 from rerank.models.ranker import load_ranker
 from vitrine.errors import ArtifactError, RerankError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
+from .artifacts import TrainingData
 from .events import GAINS, Log, read_log
-from .train import Tell, Trained, TrainingData
+from .train import OnProgress, TrainingResult
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
 
-_READ = ("id", "text_vec", "images.vec", "numbers", "keywords", "created")
-_SHOPPERS = 500  # profiles a request
+_FIELDS = ("id", "numbers", "keywords", "created")  # beside the vectors
+_BATCH = 500  # shopper profiles per request
 
 
 @dataclass(frozen=True)
-class Released:
-    """A model that was put in service once: when, and what its card says (None: the store has lost it)."""
+class Release:
+    """A model that was put in service: when, and its card; None when the store no longer holds it."""
 
     pointer: ArtifactSet
     at: float
@@ -54,7 +56,9 @@ class Released:
         }
 
 
-def read_ground(client: OpenSearch, alias: str, until: float | None, tell: Tell) -> TrainingData:
+def read_training_data(
+    client: OpenSearch, alias: str, until: float | None, on_progress: OnProgress
+) -> TrainingData:
     """Read the index behind an alias and its log up to a moment (seconds since 1970).
 
     Raises IndexMissingError without an index, RerankError for one without products or vectors.
@@ -63,24 +67,26 @@ def read_ground(client: OpenSearch, alias: str, until: float | None, tell: Tell)
     schema = schema_of(client, index)
     if not schema.vectors:
         raise RerankError(
-            f"index {index} has neither text nor picture vectors, and a ranker needs one of them; "
+            f"index {index} has no vectors, and a ranker needs one vector space; "
             "index the catalogue with --text-encoder or --image-encoder"
         )
     total = int(client.count(index=index)["count"])
 
-    def counted() -> Iterator[Mapping[str, Any]]:
-        for number, (product, source) in enumerate(scan(client, index, includes=_READ), start=1):
-            tell("reading products", number, total)
+    includes = (*_FIELDS, *(SPACES[space].path for space in schema.vectors))
+
+    def documents() -> Iterator[Mapping[str, Any]]:
+        for number, (product, source) in enumerate(scan(client, index, includes=includes), start=1):
+            on_progress("reading products", number, total)
             yield {**source, "id": product}
 
-    catalogue = read_catalogue(counted(), schema)
-    if not catalogue.ids:
+    products = read_products(documents(), schema)
+    if not products.ids:
         raise RerankError(f"index {index} has no products; run `vitrine index` first")
-    return TrainingData(index, schema, catalogue, read_logs(client, alias, until))
+    return TrainingData(index, schema, products, read_logs(client, alias, until))
 
 
 def read_logs(client: OpenSearch, alias: str, until: float | None) -> Log:
-    """The slate log with UBI queries and events of an alias, up to a moment."""
+    """Return the slate log with UBI queries and events of an alias, up to a moment (seconds since 1970)."""
     return read_log(
         read_slates(client, alias, until),
         read_queries(client, alias, until),
@@ -88,65 +94,62 @@ def read_logs(client: OpenSearch, alias: str, until: float | None) -> Log:
     )
 
 
-def put_in_service(client: OpenSearch, store: Store, alias: str, trained: Trained) -> ArtifactSet:
+def put_in_service(client: OpenSearch, store: Store, alias: str, result: TrainingResult) -> ArtifactSet:
     """Open the artifacts once, add the log's clicks to the shoppers' profiles, and swap the pointer."""
-    load_ranker(store, trained.artifacts)
-    write_clicks(client, alias, trained.clicks)
-    names = trained.artifacts
-    pointer = ArtifactSet(names.model, names.items, names.behaviour)
-    swap_pointer(client, alias, pointer)
-    return pointer
+    load_ranker(store, result.artifacts)
+    write_clicks(client, alias, result.clicks)
+    swap_pointer(client, alias, result.artifacts)
+    return result.artifacts
 
 
 def write_clicks(client: OpenSearch, alias: str, clicks: Mapping[str, Sequence[Click]]) -> None:
-    """Join the log's clicks with those that the profiles hold already, which may be newer."""
+    """Merge the log's clicks with those in the shoppers' profiles, which may be newer. Raises RerankError."""
     shoppers = sorted(clicks)
-    for start in range(0, len(shoppers), _SHOPPERS):
-        part = shoppers[start : start + _SHOPPERS]
-        held = read_profiles(client, alias, part)
-        joined = {shopper: joined_clicks(held[shopper], clicks[shopper]) for shopper in part}
-        refused = write_profiles(client, alias, joined)
+    for start in range(0, len(shoppers), _BATCH):
+        part = shoppers[start : start + _BATCH]
+        profiles = read_profiles(client, alias, part)
+        merged = {shopper: merge_clicks(profiles[shopper], clicks[shopper]) for shopper in part}
+        refused = write_profiles(client, alias, merged)
         if refused:
             raise RerankError(
                 f"the engine refused {len(refused)} shopper profiles, the first because: {refused[0].reason}; "
-                "the pointer was left alone"
+                "the ranker in service stays"
             )
 
 
-def joined_clicks(held: Sequence[Click], logged: Sequence[Click]) -> list[Click]:
-    """Both in order of time; a click that stands in both, to the second, counts once."""
-    both = [*held, *(Click(click.id, click.at) for click in logged)]
-    once = {(click.id, round(click.at)): click for click in both}
-    return sorted(once.values(), key=lambda click: click.at)
+def merge_clicks(profile: Sequence[Click], logged: Sequence[Click]) -> list[Click]:
+    """Return both in order of time; a click in both, at the same second, counts once."""
+    clicks = {(click.id, round(click.at)): click for click in (*profile, *logged)}
+    return sorted(clicks.values(), key=lambda click: click.at)
 
 
-def releases(client: OpenSearch, store: Store, alias: str) -> list[Released]:
-    """Every model that was put in service for an alias, newest first."""
+def releases(client: OpenSearch, store: Store, alias: str) -> list[Release]:
+    """Return every model that was put in service for an alias, newest first."""
     history = pointer_history(client, alias)
     return [
-        Released(swap.pointer, swap.at, place == 0, _card(store, swap.pointer))
-        for place, swap in enumerate(history)
+        Release(swap.pointer, swap.at, number == 0, _card(store, swap.pointer))
+        for number, swap in enumerate(history)
     ]
 
 
-def use(client: OpenSearch, store: Store, alias: str, model: str) -> ArtifactSet:
-    """Put a model of the history back in service, with the tables that it had last."""
+def use_model(client: OpenSearch, store: Store, alias: str, model: str) -> ArtifactSet:
+    """Put a model of the history in service again, with its latest item table and snapshot. Raises ArtifactError."""
     history = pointer_history(client, alias)
     for swap in history:
         if swap.pointer.model == model:
             return _return_to(client, store, alias, swap.pointer)
     known = ", ".join(dict.fromkeys(swap.pointer.model for swap in history)) or "none"
     raise ArtifactError(
-        f"model {model} was never in service for {alias} (there were: {known}); run `vitrine train`"
+        f"model {model} was never in service for {alias} (its models: {known}); run `vitrine train`"
     )
 
 
 def rollback(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:
-    """Put back what was in service before the present pointer first was; again and it goes further back."""
+    """Put the model before the current one in service; each further call goes one model back. Raises ArtifactError."""
     history = [swap.pointer for swap in pointer_history(client, alias)]
     if not history:
         raise ArtifactError(f"no model for alias {alias} yet: run `vitrine train`")
-    oldest = max(place for place, pointer in enumerate(history) if pointer == history[0])
+    oldest = max(number for number, pointer in enumerate(history) if pointer == history[0])
     if oldest + 1 == len(history):
         raise ArtifactError(
             f"{history[0].model} is the first model of {alias}, there is none before it; "
@@ -163,6 +166,6 @@ def _return_to(client: OpenSearch, store: Store, alias: str, pointer: ArtifactSe
 
 def _card(store: Store, pointer: ArtifactSet) -> ModelCard | None:
     try:
-        return read_card(store.get("models", pointer.model))
+        return read_model_card(store.get("models", pointer.model))
     except VitrineError:
         return None

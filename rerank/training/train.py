@@ -1,62 +1,43 @@
-"""From an index and its log to the three artifacts of a ranker."""
+"""From an index and its log to the artifacts of a ranker."""
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from opensearch.index.fields import IndexSchema
 from opensearch.logs.profiles import Click
 from rerank.arrays import FloatArray
-from rerank.features import groups as features
-from rerank.features.behaviour import save_behaviour
-from rerank.features.groups import QueryVectors, Scaler, fit_scaler
-from rerank.features.item_table import ItemTower, VectorsOnly, build_items
-from rerank.features.product_table import Catalogue
-from rerank.models.card import FUSED, FUSION, ModelCard, put, save_model
-from rerank.models.fusion import SignalFusion
-from rerank.models.served import FusedModel
+from rerank.features.behaviour import BehaviourSource
+from rerank.features.item_table import VectorsOnly
+from rerank.features.scaler import fit_scaler
+from rerank.models.card import NEURAL, RRF
+from rerank.models.fusions import FUSIONS
+from rerank.models.rrf import RRFSettings
 from vitrine.errors import RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .compare import Comparison, compare, lambdamart
-from .events import Log
-from .propensity import estimate_positions
-from .slates import ExampleMaker, Examples, History, Queries, gains_of, showings
+from .artifacts import TrainedModel, TrainingData, store_artifacts
+from .compare import Comparison, compare_rankers, lambdamart
+from .events import Log, gains_of
+from .examples import Embed, ExampleBuilder, Examples, embed_queries, example_builder
+from .history import History
+from .propensity import PositionBias, estimate_positions, impressions
 
 if TYPE_CHECKING:
-    from .fit import Fitted, Settings
+    from .fit import FitResult, TrainingSettings
 
-FEWEST = 100  # slates with a click, before anything is learned from them
-_TRAINING, _VALIDATION = (
-    0.7,
-    0.1,
-)  # shares of the time-ordered slates; the rest is held back for the comparison
+MIN_SLATES = 100  # with a click, before anything is learned from them
+# Shares of the time-ordered slates; the rest is held out for the comparison.
+_TRAINING, _VALIDATION = 0.7, 0.1
 
-Embed = Callable[[Sequence[str]], Sequence[QueryVectors]]
-Tell = Callable[[str, int, int], None]  # stage, done, total
+OnProgress = Callable[[str, int, int], None]  # stage, done, total
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What a ranker is trained on: one index as it stands, and the log of its alias."""
-
-    index: str
-    schema: IndexSchema
-    catalogue: Catalogue
-    log: Log
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The artifacts of a ranker, how it compares, and every shopper's latest clicks, oldest first."""
+class TrainingResult:
+    """The stored artifacts of a ranker, how it compares, and every shopper's latest clicks, oldest first."""
 
     kind: str
     artifacts: ArtifactSet
@@ -65,190 +46,149 @@ class Trained:
     clicks: dict[str, list[Click]] = field(default_factory=dict)
 
 
-def train_fused(ground: TrainingData, store: Store, embed: Embed, settings: Settings, tell: Tell) -> Trained:
-    """Train the fused model on the log, compare it on the latest slates, and store its artifacts.
+@dataclass(frozen=True)
+class _Split:
+    """Examples in order of time: for training, for validation, and held out for the comparison."""
+
+    train: Examples
+    validation: Examples
+    held_out: Examples
+
+
+def train_neural(
+    data: TrainingData, store: Store, embed: Embed, settings: TrainingSettings, on_progress: OnProgress
+) -> TrainingResult:
+    """Train a neural fusion on the log, compare it on the latest slates, and store its artifacts.
 
     Raises RerankError when there are too few clicks or nothing could be learned from them.
     """
-    from .fit import SlateDataset, fit, score
+    from .dataset import SlateDataset
+    from .fit import fit, score, steps_of
 
     started = time.monotonic()
-    gains = gains_of(ground.log)
-    _require_clicks(ground, gains)
-    cuts = _cuts([slate.at for slate in ground.log.slates if slate.query_id in gains])
-    early = [slate for slate in ground.log.slates if slate.at < cuts[0]]
-    positions = estimate_positions(showings(early, gains))
-    scaler = fit_scaler(ground.catalogue.numbers)
-    queries = _queries(ground, embed)
-    maker = ExampleMaker(ground.log, ground.catalogue, scaler, queries, positions)
-    examples = _examples(maker, ground.log, tell)
-    train, validation, held = _split(examples, cuts)
-    material = SlateDataset(ground.catalogue, scaler, queries, maker.features)
-    steps = settings.epochs * -(-len(train) // settings.batch)
+    gains = gains_of(data.log)
+    _require_clicks(data, gains)
+    cuts = _cuts([slate.at for slate in data.log.slates if slate.query_id in gains])
+    early = [slate for slate in data.log.slates if slate.at < cuts[0]]
+    positions = estimate_positions(impressions(early, gains))
+    scaler = fit_scaler(data.products.numbers)
+    queries = embed_queries([slate.query for slate in data.log.slates], data.products.dimensions, embed)
+    builder = example_builder(data.log, data.products, scaler, queries, positions)
+    split = _split(_examples(builder, data.log, on_progress), cuts)
+    dataset = SlateDataset(data.products, scaler, queries)
+    steps = steps_of(settings, split.train)
     done = iter(range(1, steps + 1))
     fitted = fit(
-        material, train, validation, positions, settings, lambda told: tell(told, next(done, steps), steps)
+        dataset,
+        split.train,
+        split.validation,
+        positions,
+        settings,
+        lambda message: on_progress(message, next(done), steps),
     )
-    tell(f"epoch {len(fitted.training)} was the last", steps, steps)
-    tell("comparing", 0, 1)
-    scores = {**_lambdamart(train, held), "fused model": score(fitted.network, material, held)}
-    comparison = compare(held, maker.features, scores, positions.propensity)
-    tell("comparing", 1, 1)
+    on_progress(f"epoch {len(fitted.training)} was the last", steps, steps)
+    on_progress("comparing", 0, 1)
+    scores = {**_lambdamart(split), "neural fusion": score(fitted.network, dataset, split.held_out)}
+    comparison = compare_rankers(split.held_out, data.products.plan, scores, positions.propensity)
+    on_progress("comparing", 1, 1)
     training = {
-        **_counts(ground, gains),
-        "examples": {"training": len(train), "validation": len(validation), "held back": len(held)},
-        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
-        "settings": asdict(settings),
-        **_losses(fitted),
+        **_counts(data, gains),
+        **_report(split, positions, settings, fitted),
         "seconds": round(time.monotonic() - started, 1),
     }
-    served = fitted.network.served(scaler)
-    card = _card(FUSED, ground, training, comparison)
-    maker.history.advance(float("inf"))
-    tell("storing", 0, 1)
-    artifacts = _store(ground, store, card, served, FusedModel(served), maker.history, scaler)
-    tell("storing", 1, 1)
-    return Trained(FUSED, artifacts, comparison, training, _clicks(maker.history, ground.catalogue))
+    weights = fitted.network.served(scaler)
+    tower = FUSIONS[settings.fusion].served(weights, tuple(data.products.dimensions))
+    model = TrainedModel(NEURAL, weights, tower, settings.fusion, training, comparison)
+    return _finish(data, store, model, builder.history, on_progress)
 
 
-def make_fusion(ground: TrainingData, store: Store, fusion: SignalFusion, tell: Tell) -> Trained:
-    """Store the artifacts of the decision-level fusion, which learns from no click; its popularity is the log's."""
-    gains = gains_of(ground.log)
-    positions = estimate_positions(showings(ground.log.slates, gains))
-    history = History(ground.log, ground.catalogue, positions)
+def make_rrf(
+    data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
+) -> TrainingResult:
+    """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
+    gains = gains_of(data.log)
+    positions = estimate_positions(impressions(data.log.slates, gains))
+    training = {**_counts(data, gains), "fusion": asdict(settings)}
+    tower = VectorsOnly(data.products.dimensions)
+    model = TrainedModel(RRF, settings.to_arrays(), tower, None, training)
+    return _finish(data, store, model, History(data.log, data.products, positions), on_progress)
+
+
+def _finish(
+    data: TrainingData, store: Store, model: TrainedModel, history: History, on_progress: OnProgress
+) -> TrainingResult:
+    """Count the rest of the log and store the artifacts."""
     history.advance(float("inf"))
-    training = {**_counts(ground, gains), "fusion": asdict(fusion)}
-    card = _card(FUSION, ground, training, None)
-    tower = VectorsOnly(ground.catalogue.text.shape[1], ground.catalogue.image.shape[1])
-    scaler = fit_scaler(ground.catalogue.numbers)
-    tell("storing", 0, 1)
-    artifacts = _store(ground, store, card, fusion.arrays(), tower, history, scaler)
-    tell("storing", 1, 1)
-    return Trained(FUSION, artifacts, None, training, _clicks(history, ground.catalogue))
+    source = BehaviourSource(
+        data.products, fit_scaler(data.products.numbers), history.counters, history.clicks
+    )
+    on_progress("storing", 0, 1)
+    artifacts = store_artifacts(store, data, model, source)
+    on_progress("storing", 1, 1)
+    return TrainingResult(model.kind, artifacts, model.comparison, model.training, history.shopper_clicks())
 
 
-def _require_clicks(ground: TrainingData, gains: dict[str, dict[str, float]]) -> None:
-    known = set(ground.catalogue.ids)
-    usable = sum(any(product in known for product in liked) for liked in gains.values())
-    if usable < FEWEST:
+def _require_clicks(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> None:
+    known = set(data.products.ids)
+    usable = sum(any(product in known for product in gain) for gain in gains.values())
+    if usable < MIN_SLATES:
         raise RerankError(
-            f"the log of {ground.index} has {len(ground.log.slates):,} searches, {usable:,} of them with a click "
-            f"on a product of the index, and at least {FEWEST} are needed; collect more, or serve the fusion that "
-            "needs none with `vitrine train --fusion`"
+            f"the log of {data.index} has {len(data.log.slates):,} searches, {usable:,} of them with a click "
+            f"on a product of the index, and at least {MIN_SLATES} are needed; collect more, or serve the rank fusion "
+            "that needs none with `vitrine train --fusion rrf`"
         )
 
 
 def _cuts(moments: Sequence[float]) -> tuple[float, float]:
-    """The moments at which validation and the held-back slates begin."""
+    """Return the moments at which validation and the held-out slates begin."""
     ordered = sorted(moments)
-    ends = (_TRAINING, _TRAINING + _VALIDATION)
-    first, second = (ordered[int(len(ordered) * end)] for end in ends)
+    first, second = (ordered[int(len(ordered) * share)] for share in (_TRAINING, _TRAINING + _VALIDATION))
     return first, second
 
 
-def _split(examples: Examples, cuts: tuple[float, float]) -> tuple[Examples, Examples, Examples]:
+def _split(examples: Examples, cuts: tuple[float, float]) -> _Split:
     first, second = cuts
     parts = (examples.at < first, (examples.at >= first) & (examples.at < second), examples.at >= second)
-    train, validation, held = (examples.part(part) for part in parts)
-    if not (len(train) and len(validation) and len(held)):
+    split = _Split(*(examples.part(part) for part in parts))
+    if not (len(split.train) and len(split.validation) and len(split.held_out)):
         raise RerankError(
-            "the searches of the log stand too close in time to hold some back for validation; collect more"
+            "the searches of the log are too close in time to hold some out for validation; collect more"
         )
-    return train, validation, held
+    return split
 
 
-def _examples(maker: ExampleMaker, log: Log, tell: Tell) -> Examples:
+def _examples(builder: ExampleBuilder, log: Log, on_progress: OnProgress) -> Examples:
     done = iter(range(1, len(log.slates) + 1))
-    return maker.examples(log.slates, lambda: tell("features", next(done), len(log.slates)))
+    return builder.examples(log.slates, lambda: on_progress("features", next(done), len(log.slates)))
 
 
-def _queries(ground: TrainingData, embed: Embed) -> Queries:
-    texts = tuple(sorted({slate.query for slate in ground.log.slates}))
-    vectors = embed(texts)
-    c = ground.catalogue
-
-    def stacked(found: list[Any], dimension: int) -> Any:
-        empty = np.zeros(dimension, dtype=np.float32)
-        return np.stack([empty if v is None or not dimension else v for v in found]).astype(np.float32)
-
-    text, image = [v.get("text") for v in vectors], [v.get("image") for v in vectors]
-    return Queries(
-        texts=texts,
-        text=stacked(text, c.text.shape[1]),
-        has_text=np.array([v is not None for v in text]),
-        image=stacked(image, c.image.shape[1]),
-        has_image=np.array([v is not None for v in image]),
-    )
-
-
-def _card(
-    kind: str, ground: TrainingData, training: dict[str, Any], comparison: Comparison | None
-) -> ModelCard:
-    schema, catalogue = ground.schema, ground.catalogue
-    return ModelCard(
-        kind=kind,
-        index=ground.index,
-        encoders={name: vector.encoder for name, vector in schema.vectors.items()},
-        dimensions={"text": catalogue.text.shape[1], "image": catalogue.image.shape[1]},
-        numbers=catalogue.number_names,
-        keywords=catalogue.keyword_names,
-        features=features.feature_names(catalogue.number_names, catalogue.keyword_names),
-        features_version=features.VERSION,
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        training=training,
-        comparison=comparison.to_dict() if comparison else None,
-    )
-
-
-def _store(
-    ground: TrainingData,
-    store: Store,
-    card: ModelCard,
-    weights: dict[str, Any],
-    tower: ItemTower,
-    history: History,
-    scaler: Scaler,
-) -> ArtifactSet:
-    """Write and store model, item table and behaviour snapshot, the model first: the others name it."""
-    with tempfile.TemporaryDirectory(prefix="vitrine-train-") as temporary:
-        folder = Path(temporary)
-        save_model(folder / "model", card, weights)
-        model = put(store, "models", card.kind, folder / "model")
-        facts = {"model": model, "index": ground.index}
-        build_items(ground.catalogue, tower, facts, folder / "items")
-        save_behaviour(history.counters, ground.catalogue, scaler, facts, folder / "behaviour")
-        items = put(store, "items", "items", folder / "items")
-        behaviour = put(store, "behaviour", "behaviour", folder / "behaviour")
-    return ArtifactSet(model, items, behaviour)
-
-
-def _lambdamart(train: Examples, held: Examples) -> dict[str, FloatArray]:
+def _lambdamart(split: _Split) -> dict[str, FloatArray]:
     try:
-        return {"LightGBM LambdaMART": lambdamart(train)(held)}
-    except OSError:  # its library needs the system's OpenMP runtime, which a bare machine may lack
+        return {"LightGBM LambdaMART": lambdamart(split.train)(split.held_out)}
+    except OSError:  # its library needs the system's OpenMP runtime, which a minimal machine may lack
         return {}
 
 
-def _counts(ground: TrainingData, gains: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _counts(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     return {
-        "products": len(ground.catalogue.ids),
-        "searches": len(ground.log.slates),
+        "products": len(data.products.ids),
+        "searches": len(data.log.slates),
         "searches with a click": len(gains),
-        "events": len(ground.log.events),
-        "unread records": ground.log.unread,
+        "events": len(data.log.events),
+        "unread records": data.log.unread,
     }
 
 
-def _losses(fitted: Fitted) -> dict[str, Any]:
+def _report(
+    split: _Split, positions: PositionBias, settings: TrainingSettings, fitted: FitResult
+) -> dict[str, Any]:
+    """Return how the network was trained, for the model card."""
+    sizes = {"training": len(split.train), "validation": len(split.validation)}
     return {
+        "examples": {**sizes, "held out": len(split.held_out)},
+        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
+        "settings": asdict(settings),
         "training loss": [round(loss, 4) for loss in fitted.training],
         "validation loss": [round(loss, 4) for loss in fitted.validation],
         "validation loss of equal scores": round(fitted.uniform_loss, 4),
-    }
-
-
-def _clicks(history: History, catalogue: Catalogue) -> dict[str, list[Click]]:
-    return {
-        shopper: [Click(catalogue.ids[row], at) for row, at in clicks]
-        for shopper, clicks in history.clicks.items()
     }

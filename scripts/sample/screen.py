@@ -196,9 +196,9 @@ def main(folder: Path, url: str, alias: str, store: str | None) -> None:
     from rich.console import Console
 
     from opensearch.client import connect
-    from rerank.models.card import read_card
+    from rerank.models.card import read_model_card
     from rerank.serving_context import open_context
-    from rerank.training.compare import Comparison, table
+    from rerank.training.compare import Comparison, comparison_table
     from vitrine.store import open_store
 
     console = Console(width=max(Console().width, 110))
@@ -211,9 +211,9 @@ def main(folder: Path, url: str, alias: str, store: str | None) -> None:
     show_hook(console, url, alias, hook_body(client, context, "dress", "ana"), folder)
     show_quality(console, client, context, truths)
     if context.ranker:
-        card = read_card(artifacts.get("models", context.ranker.artifacts.model))
+        card = read_model_card(artifacts.get("models", context.ranker.artifacts.model))
         if card.comparison:
-            console.print(table(Comparison.from_dict(card.comparison)))
+            console.print(comparison_table(Comparison.from_dict(card.comparison)))
     _what_next(console, url, alias)
 
 

@@ -14,13 +14,14 @@ from PIL import Image
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.versions import create_version, publish
-from rerank.features.behaviour import Counters, save_behaviour
-from rerank.features.groups import VERSION, feature_names, fit_scaler
+from rerank.features.behaviour import BehaviourSource, Counters, save_behaviour
+from rerank.features.groups import VERSION, feature_names
 from rerank.features.item_table import ItemTower, VectorsOnly, build_items
-from rerank.features.product_table import Catalogue, read_catalogue
-from rerank.models.card import FUSED, FUSION, ModelCard, put, save_model
-from rerank.models.fusion import RRF_AFTER_BM25
-from rerank.models.served import FusedModel
+from rerank.features.product_table import ProductTable, read_products
+from rerank.features.scaler import fit_scaler
+from rerank.models.card import NEURAL, RRF, ModelCard, save_model, store_artifact
+from rerank.models.rrf import rrf_after_bm25
+from rerank.models.served import GatedModel
 from vitrine.store import Store
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def text_encoder(store: Store) -> str:
     _tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
     card = {"name": "words", "kind": "text", "dimension": DIMENSION, "languages": ["en"], "max_tokens": 16}
     (folder / "encoder.json").write_text(json.dumps(card))
-    return put(store, "encoders", "words", folder)
+    return store_artifact(store, "encoders", "words", folder)
 
 
 def image_encoder(store: Store, words: str) -> str:
@@ -87,7 +88,7 @@ def image_encoder(store: Store, words: str) -> str:
         "background": [255, 255, 255], "query_encoder": words,
     }  # fmt: skip
     (folder / "encoder.json").write_text(json.dumps(card))
-    return put(store, "encoders", "colours", folder)
+    return store_artifact(store, "encoders", "colours", folder)
 
 
 def make_schema(store: Store) -> IndexSchema:
@@ -149,53 +150,59 @@ def delete_rerank_index(client: OpenSearch, alias: str) -> None:
     client.indices.delete(index=f"{alias}-v*")
 
 
-def rrf_artifacts(
-    store: Store, schema: IndexSchema, folder: Path, made: str = "2026-11-20T00:00:00+00:00"
+def rrf_artimetadata(
+    store: Store, schema: IndexSchema, folder: Path, created: str = "2026-11-20T00:00:00+00:00"
 ) -> dict[str, str]:
     """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
-    catalogue = read_catalogue(products(), schema)
-    save_model(folder / "model", _card(FUSION, schema, catalogue, made), RRF_AFTER_BM25.arrays())
-    return _artifacts(store, catalogue, VectorsOnly(DIMENSION, DIMENSION), folder)
+    products_table = read_products(products(), schema)
+    save_model(folder / "model", _card(RRF, schema, products_table, created), rrf_after_bm25().to_arrays())
+    return _artimetadata(store, products_table, VectorsOnly(products_table.dimensions), folder)
 
 
-def neural_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
+def neural_artimetadata(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
     """Put a fused model with random weights into the store: its order depends on everything it is given."""
     import torch
 
-    from rerank.models.network import Network, Sizes
+    from rerank.models.network import GatedNetwork, NetworkSizes
 
-    catalogue = read_catalogue(products(), schema)
-    card = _card(FUSED, schema, catalogue, "2026-11-20T00:00:00+00:00")
+    products_table = read_products(products(), schema)
+    card = _card(NEURAL, schema, products_table, "2026-11-20T00:00:00+00:00")
     torch.manual_seed(5)
-    network = Network(Sizes(DIMENSION, DIMENSION, len(catalogue.number_names), len(card.features)))
+    network = GatedNetwork(
+        NetworkSizes(products_table.dimensions, len(products_table.number_names), len(card.features))
+    )
     network.standardise(np.random.default_rng(5).normal(size=(50, len(card.features))).astype(np.float32))
-    weights = network.served(fit_scaler(catalogue.numbers))
+    weights = network.served(fit_scaler(products_table.numbers))
     save_model(folder / "model", card, weights)
-    return _artifacts(store, catalogue, FusedModel(weights), folder)
+    return _artimetadata(store, products_table, GatedModel(weights, tuple(card.dimensions)), folder)
 
 
-def _artifacts(store: Store, catalogue: Catalogue, tower: ItemTower, folder: Path) -> dict[str, str]:
-    model = put(store, "models", "model", folder / "model")
-    facts = {"model": model, "index": "small"}
-    build_items(catalogue, tower, facts, folder / "items")
-    counters = Counters(catalogue.hashes, 0.0)
-    save_behaviour(counters, catalogue, fit_scaler(catalogue.numbers), facts, folder / "behaviour")
-    items = put(store, "items", "items", folder / "items")
-    behaviour = put(store, "behaviour", "behaviour", folder / "behaviour")
+def _artimetadata(
+    store: Store, products_table: ProductTable, tower: ItemTower, folder: Path
+) -> dict[str, str]:
+    model = store_artifact(store, "models", "model", folder / "model")
+    metadata = {"model": model, "index": "small"}
+    build_items(products_table, tower, metadata, folder / "items")
+    counters = Counters(products_table.hashes, 0.0)
+    source = BehaviourSource(products_table, fit_scaler(products_table.numbers), counters)
+    save_behaviour(source, metadata, folder / "behaviour")
+    items = store_artifact(store, "items", "items", folder / "items")
+    behaviour = store_artifact(store, "behaviour", "behaviour", folder / "behaviour")
     return {"model": model, "items": items, "behaviour": behaviour}
 
 
-def _card(kind: str, schema: IndexSchema, catalogue: Catalogue, made: str) -> ModelCard:
+def _card(kind: str, schema: IndexSchema, products_table: ProductTable, created: str) -> ModelCard:
     return ModelCard(
         kind=kind,
         index="small",
         encoders={name: vector.encoder for name, vector in schema.vectors.items()},
-        dimensions={"text": DIMENSION, "image": DIMENSION},
-        numbers=catalogue.number_names,
-        keywords=catalogue.keyword_names,
-        features=feature_names(catalogue.number_names, catalogue.keyword_names),
+        dimensions=products_table.dimensions,
+        numbers=products_table.number_names,
+        keywords=products_table.keyword_names,
+        features=feature_names(products_table.plan),
         features_version=VERSION,
-        made=made,
+        fusion="gated" if kind == NEURAL else None,
+        created=created,
     )
 
 

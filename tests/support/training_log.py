@@ -10,8 +10,9 @@ import numpy as np
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from rerank.arrays import unit
 from rerank.features.groups import QueryVectors
-from rerank.features.product_table import Catalogue, read_catalogue
-from rerank.training.events import Event, Log, Slate
+from rerank.features.product_table import ProductTable, read_products
+from rerank.slate import Slate
+from rerank.training.events import Event, Log
 
 PRODUCTS, DIMENSION = 80, 12
 START = 1_770_000_000.0
@@ -44,18 +45,20 @@ def documents() -> Iterator[dict[str, Any]]:
         }
 
 
-def catalogue() -> Catalogue:
-    return read_catalogue(documents(), SCHEMA)
+def products() -> ProductTable:
+    return read_products(documents(), SCHEMA)
 
 
 def embed(queries: Sequence[str]) -> list[QueryVectors]:
     """Vectors of queries such as "kind 2"; any other has none."""
-    kinds = [int(query[5:]) if query.startswith("kind ") else None for query in queries]
-    return [{} if kind is None else {"text": _KINDS[kind], "image": _KINDS[kind]} for kind in kinds]
+    return [
+        dict.fromkeys(SCHEMA.vectors, _KINDS[int(query[5:])]) if query.startswith("kind ") else {}
+        for query in queries
+    ]
 
 
 def log(searches: int = 900, seed: int = 5) -> Log:
-    """Shoppers click what is of the kind that they search and of the style that they love."""
+    """Return a log in which shoppers click products of the kind they search and of the style they prefer."""
     rng = np.random.default_rng(seed)
     slates, events = [], []
     for number in range(searches):
@@ -65,6 +68,7 @@ def log(searches: int = 900, seed: int = 5) -> Log:
         shown = [int(n) for n in (rng.permutation(engine) if explore else engine)]
         slate = Slate(
             query_id=f"q{number}",
+            alias="shop",
             at=at,
             query=f"kind {kind}",
             shopper=f"{shopper:032x}",
@@ -75,8 +79,8 @@ def log(searches: int = 900, seed: int = 5) -> Log:
         )
         slates.append(slate)
         for position, n in enumerate(shown[:12]):
-            liked = (0.9 if STYLE[n] == shopper % 3 else 0.1) * (1.0 if KIND[n] == kind else 0.1)
-            if rng.random() < liked / (position + 1) ** 0.5:
+            probability = (0.9 if STYLE[n] == shopper % 3 else 0.1) * (1.0 if KIND[n] == kind else 0.1)
+            if rng.random() < probability / (position + 1) ** 0.5:
                 events.append(Event(slate.query_id, "click", IDS[n], at + 5 + position, slate.shopper))
                 if rng.random() < 0.2:
                     events.append(Event(slate.query_id, "purchase", IDS[n], at + 60, slate.shopper))

@@ -1,0 +1,202 @@
+"""Training examples: slates with the features of their own moment, built in one pass through time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, half_to_float
+from rerank.features.behaviour import BehaviourSource, query_hash
+from rerank.features.groups import (
+    FeatureInputs,
+    ProductAttributes,
+    QueryVectors,
+    feature_names,
+    features,
+)
+from rerank.features.product_table import ProductTable
+from rerank.features.scaler import Scaler
+from rerank.slate import Slate
+
+from .events import Log, gains_of
+from .history import History
+from .propensity import DEPTH, PositionBias
+
+Embed = Callable[[Sequence[str]], Sequence[QueryVectors]]
+_SAMPLED = 10  # candidates of a slate that were not examined, beside those that were
+_SAMPLED_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Examples:
+    """S slates with at least one click, in order of time; candidates are in the engine's order."""
+
+    items: IndexArray  # (S, L) rows of the product table, 0 where padded
+    mask: BoolArray  # (S, L) False where padded
+    x: FloatArray  # (S, L, features)
+    gains: FloatArray  # (S, L)
+    position: IndexArray  # (S, L) shown position from zero, -1 where not examined or padded
+    offset: FloatArray  # (S, L) log weight of candidates that were not examined
+    clicks: IndexArray  # (S, J) rows of the shopper's earlier clicks
+    click_mask: BoolArray  # (S, J) False where padded
+    age_hours: FloatArray  # (S, J)
+    query: IndexArray  # (S,) rows of the query table
+    random: BoolArray  # (S,)
+    at: DoubleArray  # (S,)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def part(self, rows: slice | IndexArray | BoolArray) -> Examples:
+        """Return the examples of some slates."""
+        return replace(self, **{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+
+@dataclass(frozen=True)
+class QueryTable:
+    """Q distinct queries with their vectors, zeros where a query has none."""
+
+    texts: tuple[str, ...]
+    arrays: Mapping[str, FloatArray]  # by vector space: (Q, d)
+    has: Mapping[str, BoolArray]  # by vector space: (Q,)
+
+    def vectors(self, row: int) -> QueryVectors:
+        """Return the vectors of one query."""
+        return {space: array[row] for space, array in self.arrays.items() if self.has[space][row]}
+
+
+def embed_queries(texts: Sequence[str], dimensions: Mapping[str, int], embed: Embed) -> QueryTable:
+    """Return the table of the distinct queries, embedded in the vector spaces of `dimensions`."""
+    distinct = tuple(sorted(set(texts)))
+    vectors = embed(distinct)
+    arrays = {space: np.zeros((len(distinct), width), np.float32) for space, width in dimensions.items()}
+    has = {space: np.zeros(len(distinct), dtype=np.bool_) for space in dimensions}
+    for row, by_space in enumerate(vectors):
+        for space in dimensions:
+            if space in by_space:
+                arrays[space][row] = by_space[space]
+                has[space][row] = True
+    return QueryTable(distinct, arrays, has)
+
+
+class ExampleBuilder:
+    """Builds the examples of slates, which must come in order of time: the history moves forward with them."""
+
+    def __init__(self, log: Log, source: BehaviourSource, queries: QueryTable, history: History) -> None:
+        self._gains = gains_of(log)
+        self._source = source
+        self._products = source.products
+        self._rows = {product: row for row, product in enumerate(self._products.ids)}
+        self._queries = queries
+        self._query_rows = {text: row for row, text in enumerate(queries.texts)}
+        self._random = np.random.default_rng(7)
+        self.history = history
+
+    def examples(self, slates: Sequence[Slate], on_slate: Callable[[], None] = lambda: None) -> Examples:
+        """Return the examples of the slates with a click on a product of the table; `on_slate` is called per slate."""
+        rows = []
+        for slate in slates:
+            on_slate()
+            if any(product in self._rows for product in self._gains.get(slate.query_id, ())):
+                rows.append(self._example(slate))
+        return _stack(rows, len(feature_names(self._products.plan)))
+
+    def _example(self, slate: Slate) -> dict[str, Any]:
+        self.history.advance(slate.at)
+        rows, ranks, position = self._candidates(slate)
+        gains = self._gains[slate.query_id]
+        clicks = list(self.history.clicks[slate.shopper]) if slate.shopper else []
+        clicked = np.array([row for row, _ in clicks], dtype=np.int64)
+        query = self._query_rows[slate.query]
+        x = features(
+            FeatureInputs(
+                candidates=self._attributes(rows),
+                ranks=ranks,
+                rates=self.history.counters.rates(rows, query_hash(slate.query), slate.at),
+                query=self._queries.vectors(query),
+                history=self._attributes(clicked) if clicks else None,
+                as_of=slate.at,
+            )
+        )
+        ids = [self._products.ids[row] for row in rows]
+        return {
+            "items": rows,
+            "mask": np.ones(len(rows), dtype=np.bool_),
+            "x": x,
+            "gains": np.array([gains.get(i, 0.0) for i in ids], dtype=np.float32),
+            "position": position,
+            "offset": np.where(position < 0, np.log(_SAMPLED_WEIGHT), 0.0).astype(np.float32),
+            "clicks": clicked,
+            "click_mask": np.ones(len(clicked), dtype=np.bool_),
+            "age_hours": np.array([(slate.at - at) / 3600.0 for _, at in clicks], dtype=np.float32),
+            "query": query,
+            "random": slate.random,
+            "at": slate.at,
+        }
+
+    def _candidates(self, slate: Slate) -> tuple[IndexArray, IndexArray, IndexArray]:
+        """Return rows, engine ranks and shown positions of a slate's candidates, in the engine's order."""
+        # a clicked product was examined, even below the depth that training reads
+        position = dict.fromkeys(self._gains[slate.query_id], DEPTH - 1)
+        position |= {product: number for number, product in enumerate(slate.viewed_ids[:DEPTH])}
+        position = {product: number for product, number in position.items() if product in self._rows}
+        others = [i for i in slate.engine if i in self._rows and i not in position]
+        sampled = self._random.permutation(len(others))[:_SAMPLED]
+        candidates = {*position, *(others[i] for i in sampled)}
+        rank = {product: number for number, product in enumerate(slate.engine)}
+        ordered = sorted(candidates, key=lambda i: (rank.get(i, len(rank)), position.get(i, DEPTH)))
+        return (
+            np.array([self._rows[i] for i in ordered], dtype=np.int64),
+            np.array([rank.get(i, len(rank)) for i in ordered], dtype=np.int64),
+            np.array([position.get(i, -1) for i in ordered], dtype=np.int64),
+        )
+
+    def _attributes(self, rows: IndexArray) -> ProductAttributes:
+        products = self._products
+        return ProductAttributes(
+            hashes=products.hashes[rows],
+            vectors={space: half_to_float(array[rows]) for space, array in products.vectors.items()},
+            has={space: mask[rows] for space, mask in products.has.items()},
+            arrays=self._source.arrays(rows),
+        )
+
+
+def example_builder(
+    log: Log, products: ProductTable, scaler: Scaler, queries: QueryTable, positions: PositionBias
+) -> ExampleBuilder:
+    """Return the builder of a log's examples, with a new history."""
+    history = History(log, products, positions)
+    source = BehaviourSource(products, scaler, history.counters, history.clicks)
+    return ExampleBuilder(log, source, queries, history)
+
+
+def _stack(rows: Sequence[Mapping[str, Any]], feature_count: int) -> Examples:
+    """Return examples of unequal length as padded arrays."""
+    length = max((len(row["items"]) for row in rows), default=0)
+    clicks = max((len(row["clicks"]) for row in rows), default=0)
+    shapes: dict[str, tuple[tuple[int, ...], Any, float]] = {
+        "items": ((length,), np.int64, 0),
+        "mask": ((length,), np.bool_, 0),
+        "x": ((length, feature_count), np.float32, 0),
+        "gains": ((length,), np.float32, 0),
+        "position": ((length,), np.int64, -1),
+        "offset": ((length,), np.float32, 0),
+        "clicks": ((clicks,), np.int64, 0),
+        "click_mask": ((clicks,), np.bool_, 0),
+        "age_hours": ((clicks,), np.float32, 0),
+        "query": ((), np.int64, 0),
+        "random": ((), np.bool_, 0),
+        "at": ((), np.float64, 0),
+    }
+    arrays: dict[str, Any] = {}
+    for name, (shape, dtype, padding) in shapes.items():
+        arrays[name] = np.full((len(rows), *shape), padding, dtype=dtype)
+        for number, row in enumerate(rows):
+            if shape:
+                arrays[name][number, : len(row[name])] = row[name]
+            else:
+                arrays[name][number] = row[name]
+    return Examples(**arrays)
