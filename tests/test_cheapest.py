@@ -93,7 +93,7 @@ def test_no_more_than_the_false_accept_rate_reach_the_threshold(nearest: list[fl
 def test_too_few_or_too_similar_images_are_refused() -> None:
     with pytest.raises(RerankError, match=r"has 19 images .* needs at least 20"):
         threshold_for([0.5] * 19, 0.05)
-    with pytest.raises(RerankError, match="no floor tells them apart"):
+    with pytest.raises(RerankError, match="no threshold separates them"):
         threshold_for([1.0] * 20, 0.05)
 
 
@@ -282,7 +282,7 @@ def test_calibration_without_images_or_without_difference_is_refused(
     try:
         result = run("calibrate", "--index", same)
         assert result.exit_code == 1
-        assert "no floor tells them apart" in result.stderr
+        assert "no threshold separates them" in result.stderr
         assert read_schema(engine, same).similarity_threshold is None
     finally:
         delete_rerank_index(engine, same)

@@ -24,8 +24,11 @@ DAY = 86400.0
 
 
 def attributes(
-    *, hashes: list[int] | None = None, text: list[list[float]] | None = None,
-    image: list[list[float]] | None = None, numbers: list[list[float]] | None = None,
+    *,
+    hashes: list[int] | None = None,
+    text: list[list[float]] | None = None,
+    image: list[list[float]] | None = None,
+    numbers: list[list[float]] | None = None,
     codes: list[list[int]] | None = None,
 ) -> ProductAttributes:
     """Three products: a complete one, one without image and price, one without text vector and date."""

@@ -63,7 +63,9 @@ def test_keyword_codes_and_moments() -> None:
 
 
 def build_table(folder: Path) -> ItemTable:
-    build_items(training_log.products(), VectorsOnly({"text": 12, "image": 12}), {"model": "m", "index": "i"}, folder)
+    build_items(
+        training_log.products(), VectorsOnly({"text": 12, "image": 12}), {"model": "m", "index": "i"}, folder
+    )
     return ItemTable.open(folder)
 
 
@@ -84,7 +86,9 @@ def test_a_row_of_full_size_has_at_most_2560_bytes() -> None:
 
 
 def test_a_tower_for_other_vectors_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"12 \(text\), 9 \(image\) values, the index has 12 \(text\), 12 \(image\)"):
+    with pytest.raises(
+        ArtifactError, match=r"12 \(text\), 9 \(image\) values, the index has 12 \(text\), 12 \(image\)"
+    ):
         build_items(training_log.products(), VectorsOnly({"text": 12, "image": 9}), {}, tmp_path)
 
 

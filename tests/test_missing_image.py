@@ -28,7 +28,9 @@ def test_the_correction_is_that_of_the_windows() -> None:
         for _ in range(count):
             without_image = rng.random(100) < 0.2
             probability = ranks**-1.5 * np.where(without_image, gain, 1.0)
-            windows.append(KnownItemWindow(without_image, int(rng.choice(100, p=probability / probability.sum()))))
+            windows.append(
+                KnownItemWindow(without_image, int(rng.choice(100, p=probability / probability.sum())))
+            )
         return windows
 
     assert missing_image_correction(draw_windows(3000, 3.0)) == pytest.approx(3.0 ** (1 / 1.5), rel=0.15)
@@ -69,7 +71,9 @@ def test_without_a_log_the_command_learns_the_correction_and_reports_it(shop: li
         order[:] = [id_ for id_ in order if int(id_[1:]) % 8 != 3]
     without_image = {id_ for id_ in plain if int(id_[1:]) % 3 == 0}
     assert sum(map(ranked.index, without_image)) < sum(map(plain.index, without_image))
-    assert [id_ for id_ in ranked if id_ not in without_image] == [id_ for id_ in plain if id_ not in without_image]
+    assert [id_ for id_ in ranked if id_ not in without_image] == [
+        id_ for id_ in plain if id_ not in without_image
+    ]
 
 
 @pytest.mark.live

@@ -114,9 +114,7 @@ def served_form(model: GatedNetwork, scaler: Scaler) -> GatedModel:
 def test_training_form_equals_served_form(
     seed: int, query: set[str], history: int, spaces: list[str], columns: int
 ) -> None:
-    sizes = replace(
-        THREE_SPACES, vectors={s: THREE_SPACES.vectors[s] for s in spaces}, numbers=columns
-    )
+    sizes = replace(THREE_SPACES, vectors={s: THREE_SPACES.vectors[s] for s in spaces}, numbers=columns)
     model, scaler = network(sizes, seed), scaler_of(sizes)
     data = sample(sizes, seed, history, query & set(spaces))
     expected = training_scores(model, scaler, data)

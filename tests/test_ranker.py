@@ -92,7 +92,9 @@ def test_rrf_of_a_hybrid_order_corrects_the_ranks_of_products_without_image(stor
     order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
     assert order.index("p18") == 4  # as if at rank 4.5
     assert [id_ for id_ in order if id_ != "p18"] == [id_ for id_ in ids if id_ != "p18"]
-    text_only = {"text": training_log.embed(["kind 1"])[0]["text"]}  # without an image sub-query nothing is lost
+    text_only = {
+        "text": training_log.embed(["kind 1"])[0]["text"]
+    }  # without an image sub-query nothing is lost
     assert order_of(ranker.scores(request(ids, vectors=text_only))) == list(range(10))
 
 
@@ -101,7 +103,9 @@ def test_an_rrf_without_weights_is_refused() -> None:
         RRFSettings.from_arrays({})
 
 
-def test_scores_are_finite_without_vectors_and_for_unknown_products(store: Store, rrf: TrainingResult) -> None:
+def test_scores_are_finite_without_vectors_and_for_unknown_products(
+    store: Store, rrf: TrainingResult
+) -> None:
     ranker = load_ranker(store, rrf.artifacts)
     ids = [*training_log.IDS[:20], "unknown"]
     scores = ranker.scores(request(ids, vectors={}, query="?"))

@@ -177,7 +177,9 @@ def neural_artimetadata(store: Store, schema: IndexSchema, folder: Path) -> dict
     return _artimetadata(store, products_table, GatedModel(weights, tuple(card.dimensions)), folder)
 
 
-def _artimetadata(store: Store, products_table: ProductTable, tower: ItemTower, folder: Path) -> dict[str, str]:
+def _artimetadata(
+    store: Store, products_table: ProductTable, tower: ItemTower, folder: Path
+) -> dict[str, str]:
     model = store_artifact(store, "models", "model", folder / "model")
     metadata = {"model": model, "index": "small"}
     build_items(products_table, tower, metadata, folder / "items")
