@@ -43,7 +43,7 @@ from rerank.search_request import Search
 from rerank.service.metrics import Metrics
 from rerank.service.state import EngineContexts
 from rerank.serving_context import open_context
-from rerank.training.similarity_threshold import calibrate, floor_of
+from rerank.training.similarity_threshold import calibrate_threshold, threshold_for
 from vitrine.cli import main
 from vitrine.errors import QueryError, RerankError
 from vitrine.store import Store
@@ -80,21 +80,21 @@ def test_the_cheapest_above_the_threshold_come_first() -> None:
 
 def test_at_a_false_accept_rate_of_five_percent_one_of_twenty_images_passes() -> None:
     nearest = [0.50 + place / 100 for place in range(20)]  # 0.50 .. 0.69: 0.68 must not pass, 0.69 may
-    assert floor_of(nearest, 0.05) == 0.68001
-    assert floor_of(nearest, 0.1) == 0.67001
+    assert threshold_for(nearest, 0.05) == 0.68001
+    assert threshold_for(nearest, 0.1) == 0.67001
 
 
 @given(st.lists(st.floats(-1, 0.9998), min_size=20, max_size=80))
 def test_no_more_than_the_false_accept_rate_reach_the_threshold(nearest: list[float]) -> None:
-    similarity_threshold = floor_of(nearest, 0.05)
+    similarity_threshold = threshold_for(nearest, 0.05)
     assert sum(cosine >= similarity_threshold for cosine in nearest) <= 0.05 * len(nearest)
 
 
 def test_too_few_or_too_similar_images_are_refused() -> None:
-    with pytest.raises(RerankError, match=r"has 19 pictures .* needs at least 20"):
-        floor_of([0.5] * 19, 0.05)
-    with pytest.raises(RerankError, match="no floor tells them apart"):
-        floor_of([1.0] * 20, 0.05)
+    with pytest.raises(RerankError, match=r"has 19 images .* needs at least 20"):
+        threshold_for([0.5] * 19, 0.05)
+    with pytest.raises(RerankError, match="no threshold separates them"):
+        threshold_for([1.0] * 20, 0.05)
 
 
 def test_a_plan_without_price_column_is_refused() -> None:
@@ -192,7 +192,7 @@ def test_the_threshold_separates_sellers_of_one_product_from_the_next(
     done = run("calibrate", "--json")
     assert done.exit_code == 0, done.output
     calibration = json.loads(done.stdout)
-    assert calibration["pictures"] == 2 * 3 * COLOURS  # both photos of every offer
+    assert calibration["images"] == 2 * 3 * COLOURS  # both photos of every offer
     assert calibration["false_accept_rate"] <= 0.05
     assert calibration["same_product"] == {
         "count": 3 * COLOURS,
@@ -277,12 +277,12 @@ def test_calibration_without_images_or_without_difference_is_refused(
     engine: OpenSearch, store: Store, run: Any
 ) -> None:
     with pytest.raises(RerankError, match="holds no picture vectors"):
-        calibrate(engine, "shop", IndexSchema(FieldPlan()))
+        calibrate_threshold(engine, "shop", IndexSchema(FieldPlan()))
     same, _ = create_rerank_index(engine, store)  # every product of a colour has the same vector
     try:
         result = run("calibrate", "--index", same)
         assert result.exit_code == 1
-        assert "no floor tells them apart" in result.stderr
+        assert "no threshold separates them" in result.stderr
         assert read_schema(engine, same).similarity_threshold is None
     finally:
         delete_rerank_index(engine, same)

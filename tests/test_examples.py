@@ -1,4 +1,4 @@
-"""Slates from the log: labels, positions, and features that know nothing of their own or later moments."""
+"""Training examples from the log: gains, positions, and features that use earlier events only."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ import pytest
 from support import training_log
 
 from rerank.features.behaviour import query_hash
-from rerank.features.groups import fit_scaler
-from rerank.training.events import Event, Log, Slate, event_of, read_log, slate_of
-from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions
-from rerank.training.slates import ExampleMaker, History, Queries, gains_of, showings
+from rerank.features.scaler import fit_scaler
+from rerank.slate import Slate
+from rerank.training.events import Event, Log, event_of, gains_of, read_log
+from rerank.training.examples import ExampleBuilder, embed_queries, example_builder
+from rerank.training.history import History
+from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions, impressions
 
-CATALOGUE = training_log.catalogue()
-ROW = {product: n for n, product in enumerate(CATALOGUE.ids)}
+PRODUCTS = training_log.products()
+ROW = {product: n for n, product in enumerate(PRODUCTS.ids)}
 FLAT = PositionBias(np.ones(DEPTH), examined_click_rate=0.1, measured=True)
 
 
-def queries() -> Queries:
-    texts = tuple(f"kind {n}" for n in range(4))
-    vectors = np.stack([v["text"] for v in training_log.embed(texts)])
-    there = np.ones(4, dtype=bool)
-    return Queries(texts, vectors, there, vectors, there)
-
-
-def maker(log: Log) -> ExampleMaker:
-    return ExampleMaker(log, CATALOGUE, fit_scaler(CATALOGUE.numbers), queries(), FLAT)
+def builder(log: Log) -> ExampleBuilder:
+    queries = embed_queries([f"kind {n}" for n in range(4)], PRODUCTS.dimensions, training_log.embed)
+    return example_builder(log, PRODUCTS, fit_scaler(PRODUCTS.numbers), queries, FLAT)
 
 
 def slate(number: int, at: float, **given: object) -> Slate:
     values: dict[str, object] = {
         "query_id": f"q{number}",
+        "alias": "shop",
         "at": at,
         "query": "kind 1",
         "shopper": "s",
@@ -75,7 +72,7 @@ def test_records_become_slates_and_events() -> None:
             {"query_id": "a", "action_name": "click", "timestamp": "later"},
         ],
     )
-    assert [(s.query_id, s.shown, s.engine, s.viewed) for s in log.slates] == [
+    assert [(s.query_id, s.shown, s.engine, len(s.viewed_ids)) for s in log.slates] == [
         ("b", ("z",), ("z",), 1),
         ("a", ("y", "x"), ("x", "y"), 1),  # of the shown order the shopper opened one page of one
     ]
@@ -83,9 +80,9 @@ def test_records_become_slates_and_events() -> None:
     assert log.unread == 2
 
 
-def test_broken_records_are_none() -> None:
-    assert slate_of({"query_id": "a", "at": "2026-01-01"}) is None
-    assert slate_of({"query_id": "a", "at": "today", "shown": ["x"]}) is None
+def test_incomplete_records_are_none() -> None:
+    assert Slate.from_record({"query_id": "a", "at": "2026-01-01"}) is None
+    assert Slate.from_record({"query_id": "a", "at": "today", "shown": ["x"]}) is None
     assert event_of({"action_name": "click", "query_id": "a", "timestamp": "2026-01-01"}) is None
 
 
@@ -102,38 +99,38 @@ def test_the_highest_gain_counts_and_only_for_what_was_shown() -> None:
 def test_propensities_come_from_random_orders_alone() -> None:
     random = [Impression(2, (0,), True)] * 200 + [Impression(2, (1,), True)] * 50
     biased = [Impression(2, (0,), False)] * 1000
-    found = estimate_positions([*random, *biased])
-    assert found.measured
-    assert found.propensity[0] == 1.0
-    assert found.propensity[1] == pytest.approx(0.25)
-    # 1250 clicks on 1250 first places looked at for sure and 1250 second places looked at by a quarter
-    assert found.examined_click_rate == pytest.approx(1250 / (1250 * 1.25))
-    np.testing.assert_allclose(found.expected(3), [0.8, 0.2, 0.008], atol=1e-9)
+    result = estimate_positions([*random, *biased])
+    assert result.measured
+    assert result.propensity[0] == 1.0
+    assert result.propensity[1] == pytest.approx(0.25)
+    # 1250 clicks on 1250 first positions examined for certain and 1250 second positions examined with probability 1/4
+    assert result.examined_click_rate == pytest.approx(1250 / (1250 * 1.25))
+    np.testing.assert_allclose(result.expected(3), [0.8, 0.2, 0.008], atol=1e-9)
 
 
 def test_without_random_orders_click_rates_stand_in_and_never_rise() -> None:
-    found = estimate_positions([Impression(3, (0,), False)] * 5 + [Impression(3, (2,), False)] * 3)
-    assert not found.measured
-    assert found.propensity[1] == found.propensity[2] == pytest.approx(1.5 / 5)
+    result = estimate_positions([Impression(3, (0,), False)] * 5 + [Impression(3, (2,), False)] * 3)
+    assert not result.measured
+    assert result.propensity[1] == result.propensity[2] == pytest.approx(1.5 / 5)
 
 
 def test_an_empty_log_has_flat_positions() -> None:
     assert estimate_positions([]).propensity.tolist() == [1.0] * DEPTH
 
 
-def test_candidates_stand_in_engine_order_with_their_shown_positions() -> None:
+def test_candidates_are_in_engine_order_with_their_shown_positions() -> None:
     log = Log([slate(1, 100.0)], [Event("q1", "click", "p3", 105.0, "s")])
-    made = maker(log).examples(log.slates)
-    assert [CATALOGUE.ids[r] for r in made.items[0]] == ["p1", "p2", "p3", "p4"]
-    assert made.position[0].tolist() == [1, 0, 2, -1]  # p4 was on a page that nobody opened
-    assert made.gains[0].tolist() == [0.0, 0.0, 1.0, 0.0]
-    np.testing.assert_allclose(made.offset[0], [0, 0, 0, np.log(0.1)], atol=1e-6)
+    examples = builder(log).examples(log.slates)
+    assert [PRODUCTS.ids[r] for r in examples.items[0]] == ["p1", "p2", "p3", "p4"]
+    assert examples.position[0].tolist() == [1, 0, 2, -1]  # p4 was on a page that the shopper did not open
+    assert examples.gains[0].tolist() == [0.0, 0.0, 1.0, 0.0]
+    np.testing.assert_allclose(examples.offset[0], [0, 0, 0, np.log(0.1)], atol=1e-6)
 
 
-def test_a_slate_knows_what_was_before_it_and_nothing_else() -> None:
+def test_features_of_a_slate_use_earlier_events_only() -> None:
     """A change of anything at or after a slate's own moment leaves its features as they are."""
     log = training_log.log(200)
-    made = maker(log).examples(log.slates)
+    examples = builder(log).examples(log.slates)
     cut = log.slates[120].at
     later = [replace(s, shown=s.shown[::-1]) if s.at > cut else s for s in log.slates]
     own = {s.query_id for s in log.slates if s.at >= cut}
@@ -141,30 +138,30 @@ def test_a_slate_knows_what_was_before_it_and_nothing_else() -> None:
     events += [
         Event(log.slates[120].query_id, "click", "p3", cut - 999.0, log.slates[120].shopper)
     ]  # skewed clock
-    other = maker(Log(later, sorted(events, key=lambda e: e.at)))
-    before = made.part(made.at < cut)
+    other = builder(Log(later, sorted(events, key=lambda e: e.at)))
+    before = examples.part(examples.at < cut)
     again = other.examples([s for s in later if s.at < cut])
     np.testing.assert_array_equal(before.x, again.x[:, : before.x.shape[1]])
-    rows = np.arange(len(CATALOGUE.ids))
-    untouched = maker(log).history
+    rows = np.arange(len(PRODUCTS.ids))
+    untouched = builder(log).history
     for history in (untouched, other.history):
         history.advance(cut)
     for query in range(4):
-        asked = query_hash(f"kind {query}"), cut
+        moment = query_hash(f"kind {query}"), cut
         np.testing.assert_array_equal(
-            untouched.counters.rates(rows, *asked), other.history.counters.rates(rows, *asked)
+            untouched.counters.rates(rows, *moment), other.history.counters.rates(rows, *moment)
         )
     assert untouched.clicks == other.history.clicks
 
 
-def test_what_was_before_does_matter() -> None:
+def test_earlier_events_change_the_features() -> None:
     log = training_log.log(200)
-    made = maker(log).examples(log.slates[150:])
-    blind = maker(Log(log.slates, [e for e in log.events if e.at >= log.slates[150].at])).examples(
+    examples = builder(log).examples(log.slates[150:])
+    blind = builder(Log(log.slates, [e for e in log.events if e.at >= log.slates[150].at])).examples(
         log.slates[150:]
     )
-    assert np.abs(made.x - blind.x).max() > 0.5
-    assert made.clicked.any(axis=1).mean() > 0.9
+    assert np.abs(examples.x - blind.x).max() > 0.5
+    assert examples.click_mask.any(axis=1).mean() > 0.9
 
 
 def test_history_counts_by_hand() -> None:
@@ -176,22 +173,22 @@ def test_history_counts_by_hand() -> None:
             Event("q2", "click", "p1", 203.0, "s"),
         ],
     )
-    history = History(log, CATALOGUE, FLAT)
+    history = History(log, PRODUCTS, FLAT)
     history.advance(200.0)
     counts = history.counters.counts
     assert counts[ROW["p2"]].tolist()[:3] == [1.0, 0.1, 1.0]
     assert counts[ROW["p1"]].tolist()[:3] == [0.0, 0.1, 0.0]
-    assert counts[ROW["p4"]].tolist()[:3] == [0.0, 0.0, 0.0]  # shown on a page that nobody opened
+    assert counts[ROW["p4"]].tolist()[:3] == [0.0, 0.0, 0.0]  # shown on a page that the shopper did not open
     assert list(history.clicks["s"]) == [(ROW["p2"], 104.0)]
     history.advance(float("inf"))
     assert counts[ROW["p1"]].tolist()[:3] == [1.0, 0.2, 0.0]
 
 
-def test_showings_are_of_the_opened_pages() -> None:
-    found = showings([slate(1, 0.0, arm="explore")], {"q1": {"p1": 1.0, "p4": 1.0}})
-    assert found == [Impression(3, (1,), True)]
+def test_impressions_cover_the_opened_pages() -> None:
+    result = impressions([slate(1, 0.0, arm="explore")], {"q1": {"p1": 1.0, "p4": 1.0}})
+    assert result == [Impression(3, (1,), True)]
 
 
-def test_slates_without_click_make_no_example() -> None:
+def test_slates_without_click_give_no_example() -> None:
     log = Log([slate(1, 100.0)], [Event("q1", "click", "gone", 105.0)])
-    assert len(maker(log).examples(log.slates)) == 0
+    assert len(builder(log).examples(log.slates)) == 0

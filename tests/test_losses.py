@@ -12,11 +12,11 @@ from rerank.models.losses import listwise_softmax
 LOG2, LOG3 = math.log(2), math.log(3)
 
 
-def loss(scores: list, gains: list, there: list | None = None, offsets: list | None = None) -> float:
+def loss(scores: list, gains: list, mask: list | None = None, offsets: list | None = None) -> float:
     values = torch.tensor(scores)
-    mask = torch.ones_like(values, dtype=torch.bool) if there is None else torch.tensor(there)
+    valid = torch.ones_like(values, dtype=torch.bool) if mask is None else torch.tensor(mask)
     shift = torch.zeros_like(values) if offsets is None else torch.tensor(offsets)
-    return float(listwise_softmax(values, torch.tensor(gains), mask, shift))
+    return float(listwise_softmax(values, torch.tensor(gains), valid, shift))
 
 
 def test_one_click_among_two() -> None:
@@ -25,7 +25,7 @@ def test_one_click_among_two() -> None:
     assert loss([[LOG3, 0.0]], [[0.0, 1.0]]) == pytest.approx(math.log(4))
 
 
-def test_gains_share_the_wish() -> None:
+def test_gains_weigh_the_log_probabilities() -> None:
     # a purchase (3) on the first and a click (1) on the second: -(3 log 3/4 + log 1/4) / 4
     assert loss([[LOG3, 0.0]], [[3.0, 1.0]]) == pytest.approx((3 * math.log(4 / 3) + math.log(4)) / 4)
 
@@ -38,12 +38,12 @@ def test_padding_and_slates_without_gain_change_nothing() -> None:
     ) == pytest.approx(math.log(4 / 3))
 
 
-def test_an_offset_explains_the_position() -> None:
-    # the first is looked at three times as often: equal scores leave it 3/4 of the clicks
+def test_an_offset_is_the_log_examination_probability_of_a_position() -> None:
+    # the first is examined three times as often: equal scores leave it 3/4 of the clicks
     assert loss([[0.0, 0.0]], [[0.0, 1.0]], offsets=[[LOG3, 0.0]]) == pytest.approx(math.log(4))
 
 
-def test_an_unexamined_candidate_weighs_what_its_offset_says() -> None:
+def test_the_offset_of_a_sampled_candidate_is_its_log_weight() -> None:
     # weights 1 and 1/2: p = 2/3
     assert loss([[0.0, 0.0]], [[1.0, 0.0]], offsets=[[0.0, -LOG2]]) == pytest.approx(math.log(1.5))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,139 +11,141 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rerank.arrays import unit
-from rerank.features.groups import Scaler
 from rerank.features.item_table import ItemRows
-from rerank.models.network import Batch, ItemInputs, Network, Sizes
-from rerank.models.served import FusedModel
+from rerank.features.scaler import Scaler
+from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
+from rerank.models.served import GatedModel
 
 CANDIDATES, CLICKS = 30, 6
+SIZES = NetworkSizes(vectors={"text": 10, "image": 7}, numbers=2, features=9)
+THREE_SPACES = NetworkSizes(vectors={"text": 10, "image": 7, "sound": 4}, numbers=2, features=9)
 
 
-def network(sizes: Sizes, seed: int) -> Network:
+def network(sizes: NetworkSizes, seed: int) -> GatedNetwork:
     torch.manual_seed(seed)
-    made = Network(sizes)
+    model = GatedNetwork(sizes)
     rng = np.random.default_rng(seed)
-    made.standardise((3.0 + 2.0 * rng.normal(size=(50, sizes.features))).astype(np.float32))
-    made.eval()
-    return made
+    model.standardise((3.0 + 2.0 * rng.normal(size=(50, sizes.features))).astype(np.float32))
+    model.eval()
+    return model
 
 
-def world(sizes: Sizes, seed: int, history: int) -> dict[str, Any]:
-    """Raw products, some without words, picture or numbers; the last one has nothing at all."""
+def scaler_of(sizes: NetworkSizes) -> Scaler:
+    return Scaler(np.linspace(-1, 1, sizes.numbers), np.linspace(1, 2, sizes.numbers))
+
+
+def sample(sizes: NetworkSizes, seed: int, history: int, query: set[str] | None = None) -> dict[str, Any]:
+    """Raw products of which some lack a vector or numbers, the first and the last one all of them, and a query."""
     rng = np.random.default_rng(seed)
     count = CANDIDATES + CLICKS
-    there = rng.random((count, 3)) < 0.7
-    there[-1] = there[0] = False
-    text = unit(rng.normal(size=(count, sizes.text)).astype(np.float32)) * there[:, :1]
-    image = unit(rng.normal(size=(count, sizes.image)).astype(np.float32)) * there[:, 1:2]
-    numbers = np.where(there[:, 2:], 5 * rng.normal(size=(count, sizes.numbers)), np.nan)
+    mask = rng.random((count, len(sizes.vectors) + 1)) < 0.7
+    mask[-1] = mask[0] = False
+    vectors = {
+        space: unit(rng.normal(size=(count, width)).astype(np.float32)) * mask[:, [column]]
+        for column, (space, width) in enumerate(sizes.vectors.items())
+    }
     return {
-        "text": text,
-        "image": image,
-        "numbers": numbers,
+        "vectors": vectors,
+        "numbers": np.where(mask[:, -1:], 5 * rng.normal(size=(count, sizes.numbers)), np.nan),
         "x": (3 + 2 * rng.normal(size=(CANDIDATES, sizes.features))).astype(np.float32),
-        "query": unit(rng.normal(size=sizes.text).astype(np.float32)),
-        "picture": unit(rng.normal(size=sizes.image).astype(np.float32)),
+        "query": {
+            space: unit(rng.normal(size=width).astype(np.float32)) for space, width in sizes.vectors.items()
+        },
+        "query_spaces": set(sizes.vectors) if query is None else query,
         "clicks": CANDIDATES + np.arange(history),
         "age_hours": np.abs(100 * rng.normal(size=history)),
     }
 
 
-def trained(made: Network, scaler: Scaler, w: dict[str, Any], words: bool, picture: bool) -> np.ndarray:
-    scaled = scaler.scale(w["numbers"])
+def training_scores(model: GatedNetwork, scaler: Scaler, data: dict[str, Any]) -> np.ndarray:
+    scaled = scaler.scale(data["numbers"])
     known = np.isfinite(scaled)
     numbers = np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
-    inputs = ItemInputs(*(torch.from_numpy(a) for a in (w["text"], w["image"], numbers)))
-    clicks = np.zeros(CLICKS, dtype=np.int64)  # padded to the same length whatever the history
-    clicks[: len(w["clicks"])] = w["clicks"]
+    vectors = {space: torch.from_numpy(array) for space, array in data["vectors"].items()}
+    clicks = np.zeros(CLICKS, dtype=np.int64)  # padded to the same length for every history
+    clicks[: len(data["clicks"])] = data["clicks"]
     ages = np.zeros(CLICKS, dtype=np.float32)
-    ages[: len(w["clicks"])] = w["age_hours"]
+    ages[: len(data["clicks"])] = data["age_hours"]
     batch = Batch(
-        x=torch.from_numpy(w["x"])[None],
+        x=torch.from_numpy(data["x"])[None],
         candidates=torch.arange(CANDIDATES)[None],
         clicks=torch.from_numpy(clicks)[None],
-        clicked=(torch.arange(CLICKS) < len(w["clicks"]))[None],
+        click_mask=(torch.arange(CLICKS) < len(data["clicks"]))[None],
         age_hours=torch.from_numpy(ages)[None],
-        text=torch.from_numpy(w["query"])[None],
-        has_text=torch.tensor([words]),
-        image=torch.from_numpy(w["picture"])[None],
-        has_image=torch.tensor([picture]),
+        query={space: torch.from_numpy(vector)[None] for space, vector in data["query"].items()},
+        has_query={space: torch.tensor([space in data["query_spaces"]]) for space in data["query"]},
     )
     with torch.no_grad():
-        scores: np.ndarray = made(made.tower(inputs), batch)[0].numpy()
+        scores: np.ndarray = model(model.tower(ItemInputs(vectors, torch.from_numpy(numbers))), batch)[
+            0
+        ].numpy()
     return scores
 
 
-def served(model: FusedModel, w: dict[str, Any], words: bool, picture: bool, kind: type) -> np.ndarray:
-    made = model.rows(w["text"], w["image"], w["numbers"])
-    values = np.concatenate([w["text"], w["image"], made], axis=1).astype(kind).astype(np.float32)
-    known = np.isfinite(w["numbers"]).any(axis=1)
-    present = np.column_stack([w["text"].any(axis=1), w["image"].any(axis=1), known])
-    clicks = w["clicks"]
-    query = {"text": w["query"] if words else None, "image": 3 * w["picture"] if picture else None}
+def served_scores(model: GatedModel, data: dict[str, Any], dtype: type = np.float32) -> np.ndarray:
+    rows = model.rows(data["vectors"], data["numbers"])
+    values = np.concatenate([*data["vectors"].values(), rows], axis=1).astype(dtype).astype(np.float32)
+    known = np.isfinite(data["numbers"]).any(axis=1)
+    present = np.column_stack([*(array.any(axis=1) for array in data["vectors"].values()), known])
+    clicks = data["clicks"]
+    # a query vector of any length gives the same scores
+    query = {space: 3 * data["query"][space] for space in data["query_spaces"]}
     return model.scores(
-        w["x"],
+        data["x"],
         ItemRows(model.layout, values[:CANDIDATES], present[:CANDIDATES]),
         query,
         ItemRows(model.layout, values[clicks], present[clicks]) if len(clicks) else None,
-        w["age_hours"],
+        data["age_hours"],
     )
+
+
+def served_form(model: GatedNetwork, scaler: Scaler) -> GatedModel:
+    return GatedModel(model.served(scaler), tuple(model.sizes.vectors))
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
-    words=st.booleans(),
-    picture=st.booleans(),
+    query=st.sets(st.sampled_from(["text", "image", "sound"])),
     history=st.integers(0, CLICKS),
+    spaces=st.lists(st.sampled_from(["text", "image", "sound"]), unique=True, min_size=1),
     columns=st.integers(0, 3),
 )
 def test_training_form_equals_served_form(
-    seed: int, words: bool, picture: bool, history: int, columns: int
+    seed: int, query: set[str], history: int, spaces: list[str], columns: int
 ) -> None:
-    sizes = Sizes(text=10, image=7, numbers=columns, features=9)
-    made = network(sizes, seed)
-    scaler = Scaler(np.linspace(-1, 1, columns), np.linspace(1, 2, columns))
-    w = world(sizes, seed, history)
-    wanted = trained(made, scaler, w, words, picture)
-    model = FusedModel(made.served(scaler))
-    spread = wanted.std()
-    np.testing.assert_allclose(served(model, w, words, picture, np.float32), wanted, atol=1e-4 * spread)
-    halved = served(model, w, words, picture, np.float16)
-    assert np.sqrt(np.mean((halved - wanted) ** 2)) <= 1e-3 * spread
+    sizes = replace(THREE_SPACES, vectors={s: THREE_SPACES.vectors[s] for s in spaces}, numbers=columns)
+    model, scaler = network(sizes, seed), scaler_of(sizes)
+    data = sample(sizes, seed, history, query & set(spaces))
+    expected = training_scores(model, scaler, data)
+    served = served_form(model, scaler)
+    spread = expected.std()
+    np.testing.assert_allclose(served_scores(served, data), expected, atol=1e-4 * spread)
+    halved = served_scores(served, data, np.float16)
+    assert np.sqrt(np.mean((halved - expected) ** 2)) <= 1e-3 * spread
 
 
-def test_an_index_without_pictures_has_a_model_too() -> None:
-    sizes = Sizes(text=10, image=0, numbers=1, features=9)
-    made, scaler = network(sizes, 1), Scaler(np.zeros(1), np.ones(1))
-    w = world(sizes, 1, 3)
-    wanted = trained(made, scaler, w, True, False)
-    np.testing.assert_allclose(
-        served(FusedModel(made.served(scaler)), w, True, False, np.float32), wanted, atol=1e-5
-    )
-
-
-def test_a_missing_modality_is_closed() -> None:
-    """What the tower would make of a missing picture must not matter."""
-    sizes = Sizes(text=10, image=7, numbers=1, features=9)
-    made, scaler, w = network(sizes, 2), Scaler(np.zeros(1), np.ones(1)), world(sizes, 2, 0)
-    before = trained(made, scaler, w, True, True)
+def test_a_missing_modality_has_no_effect() -> None:
+    """The item tower's row for a missing image must not change the score."""
+    model, scaler, data = network(SIZES, 2), scaler_of(SIZES), sample(SIZES, 2, 0)
+    before = training_scores(model, scaler, data)
     with torch.no_grad():
-        made.towers["image"][2].bias += 1.0  # type: ignore[index, operator]
-    moved = trained(made, scaler, w, True, True) != before
-    assert moved.any()
-    assert not moved[~w["image"].any(axis=1)[:CANDIDATES]].any()
+        model.towers["image"][2].bias += 1.0  # type: ignore[index, operator]
+    changed = training_scores(model, scaler, data) != before
+    assert changed.any()
+    assert not changed[~data["vectors"]["image"].any(axis=1)[:CANDIDATES]].any()
 
 
-def test_every_part_reaches_the_score() -> None:
-    sizes = Sizes(text=10, image=7, numbers=2, features=9)
-    made, scaler = network(sizes, 4), Scaler(np.zeros(2), np.ones(2))
-    w = world(sizes, 4, 4)
-    base = trained(made, scaler, w, True, True)
-    assert np.abs(trained(made, scaler, w, False, True) - base).max() > 1e-4
-    assert np.abs(trained(made, scaler, w, True, False) - base).max() > 1e-4
+def test_every_input_changes_the_scores() -> None:
+    model, scaler, data = network(THREE_SPACES, 4), scaler_of(THREE_SPACES), sample(THREE_SPACES, 4, 4)
+    base = training_scores(model, scaler, data)
+    for space in THREE_SPACES.vectors:
+        without = {**data, "query_spaces": data["query_spaces"] - {space}}
+        assert np.abs(training_scores(model, scaler, without) - base).max() > 1e-4, space
+        others = {**data, "vectors": {**data["vectors"], space: np.zeros_like(data["vectors"][space])}}
+        assert np.abs(training_scores(model, scaler, others) - base).max() > 1e-4, space
     for part in ("numbers", "x", "age_hours"):
-        changed = trained(made, scaler, {**w, part: w[part] * 0.3}, True, True)
+        changed = training_scores(model, scaler, {**data, part: data[part] * 0.3})
         assert np.abs(changed - base).max() > 1e-4, part
-    alone = {**w, "clicks": w["clicks"][:0], "age_hours": w["age_hours"][:0]}
-    assert np.abs(trained(made, scaler, alone, True, True) - base).max() > 1e-4
+    alone = {**data, "clicks": data["clicks"][:0], "age_hours": data["age_hours"][:0]}
+    assert np.abs(training_scores(model, scaler, alone) - base).max() > 1e-4

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from support import training_log
 
 from opensearch.logs.profiles import Click
-from rerank.models.card import load_model, read_card, save_model
-from rerank.models.fusion import RRF_AFTER_BM25, RRF_AFTER_HYBRID, SignalFusion, reciprocal_ranks
+from rerank.models.card import load_model, read_model_card, save_model
 from rerank.models.ranker import load_ranker, order_of, pin_unknown
+from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings, rrf_after_bm25, rrf_scores
 from rerank.request import RerankRequest
+from rerank.training.artifacts import TrainingData
 from rerank.training.events import Log
-from rerank.training.train import Trained, TrainingData, make_fusion
+from rerank.training.train import TrainingResult, make_rrf
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
@@ -30,8 +31,8 @@ AS_OF = training_log.START + 900 * 600.0
 def quiet(stage: str, done: int, total: int) -> None: ...
 
 
-def ground(log: Log | None = None) -> TrainingData:
-    return TrainingData("shop-v1", training_log.SCHEMA, training_log.catalogue(), log or Log([], []))
+def training_data(log: Log | None = None) -> TrainingData:
+    return TrainingData("shop-v1", training_log.SCHEMA, training_log.products(), log or Log([], []))
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def fusion(store: Store) -> Trained:
-    return make_fusion(ground(training_log.log(300)), store, RRF_AFTER_BM25, quiet)
+def rrf(store: Store) -> TrainingResult:
+    return make_rrf(training_data(training_log.log(300)), store, rrf_after_bm25(), quiet)
 
 
 def request(ids: list[str], query: str = "kind 1", **given: object) -> RerankRequest:
@@ -50,7 +51,7 @@ def request(ids: list[str], query: str = "kind 1", **given: object) -> RerankReq
 
 
 @given(st.lists(st.floats(-5, 5, width=32), max_size=12), st.data())
-def test_unknown_products_keep_their_place_and_known_ones_their_order(
+def test_unknown_products_keep_their_position_and_known_ones_their_order(
     scores: list[float], data: st.DataObject
 ) -> None:
     known = np.array([data.draw(st.booleans()) for _ in scores], dtype=bool)
@@ -58,34 +59,36 @@ def test_unknown_products_keep_their_place_and_known_ones_their_order(
     order = order_of(pin_unknown(values, known))
     assert sorted(order) == list(range(len(scores)))
     assert [order[place] for place in np.flatnonzero(~known)] == np.flatnonzero(~known).tolist()
-    wanted = [place for place in order_of(np.where(known, values, 0)) if known[place]]
-    assert [place for place in order if known[place]] == wanted
+    expected = [place for place in order_of(np.where(known, values, 0)) if known[place]]
+    assert [place for place in order if known[place]] == expected
 
 
 def test_equal_scores_keep_engine_order() -> None:
     assert order_of([1.0, 2.0, 1.0, 2.0]) == [1, 3, 0, 2]
 
 
-def test_reciprocal_ranks_by_hand() -> None:
+def test_rrf_scores_by_hand() -> None:
     signals = np.array([[3.0, 0.1], [2.0, np.nan], [1.0, 0.9]], dtype=np.float32)
-    found = reciprocal_ranks(signals, np.array([1.0, 0.5]), offset=1.0)
-    wanted = [(1 / 2 + 0.5 / 3) / 1.5, 1 / 3, (1 / 4 + 0.5 / 2) / 1.5]  # the second has only one signal
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    scores = rrf_scores(
+        {"engine": signals[:, 0], "text": signals[:, 1]}, {"engine": 1.0, "text": 0.5}, offset=1.0
+    )
+    expected = [(1 / 2 + 0.5 / 3) / 1.5, 1 / 3, (1 / 4 + 0.5 / 2) / 1.5]  # the second has only one signal
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
-def test_the_fusion_lifts_what_fits_the_query(store: Store, fusion: Trained) -> None:
-    ranker = load_ranker(store, fusion.artifacts)
+def test_rrf_ranks_products_that_fit_the_query_higher(store: Store, rrf: TrainingResult) -> None:
+    ranker = load_ranker(store, rrf.artifacts)
     ids = [training_log.IDS[n] for n in np.random.default_rng(1).permutation(training_log.PRODUCTS)]
     order = np.array(order_of(ranker.scores(request(ids))))
     fits = np.array([training_log.KIND[int(i[1:])] == 1 for i in ids])
     assert np.flatnonzero(fits[order]).mean() < np.flatnonzero(fits).mean() - 10
-    assert ranker.artifacts == fusion.artifacts
+    assert ranker.artifacts == rrf.artifacts
 
 
-def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_picture(store: Store) -> None:
-    made = make_fusion(ground(), store, replace(RRF_AFTER_HYBRID, missing_image_correction=2.0), quiet)
-    ranker = load_ranker(store, made.artifacts)
-    ids = training_log.IDS[10:20]  # of them p18 has no picture, at rank 9
+def test_rrf_of_a_hybrid_order_corrects_the_ranks_of_products_without_image(store: Store) -> None:
+    result = make_rrf(training_data(), store, replace(RRF_AFTER_HYBRID, missing_image_correction=2.0), quiet)
+    ranker = load_ranker(store, result.artifacts)
+    ids = training_log.IDS[10:20]  # of them p18 has no image, at rank 9
     order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
     assert order.index("p18") == 4  # as if at rank 4.5
     assert [id_ for id_ in order if id_ != "p18"] == [id_ for id_ in ids if id_ != "p18"]
@@ -95,45 +98,47 @@ def test_the_fusion_of_a_hybrid_order_gives_back_the_ranks_of_products_without_p
     assert order_of(ranker.scores(request(ids, vectors=text_only))) == list(range(10))
 
 
-def test_a_fusion_that_does_not_say_how_is_refused() -> None:
-    with pytest.raises(ArtifactError, match="vitrine train --fusion"):
-        SignalFusion.from_arrays({})
+def test_an_rrf_without_weights_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="vitrine train --fusion rrf"):
+        RRFSettings.from_arrays({})
 
 
-def test_scores_do_not_depend_on_how_a_vector_is_missing(store: Store, fusion: Trained) -> None:
-    ranker = load_ranker(store, fusion.artifacts)
-    ids = [*training_log.IDS[:20], "unheard of"]
+def test_scores_are_finite_without_vectors_and_for_unknown_products(
+    store: Store, rrf: TrainingResult
+) -> None:
+    ranker = load_ranker(store, rrf.artifacts)
+    ids = [*training_log.IDS[:20], "unknown"]
     scores = ranker.scores(request(ids, vectors={}, query="?"))
     assert np.isfinite(scores).all()
     assert len(scores) == 21
     assert ranker.scores(request([])).shape == (0,)
 
 
-def test_a_vector_of_another_encoder_is_refused(store: Store, fusion: Trained) -> None:
-    ranker = load_ranker(store, fusion.artifacts)
+def test_a_vector_of_another_encoder_is_refused(store: Store, rrf: TrainingResult) -> None:
+    ranker = load_ranker(store, rrf.artifacts)
     with pytest.raises(RerankError, match="the item table holds 12 values"):
         ranker.scores(request(["p1"], vectors={"text": np.ones(3, dtype=np.float32)}))
 
 
-def test_a_shopper_of_unheard_of_clicks_is_a_stranger(store: Store, fusion: Trained) -> None:
-    ranker = load_ranker(store, fusion.artifacts)
-    known = ranker.scores(request(training_log.IDS[:9], history=[Click("unheard of", AS_OF + 50)]))
+def test_clicks_on_unknown_products_change_nothing(store: Store, rrf: TrainingResult) -> None:
+    ranker = load_ranker(store, rrf.artifacts)
+    known = ranker.scores(request(training_log.IDS[:9], history=[Click("unknown", AS_OF + 50)]))
     np.testing.assert_array_equal(known, ranker.scores(request(training_log.IDS[:9])))
 
 
-def test_tables_of_another_model_are_refused(store: Store, fusion: Trained) -> None:
-    other = make_fusion(ground(), store, RRF_AFTER_BM25, quiet)
-    mixed = ArtifactSet(fusion.artifacts.model, other.artifacts.items, fusion.artifacts.behaviour)
-    with pytest.raises(ArtifactError, match=rf"item table was made for model {other.artifacts.model}"):
+def test_tables_of_another_model_are_refused(store: Store, rrf: TrainingResult) -> None:
+    other = make_rrf(training_data(), store, rrf_after_bm25(), quiet)
+    mixed = ArtifactSet(rrf.artifacts.model, other.artifacts.items, rrf.artifacts.behaviour)
+    with pytest.raises(ArtifactError, match=rf"item table was built for model {other.artifacts.model}"):
         load_ranker(store, mixed)
 
 
-def test_a_model_with_other_features_is_refused(store: Store, fusion: Trained, tmp_path: Path) -> None:
-    card, weights = load_model(store.get("models", fusion.artifacts.model))
+def test_a_model_with_other_features_is_refused(store: Store, rrf: TrainingResult, tmp_path: Path) -> None:
+    card, weights = load_model(store.get("models", rrf.artifacts.model))
     save_model(tmp_path / "m", card, weights)
-    assert read_card(tmp_path / "m") == card
-    told = json.loads((tmp_path / "m" / "model.json").read_text())
-    (tmp_path / "m" / "model.json").write_text(json.dumps({**told, "features_version": 99}))
+    assert read_model_card(tmp_path / "m") == card
+    document = json.loads((tmp_path / "m" / "model.json").read_text())
+    (tmp_path / "m" / "model.json").write_text(json.dumps({**document, "features_version": 99}))
     with pytest.raises(ArtifactError, match="version 99 of the features"):
         load_model(tmp_path / "m")
     (tmp_path / "m" / "model.json").write_text("{")

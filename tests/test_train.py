@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,18 @@ from click.testing import CliRunner
 from support import training_log
 
 from opensearch.logs.profiles import Click
-from rerank.features.groups import fit_scaler
+from rerank.features.behaviour import BehaviourSource
+from rerank.features.scaler import fit_scaler
 from rerank.models.ranker import load_ranker, order_of
-from rerank.models.served import FusedModel
+from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
-from rerank.training.events import Event, Log
-from rerank.training.fit import Settings, SlateDataset, fit, score
-from rerank.training.propensity import estimate_positions
-from rerank.training.slates import ExampleMaker, gains_of, showings
-from rerank.training.train import Trained, TrainingData, _card, _queries, _store, train_fused
+from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
+from rerank.training.dataset import SlateDataset
+from rerank.training.events import Event, Log, gains_of
+from rerank.training.examples import embed_queries, example_builder
+from rerank.training.fit import TrainingSettings, fit, score
+from rerank.training.propensity import estimate_positions, impressions
+from rerank.training.train import TrainingResult, train_neural
 from vitrine.errors import RerankError
 from vitrine.store import Store
 
@@ -30,23 +34,23 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 ALIAS = "learn-test"
-SETTINGS = Settings(epochs=12, rate=3e-3)
+SETTINGS = TrainingSettings(epochs=12, rate=3e-3)
 
 
 def quiet(stage: str, done: int, total: int) -> None: ...
 
 
-def ground(log: Log) -> TrainingData:
-    return TrainingData("shop-v1", training_log.SCHEMA, training_log.catalogue(), log)
+def training_data(log: Log) -> TrainingData:
+    return TrainingData("shop-v1", training_log.SCHEMA, training_log.products(), log)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Trained]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, TrainingResult]:
     store = Store(str(tmp_path_factory.mktemp("store")))
-    return store, train_fused(ground(training_log.log()), store, training_log.embed, SETTINGS, quiet)
+    return store, train_neural(training_data(training_log.log()), store, training_log.embed, SETTINGS, quiet)
 
 
-def ranked(store: Store, trained: Trained, shopper: int, ids: list[str]) -> list[str]:
+def ranked(store: Store, trained: TrainingResult, shopper: int, ids: list[str]) -> list[str]:
     """What a shopper of the small shop sees for "kind 2", with the clicks of the log."""
     vectors = training_log.embed(["kind 2"])[0]
     history = tuple(trained.clicks[f"{shopper:032x}"])
@@ -55,15 +59,15 @@ def ranked(store: Store, trained: Trained, shopper: int, ids: list[str]) -> list
     return [ids[n] for n in order_of(load_ranker(store, trained.artifacts).scores(request))]
 
 
-def test_the_model_beats_the_engine_without_position_bias(trained: tuple[Store, Trained]) -> None:
+def test_the_model_beats_the_engine_without_position_bias(trained: tuple[Store, TrainingResult]) -> None:
     comparison = trained[1].comparison
     assert comparison is not None
-    rows = {row.arm: row for row in comparison.rows}
-    assert {"engine order", "rank fusion", "LightGBM LambdaMART", "fused model"} <= rows.keys()
-    assert rows["fused model"].unbiased.difference.low > 0
+    rows = {row.ranker: row for row in comparison.rows}
+    assert {"engine order", "rank fusion", "LightGBM LambdaMART", "neural fusion"} <= rows.keys()
+    assert rows["neural fusion"].unbiased.difference.low > 0
 
 
-def test_two_shoppers_see_their_own_styles_first(trained: tuple[Store, Trained]) -> None:
+def test_shoppers_see_the_style_they_prefer_first(trained: tuple[Store, TrainingResult]) -> None:
     ids = [i for n, i in enumerate(training_log.IDS) if training_log.KIND[n] == 2]
     for shopper in (0, 1, 2):
         best = ranked(*trained, shopper, ids)[:5]
@@ -78,41 +82,43 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
         log.slates[7], query_id="last", at=log.slates[-1].at + 7200.0, engine=shown, shown=shown, arm="engine"
     )
     log = Log([*log.slates, last], [*log.events, Event("last", "click", shown[3], last.at + 5, last.shopper)])
-    here, store = ground(log), Store(str(tmp_path))
-    positions = estimate_positions(showings(log.slates, gains_of(log)))
-    queries, scaler = _queries(here, training_log.embed), fit_scaler(here.catalogue.numbers)
-    maker = ExampleMaker(log, here.catalogue, scaler, queries, positions)
-    examples = maker.examples(log.slates)  # and the counters now stand at the last slate
-    material = SlateDataset(here.catalogue, scaler, queries, maker.features)
+    data, store = training_data(log), Store(str(tmp_path))
+    products, scaler = data.products, fit_scaler(data.products.numbers)
+    positions = estimate_positions(impressions(log.slates, gains_of(log)))
+    queries = embed_queries([slate.query for slate in log.slates], products.dimensions, training_log.embed)
+    builder = example_builder(log, products, scaler, queries, positions)
+    examples = builder.examples(log.slates)  # and the counters are now at the last slate
+    dataset = SlateDataset(products, scaler, queries)
     parts = examples.part(slice(200)), examples.part(slice(200, None))
-    network = fit(material, *parts, positions, Settings(epochs=3, rate=3e-3)).network
-    wanted = score(network, material, examples.part(slice(-1, None)))[0, :12]
+    network = fit(dataset, *parts, positions, TrainingSettings(epochs=3, rate=3e-3)).network
+    expected = score(network, dataset, examples.part(slice(-1, None)))[0, :12]
     weights = network.served(scaler)
-    card = _card("fused", here, {}, None)
-    artifacts = _store(here, store, card, weights, FusedModel(weights), maker.history, scaler)
-    clicks = maker.history.clicks[str(last.shopper)]
+    model = TrainedModel("neural", weights, GatedModel(weights, tuple(products.dimensions)), "gated")
+    source = BehaviourSource(products, scaler, builder.history.counters, builder.history.clicks)
+    artifacts = store_artifacts(store, data, model, source)
+    clicks = builder.history.clicks[str(last.shopper)]
     vectors = training_log.embed([last.query])[0]
     request = RerankRequest(
         shown,
         last.query,
         vectors,
-        [Click(here.catalogue.ids[row], at) for row, at in clicks],
+        [Click(products.ids[row], at) for row, at in clicks],
         last.at,
     )
     served = load_ranker(store, artifacts).scores(request)
     assert len(clicks) > 5
-    np.testing.assert_allclose(served - served.mean(), wanted - wanted.mean(), atol=2e-3 * wanted.std())
+    np.testing.assert_allclose(served - served.mean(), expected - expected.mean(), atol=2e-3 * expected.std())
 
 
-def test_too_few_clicks_say_how_many_there_are(tmp_path: Path) -> None:
+def test_too_few_clicks_are_refused_with_their_number(tmp_path: Path) -> None:
     log = training_log.log(60)
     with pytest.raises(
         RerankError, match=r"has 60 searches, \d+ of them with a click .* at least 100 are needed"
     ):
-        train_fused(ground(log), Store(str(tmp_path)), training_log.embed, SETTINGS, quiet)
+        train_neural(training_data(log), Store(str(tmp_path)), training_log.embed, SETTINGS, quiet)
 
 
-def test_clicks_at_random_teach_nothing_and_say_so(tmp_path: Path) -> None:
+def test_random_clicks_are_refused_as_a_training_set(tmp_path: Path) -> None:
     log = training_log.log(600)
     rng = np.random.default_rng(0)
     events = [
@@ -121,11 +127,11 @@ def test_clicks_at_random_teach_nothing_and_say_so(tmp_path: Path) -> None:
         if not s.random
     ]
     with pytest.raises(RerankError, match=r"learned nothing|diverged"):
-        train_fused(
-            ground(Log(log.slates, events)),
+        train_neural(
+            training_data(Log(log.slates, events)),
             Store(str(tmp_path)),
             training_log.embed,
-            Settings(epochs=2, rate=1.0),
+            TrainingSettings(epochs=2, rate=1.0),
             quiet,
         )
 
@@ -164,24 +170,9 @@ def write_log(engine: OpenSearch, log: Log) -> None:
     from opensearch.logs.ubi import write_events
 
     def iso(at: float) -> str:
-        from datetime import UTC, datetime
-
         return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
-    slates = [
-        {
-            "query_id": s.query_id,
-            "alias": ALIAS,
-            "at": iso(s.at),
-            "query": s.query,
-            "shopper": s.shopper,
-            "engine": s.engine,
-            "shown": s.shown[: s.viewed],
-            "window": 30,
-            "arm": s.arm,
-        }
-        for s in log.slates
-    ]
+    slates = [replace(s, alias=ALIAS, shown=s.viewed_ids).to_record() for s in log.slates]
     events = [
         {
             "application": ALIAS,
@@ -215,18 +206,18 @@ def test_from_the_command_line_to_the_pointer_and_back(
         assert result.exit_code == code, result.output
         return result.output
 
-    def told(*words: str) -> Any:
+    def run_json(*words: str) -> Any:
         return json.loads(run(*words, "--json").splitlines()[-1])
 
     assert "No model" in run("model", "list")
     assert "no model for alias" in run("model", "rollback", code=1)
 
-    first = told("train")
-    assert (first["kind"], first["comparison"]) == ("fusion", None)
+    first = run_json("train")
+    assert (first["kind"], first["comparison"]) == ("rrf", None)
 
     write_log(shop, training_log.log())
-    second = told("train", "--epochs", "8", "--rate", "0.003")
-    assert second["kind"] == "fused"
+    second = run_json("train", "--epochs", "8", "--rate", "0.003")
+    assert second["kind"] == "neural"
     assert second["training"]["searches"] == 900
     pointer = read_pointer(shop, ALIAS)
     assert pointer is not None
@@ -244,7 +235,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     assert "there is none before it" in run("model", "rollback", code=1)
     assert second["model"] in run("model", "use", second["model"])
     assert "was never in service" in run("model", "use", "nonsense", code=1)
-    listed = told("model", "list")
+    listed = run_json("model", "list")
     assert [row["model"] for row in listed] == [
         second["model"],
         first["model"],
@@ -256,7 +247,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
 
 
 @pytest.mark.live
-def test_a_wrong_index_name_is_named(engine_url: str, tmp_path: Path) -> None:
+def test_a_missing_index_is_refused(engine_url: str, tmp_path: Path) -> None:
     from vitrine.cli import main
 
     words = ["train", "--index", "nobody-made-this", "--url", engine_url, "--store", str(tmp_path)]

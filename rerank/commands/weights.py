@@ -44,6 +44,8 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     from rerank.query_encoders import QueryEncoders
     from vitrine.store import open_store
 
+    from .train import progress_bars
+
     client = connect(url)
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, open_store(store))
