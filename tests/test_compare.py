@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from io import StringIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def examples(slates: int = 4) -> Examples:
     x[:, :, NAMES.index("text_cosine")] = [0.1, 0.2, 0.9, 0.99]
     x[:, :, NAMES.index("image_missing")] = 1.0
 
-    def rows(values: list, kind: type) -> np.ndarray:
+    def rows(values: list[Any], kind: type) -> np.ndarray:
         return np.tile(np.array(values, dtype=kind), (slates, 1))
 
     return Examples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from rerank.models.losses import listwise_softmax
 LOG2, LOG3 = math.log(2), math.log(3)
 
 
-def loss(scores: list, gains: list, mask: list | None = None, offsets: list | None = None) -> float:
+def loss(
+    scores: list[Any], gains: list[Any], mask: list[Any] | None = None, offsets: list[Any] | None = None
+) -> float:
     values = torch.tensor(scores)
     valid = torch.ones_like(values, dtype=torch.bool) if mask is None else torch.tensor(mask)
     shift = torch.zeros_like(values) if offsets is None else torch.tensor(offsets)
@@ -51,7 +54,7 @@ def test_the_offset_of_a_sampled_candidate_is_its_log_weight() -> None:
 def test_no_gain_at_all_is_zero_and_has_a_gradient() -> None:
     scores = torch.zeros(2, 3, requires_grad=True)
     value = listwise_softmax(scores, torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 3))
-    value.backward()
+    value.backward()  # type: ignore[no-untyped-call]
     assert value.item() == 0.0
     assert scores.grad is not None
     assert scores.grad.abs().sum() == 0
