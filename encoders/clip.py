@@ -50,6 +50,7 @@ class ClipTextTower(nn.Module):
         self.text = text
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return unit vectors (n, d) of token ids and mask (n, t)."""
         length = input_ids.shape[1]
         states = self.text.token_embedding(input_ids) + self.text.positional_embedding[:length]
         states = self.text.transformer(states, attn_mask=self.text.attn_mask[:length, :length])

@@ -48,6 +48,7 @@ class Answer:
 
     @property
     def degraded(self) -> str | None:
+        """The reason for the engine's order, where that was not requested."""
         return self.window.degraded if self.window else None
 
     def page(self, number: int, size: int) -> list[Hit]:

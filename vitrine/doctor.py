@@ -51,10 +51,12 @@ def ok(subject: str, result: str, advice: str = "") -> Finding:
 
 
 def warn(subject: str, result: str, advice: str) -> Finding:
+    """Return a finding that costs quality or safety, with its remedy."""
     return Finding("warn", subject, result, advice)
 
 
 def fail(subject: str, result: str, advice: str) -> Finding:
+    """Return a finding that breaks searches or writes, with its remedy."""
     return Finding("fail", subject, result, advice)
 
 

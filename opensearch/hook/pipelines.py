@@ -27,14 +27,17 @@ _DEFAULT = "index.search.default_pipeline"
 
 
 def fusion_name(alias: str) -> str:
+    """Return the name of the fusion pipeline of an alias."""
     return f"{alias}-fusion"
 
 
 def rerank_name(alias: str) -> str:
+    """Return the name of the pipeline that reranks a whole window."""
     return f"{alias}-rerank"
 
 
 def page_name(alias: str) -> str:
+    """Return the name of the pipeline that reranks page one."""
     return f"{alias}-rerank-page"
 
 

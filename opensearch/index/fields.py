@@ -81,6 +81,7 @@ class IndexSchema:
     similarity_threshold: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the schema as JSON values, for the mapping's `_meta`."""
         return {
             "plan": self.plan.to_dict(),
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
@@ -90,6 +91,7 @@ class IndexSchema:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the schema of `to_dict`'s values."""
         # the engine returns the keys of an object in an order of its own
         vectors = {
             name: VectorField(**{**vector, "languages": tuple(vector["languages"])})

@@ -49,6 +49,7 @@ class RowLayout:
 
     @property
     def modalities(self) -> tuple[str, ...]:
+        """The modalities of the rows."""
         return modalities(self.vectors)
 
     @cached_property
@@ -70,6 +71,7 @@ class RowLayout:
 
     @property
     def width(self) -> int:
+        """The number of values of a row."""
         return int(self.parts["value"].stop)
 
 
@@ -77,7 +79,8 @@ class ItemTower(Protocol):
     """The part of a model that computes the rows of products, written into the table after their vectors."""
 
     @property
-    def layout(self) -> RowLayout: ...
+    def layout(self) -> RowLayout:
+        """The layout of the rows."""
 
     def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
         """Return rows (n, tower's width).
@@ -96,6 +99,7 @@ class ItemRows:
     present: BoolArray  # (n, modalities)
 
     def part(self, name: str) -> FloatArray:
+        """Return one part of the rows, (n, its width)."""
         return self.values[:, self.layout.parts[name]]
 
     @property
@@ -189,6 +193,7 @@ class VectorsOnly:
         self.layout = RowLayout(vectors=dimensions, hidden=0, keys=0)
 
     def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
+        """Return rows (n, 0): such a model has no item tower."""
         return np.zeros((len(numbers), 0), dtype=np.float32)
 
 

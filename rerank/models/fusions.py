@@ -27,7 +27,8 @@ if TYPE_CHECKING:
             query: QueryVectors,
             clicks: ItemRows | None,
             age_hours: DoubleArray,
-        ) -> FloatArray: ...
+        ) -> FloatArray:
+            """Return scores (n,) of candidates with features x (n, features) and rows of the item table."""
 
 
 @dataclass(frozen=True)

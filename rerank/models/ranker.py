@@ -32,7 +32,8 @@ class Ranker(Protocol):
     """Scores a window; `artifacts` names what the scores come from."""
 
     @property
-    def artifacts(self) -> ArtifactSet: ...
+    def artifacts(self) -> ArtifactSet:
+        """The artifacts that the ranker was loaded from."""
 
     def inputs(self, request: RerankRequest) -> Any:
         """Return the features of the request's candidates, in the form that `score` reads."""

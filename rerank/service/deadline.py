@@ -26,9 +26,11 @@ T = TypeVar("T")
 class Lookups(Protocol):
     """What the engine is asked about a window; each call may raise or be slow."""
 
-    async def history(self, alias: str, shopper: str) -> Sequence[Click]: ...
+    async def history(self, alias: str, shopper: str) -> Sequence[Click]:
+        """Return the clicks of a shopper, oldest first."""
 
-    async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]: ...
+    async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
+        """Return those of the products that are not available."""
 
 
 async def rerank_in_time(

@@ -29,7 +29,8 @@ class Contexts(Protocol):
     open: dict[str, ServingContext]
     error: str | None  # why none could be opened yet; None: ready
 
-    async def watch(self) -> None: ...
+    async def watch(self) -> None:
+        """Load and reload the contexts until the task is cancelled."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Comparison:
     rows: tuple[ComparisonRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as JSON values."""
         return asdict(self)
 
     @classmethod

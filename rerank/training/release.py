@@ -42,6 +42,7 @@ class Release:
     card: ModelCard | None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the model as JSON values."""
         card = self.card
         return {
             "model": self.pointer.model,

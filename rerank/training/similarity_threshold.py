@@ -69,6 +69,7 @@ class Calibration:
     same_group: PairStatistics | None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as JSON values."""
         return asdict(self)
 
 
