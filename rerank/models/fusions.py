@@ -1,6 +1,6 @@
 """The neural fusion architectures by name: each has a training form (torch) and a served form (numpy).
 
-To add one, write both classes and add an entry to `FUSIONS`; `vitrine train --fusion` reads the keys, and the model card
+To add one, write both classes and add an entry to `FUSIONS`; the option `--fusion` of `vitrine train` reads the keys, and the model card
 names the architecture. The forms are imported when they are used, so that serving imports no torch.
 """
 
