@@ -74,7 +74,7 @@ def test_plugins_on_every_node() -> None:
 @pytest.mark.parametrize(("status", "level"), [("green", "ok"), ("yellow", "warn"), ("red", "fail")])
 def test_health(status: str, level: Level) -> None:
     response = {"status": status, "number_of_data_nodes": 1, "unassigned_shards": 2}
-    assert check_cluster.health(response).level == level
+    assert check_cluster.health_of(response).level == level
 
 
 @pytest.mark.parametrize(

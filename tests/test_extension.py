@@ -167,7 +167,9 @@ def test_a_loss_is_one_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_neural_fusion_is_one_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FUSIONS, "copy", NeuralFusion(FUSIONS["gated"].network, FUSIONS["gated"].served))
+    monkeypatch.setitem(
+        FUSIONS, "copy", NeuralFusion(FUSIONS["gated"].training_class, FUSIONS["gated"].served)
+    )
     trained = train(store, replace(SETTINGS, fusion="copy"))
     assert read_model_card(store.get("models", trained.artifacts.model)).fusion == "copy"
     assert isinstance(load_ranker(store, trained.artifacts), ArtifactRanker)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from indexer.commands.index import index as index_command
 from indexer.load.report import LoadReport
 from indexer.load.seen_ids import SeenIds
-from indexer.load.target import choose_target, complete, publish
+from indexer.load.target import choose_target, complete, publish_target
 from opensearch.index import meta, versions
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.synonyms import parse_rules, read_synonyms, set_synonyms
@@ -279,7 +279,7 @@ def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch
     set_synonyms(engine, alias, ["sofa, couch"])
     report = LoadReport(read=1, indexed=1)
     assert complete(target, report, SeenIds(), sync=False)
-    publish(target, report)
+    publish_target(target, report)
     try:
         assert read_synonyms(engine, alias) == ["sofa, couch"]
         assert engine.count(index=alias)["count"] == 0  # what was loaded: nothing here

@@ -24,7 +24,7 @@ from indexer.catalogue.reader import BadRow, CatalogueRow
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
-from indexer.load.target import choose_target, complete, publish
+from indexer.load.target import choose_target, complete, publish_target
 from indexer.load.vector_cache import VectorCache
 from opensearch.index.fields import FieldPlan
 from opensearch.index.versions import current, unfinished
@@ -77,7 +77,7 @@ class Shop:
         with closing(VectorCache(self.folder / cache)) as vectors:
             report, seen_ids = load(stream, job, vectors, rejects, lambda n: None)
         if complete(target, report, seen_ids, sync=sync):
-            publish(target, report)
+            publish_target(target, report)
         file = self.folder / "rejected.jsonl"
         self.entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         return report
@@ -301,7 +301,7 @@ from indexer.load.embed import BatchSizes
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows
-from indexer.load.target import choose_target, complete, publish
+from indexer.load.target import choose_target, complete, publish_target
 from indexer.load.vector_cache import VectorCache
 from opensearch.client import connect
 from opensearch.index.bulk import Pace
@@ -318,7 +318,7 @@ rows = (CatalogueRow(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for 
 rejects = RejectedRows(folder / "r.jsonl")
 report, seen_ids = load(rows, job, VectorCache(folder / "v.sqlite"), rejects, lambda n: None)
 if complete(target, report, seen_ids, sync=False):
-    publish(target, report)
+    publish_target(target, report)
 print(report.indexed, report.unchanged, report.updated)
 """
 

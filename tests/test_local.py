@@ -30,7 +30,7 @@ from opensearch.node.launch import (
     free_ports,
     heap_mib,
     identity,
-    settings_of,
+    node_settings,
 )
 from opensearch.node.local import NOBODY, LocalNode, cluster
 from opensearch.node.node_state import Record, describe, end_reason, read_record, stop_recorded, write_record
@@ -129,7 +129,7 @@ def test_a_closed_directory_is_refused_before_anything_else(open_folder: Path) -
 
 
 def test_settings_allow_loopback_rerankers_and_full_disks(tmp_path: Path) -> None:
-    values = settings_of(tmp_path, "n1", 9201, 9301)
+    values = node_settings(tmp_path, "n1", 9201, 9301)
     assert values["network.host"] == "127.0.0.1"
     assert values["path.data"] == f"{tmp_path}/data"
     assert values["cluster.routing.allocation.disk.threshold_enabled"] is False

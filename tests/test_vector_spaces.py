@@ -23,7 +23,7 @@ from indexer.commands.learn_weights import query_embedder
 from indexer.load.encoders import Encoders, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
-from indexer.load.target import choose_target, complete, publish
+from indexer.load.target import choose_target, complete, publish_target
 from indexer.load.vector_cache import VectorCache
 from opensearch.checks.index import check_index
 from opensearch.index.fields import FieldPlan, IndexSchema
@@ -102,7 +102,7 @@ def build_index(
             catalogue, job, cache, RejectedRows(folder / "rejected.jsonl"), lambda n: None
         )
     if complete(target, report, seen_ids, sync=True):
-        publish(target, report)
+        publish_target(target, report)
     return report
 
 

@@ -19,7 +19,7 @@ from indexer.images.fetch import Fetcher
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
-from indexer.load.target import choose_target, complete, publish, recorded_schema
+from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
 from opensearch.client import connect
 from opensearch.index import versions
@@ -99,7 +99,7 @@ def _index(
     if complete(target, report, seen_ids, sync=options.sync):
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
-        publish(target, report)
+        publish_target(target, report)
     return report
 
 

@@ -82,7 +82,7 @@ def complete(target: Target, report: LoadReport, seen_ids: SeenIds, *, sync: boo
     return True
 
 
-def publish(target: Target, report: LoadReport) -> None:
+def publish_target(target: Target, report: LoadReport) -> None:
     """Put a complete version in service; nothing is left to do for an index that is."""
     if not target.in_service:
         rules = read_synonyms(target.client, target.alias)

@@ -79,7 +79,7 @@ def plugins(rows: Sequence[Mapping[str, str]], nodes: Sequence[str]) -> Iterator
         yield ok("plugin analysis-smartcn", "not installed: Chinese is searched by character pairs (cjk)")
 
 
-def health(response: Mapping[str, Any]) -> Finding:
+def health_of(response: Mapping[str, Any]) -> Finding:
     """Check `GET /_cluster/health`."""
     status, nodes = response["status"], int(response["number_of_data_nodes"])
     result = f"{status}, {nodes} data node{'s' if nodes != 1 else ''}"
@@ -167,7 +167,7 @@ def check_cluster(context: Context) -> Iterator[Finding]:
         listed = client.cat.plugins(format="json", h="name,component")
         nodes = [row["name"] for row in client.cat.nodes(format="json", h="name")]
         yield from plugins(listed, nodes)
-        yield health(client.cluster.health())
+        yield health_of(client.cluster.health())
         stats = client.nodes.stats(metric="fs,jvm,breaker")
         yield from disks(stats, cluster_settings(client))
         yield from heaps(stats)

@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 _BESIDE_HEAP_MIB = 300  # memory of a starting node besides its heap
 
 
-def settings_of(root: Path, name: str, http: int, transport: int) -> dict[str, Any]:
+def node_settings(root: Path, name: str, http: int, transport: int) -> dict[str, Any]:
     """Return the node's opensearch.yml: one node on loopback that may call rerank services on loopback."""
     return {
         "cluster.name": "vitrine",

@@ -25,7 +25,7 @@ from .distribution import distribution
 from .fetch import ProgressCallback
 from .files import make_open
 from .java import Java, can_enter, class_path, find_java, open_to
-from .launch import LOOPBACK, check_before, command, free_ports, settings_of
+from .launch import LOOPBACK, check_before, command, free_ports, node_settings
 from .node_state import GRACE_S, LOCK, Record, end_reason, get_json, write_record
 from .pinned import VERSION
 
@@ -175,7 +175,7 @@ class LocalNode:
             raise NodeError(f"less than 1 GiB is free under {parent}: free space, or name another --dir")
 
     def _write_config(self, home: Path) -> None:
-        values = settings_of(self.root, self.name, self.http, self.transport) | dict(self.settings)
+        values = node_settings(self.root, self.name, self.http, self.transport) | dict(self.settings)
         lines = [f"{key}: {json.dumps(value)}\n" for key, value in values.items() if value is not None]
         for folder in FOLDERS:
             make_open(self.root / folder)

@@ -291,5 +291,5 @@ def rollback(alias: str, url: str, store: str | None) -> None:
     from rerank.training import release
     from vitrine.store import open_store
 
-    pointer = release.rollback(connect(url), open_store(store), alias)
+    pointer = release.roll_back_model(connect(url), open_store(store), alias)
     click.echo(f"{alias} is now ranked by {pointer.model}.")

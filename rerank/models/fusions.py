@@ -1,13 +1,14 @@
 """The neural fusion architectures by name: each has a training form (torch) and a served form (numpy).
 
-To add one, write both classes and add an entry to `FUSIONS`; the option `--fusion` of `vitrine train` reads the keys, and the model card
-names the architecture. The forms are imported when they are used, so that serving imports no torch.
+To add one, write both classes and add an entry to `FUSIONS`; the option `--fusion` of `vitrine train` reads the keys, and
+the model card names the architecture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,16 +34,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeuralFusion:
-    """The constructors of a neural fusion's training form, of its sizes, and of its served form, of weights and spaces."""
+    """The training form and the served form of a neural fusion.
 
-    network: Callable[[NetworkSizes], FusionNetwork]
+    `training_class` is "module:class" of the training form, by name, because it imports torch and serving must not.
+    `served` constructs the served form from its weights and the names of the vector spaces.
+    """
+
+    training_class: str
     served: Callable[[Mapping[str, FloatArray], Sequence[str]], ServedModel]
 
-
-def _gated_network(sizes: NetworkSizes) -> FusionNetwork:
-    from .network import GatedNetwork
-
-    return GatedNetwork(sizes)
+    def network(self, sizes: NetworkSizes) -> FusionNetwork:
+        """Return a new network of these sizes."""
+        module, _, name = self.training_class.partition(":")
+        network: FusionNetwork = getattr(import_module(module), name)(sizes)
+        return network
 
 
 def _gated_served(weights: Mapping[str, FloatArray], spaces: Sequence[str]) -> ServedModel:
@@ -51,5 +56,7 @@ def _gated_served(weights: Mapping[str, FloatArray], spaces: Sequence[str]) -> S
     return GatedModel(weights, spaces)
 
 
-FUSIONS: dict[str, NeuralFusion] = {"gated": NeuralFusion(_gated_network, _gated_served)}
+FUSIONS: dict[str, NeuralFusion] = {
+    "gated": NeuralFusion("rerank.models.network:GatedNetwork", _gated_served),
+}
 DEFAULT_FUSION = "gated"

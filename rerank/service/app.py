@@ -20,7 +20,7 @@ from .embed import embed
 from .health import health, metrics, ready
 from .hook import hook
 from .order import order
-from .search import search
+from .search import search_endpoint
 from .server import Dependencies, Server, UnknownAliasError
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ Handler = Callable[[Server, Request], Awaitable[Response]]
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/order/{alias}", order),
     ("POST", "/v1/hook/{alias}", hook),
-    ("POST", "/v1/search/{alias}", search),
+    ("POST", "/v1/search/{alias}", search_endpoint),
     ("POST", "/v1/embed", embed),
     ("GET", "/health", health),
     ("GET", "/ready", ready),

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from rerank.answer import Answer, answer_to_dict
 from rerank.query_image import decode_query_image
-from rerank.search import search as run_search
+from rerank.search import search
 from rerank.search_request import Search, SearchRequest, decode_fields, decode_request, resolve
 from rerank.serving_context import ServingContext
 from vitrine.errors import EngineError
@@ -35,7 +35,7 @@ _MAX_JSON = MAX_IMAGE_BYTES * 4 // 3 + (1 << 20)
 _LISTS = ("filters", "facets", "sort", "candidates")  # keys that a query string may repeat
 
 
-async def search(server: Server, request: Request) -> Response:
+async def search_endpoint(server: Server, request: Request) -> Response:
     """Answer a page of hits. JSON is a `SearchRequest`; any other body is the image, and the query string the rest."""
     alias = request.path_params["alias"]
     context = server.context(alias)
@@ -82,7 +82,7 @@ def _search(
         raise EngineError("this service has no engine to search")
     data = image if wanted.image is None else _base64_bytes(wanted.image)
     resolved = resolve(wanted, context.schema, None if data is None else _decode(data))
-    return resolved, run_search(client, context, resolved)
+    return resolved, search(client, context, resolved)
 
 
 def _decode(data: bytes) -> Image:

@@ -145,7 +145,7 @@ def use_model(client: OpenSearch, store: Store, alias: str, model: str) -> Artif
     )
 
 
-def rollback(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:
+def roll_back_model(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:
     """Put the model before the current one in service; each further call goes one model back. Raises ArtifactError."""
     history = [swap.pointer for swap in pointer_history(client, alias)]
     if not history:
