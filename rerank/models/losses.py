@@ -1,6 +1,7 @@
 """Ranking losses by name: functions of the scores and gains of slates.
 
-To add a loss, add a function with the parameters of `listwise_softmax` to `LOSSES`; the option `--loss` of `vitrine train` reads the keys.
+To add a loss, add a function with the parameters of `listwise_softmax` to `LOSSES`; the option `--loss` of
+`vitrine train` reads the keys.
 The functions use tensor methods only, so that the command's help imports no torch.
 """
 
