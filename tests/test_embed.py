@@ -40,7 +40,7 @@ def run(
     return list(embedder.embedded(pages)), report
 
 
-def test_texts_are_embedded_once_whatever_their_number(cache: VectorCache, tmp_path: Path) -> None:
+def test_equal_texts_are_embedded_once(cache: VectorCache, tmp_path: Path) -> None:
     encoder = StubText()
     documents = [pending(str(n), f"title {n % 10}") for n in range(50)]
     embedded, report = run(encoder, cache, documents, tmp_path)

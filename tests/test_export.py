@@ -27,7 +27,7 @@ def test_two_exports_have_the_same_bytes(tiny: Path, tmp_path: Path) -> None:
     assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
 
 
-def test_the_graph_says_nothing_of_the_machine(tiny: Path, tmp_path: Path) -> None:
+def test_the_graph_holds_no_path_of_the_machine(tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_text_onnx(load_sentence_transformer(str(tiny)), path, 16)
     model = onnx.load(path)

@@ -53,7 +53,7 @@ def fetcher(seconds: float = 5.0) -> Fetcher:
     return Fetcher(allow_private=True, seconds=seconds, max_bytes=100_000)
 
 
-def test_a_picture_is_fetched_with_a_name_and_its_own_path() -> None:
+def test_a_request_has_a_user_agent_and_the_path_of_the_image() -> None:
     asked: list[bytes] = []
 
     def answer(connection: socket.socket, request: bytes) -> None:
@@ -94,7 +94,7 @@ def test_public_addresses() -> None:
     assert is_public("2606:2800:220:1:248:1893:25c8:1946")
 
 
-def test_private_hosts_are_not_asked_unless_allowed() -> None:
+def test_private_hosts_are_not_contacted_unless_allowed() -> None:
     asked: list[bytes] = []
 
     def answer(connection: socket.socket, request: bytes) -> None:

@@ -93,7 +93,7 @@ def test_vectors_have_unit_length_and_do_not_depend_on_the_batch(store: Store, t
     assert encoder.encode(pixels[:0]).shape == (0, 24)
 
 
-def test_served_pictures_equal_indexed_ones(store: Store, tower: Path) -> None:
+def test_onnx_and_torch_give_equal_image_vectors(store: Store, tower: Path) -> None:
     encoder = open_image_encoder(str(tower), store)
     served = open_onnx_image(store, encoder.name)
     indexed = encoder.encode(np.stack([encoder.prepare(image) for image in pictures(8)]))
@@ -117,7 +117,7 @@ def test_every_image_becomes_a_square_of_bytes(width: int, height: int, fit: str
     assert pixels.dtype == np.uint8
 
 
-def test_padding_keeps_all_of_a_wide_picture_in_the_middle() -> None:
+def test_padding_keeps_all_of_a_wide_image_in_the_middle() -> None:
     pixels = prepare(Image.new("RGB", (40, 20), (200, 0, 0)), 8, "pad", (255, 255, 255))
     assert pixels[:2].min() == pixels[6:].min() == 255
     assert (pixels[2:6] == (200, 0, 0)).all()
@@ -157,6 +157,6 @@ def test_an_unknown_image_encoder_is_one_sentence(store: Store, spec: str) -> No
     assert "\n" not in str(raised.value)
 
 
-def test_a_folder_that_is_no_encoder_is_named(store: Store, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_an_encoder_is_named(store: Store, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"has no encoder\.json"):
         open_image_encoder(str(tmp_path), store)

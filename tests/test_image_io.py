@@ -53,7 +53,7 @@ def test_sixteen_bits_keep_their_brightness() -> None:
     assert pixel(saved(Image.fromarray(np.full((4, 4), 200, dtype=np.int32)), "TIFF")) == (200, 200, 200)
 
 
-def test_ink_is_seen_as_printed() -> None:
+def test_cmyk_is_converted_by_its_profile() -> None:
     red = Image.new("CMYK", (32, 32), (0, 255, 255, 0))
     assert near(pixel(saved(red, "JPEG", quality=95)), RED)
     wrong_profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -80,7 +80,7 @@ def test_transparency_lies_on_white() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # the command leaves those out too
-def test_pictures_stand_upright() -> None:
+def test_images_are_rotated_by_their_exif() -> None:
     image = Image.new("RGB", (64, 32), RED)
     image.paste(GREEN, (0, 0, 32, 32))
     exif = Image.Exif()
@@ -98,7 +98,7 @@ def test_an_animation_is_its_first_frame(kind: str) -> None:
     assert near(pixel(saved(frames[0], kind, save_all=True, append_images=frames[1:])), RED)
 
 
-def test_one_pixel_is_a_picture() -> None:
+def test_one_pixel_is_an_image() -> None:
     assert decode_image(saved(Image.new("RGB", (1, 1), RED))).size == (1, 1)
 
 
@@ -111,7 +111,7 @@ def test_a_vast_jpeg_is_decoded_at_a_fraction_and_a_vast_png_refused() -> None:
         decode_image(saved(vast, "PNG", compress_level=1))
 
 
-def test_a_jpeg_is_never_decoded_smaller_than_asked() -> None:
+def test_a_jpeg_is_never_decoded_below_the_requested_side() -> None:
     image = saved(Image.new("RGB", (1000, 600), RED), "JPEG")
     assert min(decode_image(image, 200).size) >= 200
     assert decode_image(image, 5000).size == (1000, 600)
@@ -131,13 +131,13 @@ def test_a_jpeg_is_never_decoded_smaller_than_asked() -> None:
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "damaged|no known image format"),
     ],
 )
-def test_what_is_no_picture_is_named(data: bytes, reason: str) -> None:
+def test_other_files_are_named_in_the_error(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
         decode_image(data)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
-def test_a_cut_picture_is_refused(kind: str) -> None:
+def test_a_truncated_image_is_refused(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = saved(Image.fromarray(noise), kind)
     with pytest.raises(ImageError, match=r"damaged|no known image format"):
@@ -145,7 +145,7 @@ def test_a_cut_picture_is_refused(kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_random_damage_gives_a_picture_or_a_sentence() -> None:
+def test_random_damage_gives_an_image_or_an_image_error() -> None:
     generator = np.random.default_rng(1)
     noise = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP"):

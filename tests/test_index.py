@@ -74,7 +74,7 @@ def _count(engine: OpenSearch, alias: str, field: str, words: str) -> int:
     return int(engine.count(index=alias, body={"query": {"match": {field: words}}})["count"])
 
 
-def test_version_is_seen_only_once_published(engine: OpenSearch, alias: str) -> None:
+def test_a_version_is_visible_only_after_publishing(engine: OpenSearch, alias: str) -> None:
     index = versions.create_version(engine, alias, SCHEMA, shards=2)
     engine.index(index=index, id="1", body=_document(1))
     assert versions.current(engine, alias) is None
@@ -328,7 +328,7 @@ def test_rules_name_each_bad_line() -> None:
         parse_rules(["a, b", "sofa", "# comment", "=> x"])
 
 
-def test_chinese_words_are_found_although_nothing_separates_them(engine: OpenSearch, alias: str) -> None:
+def test_chinese_words_are_found_without_separators(engine: OpenSearch, alias: str) -> None:
     index = versions.create_version(engine, alias, SCHEMA, synonyms=["连衣裙, 洋装"])
     for number, title in enumerate(["红色连衣裙女夏季", "黑色运动鞋 Nike running shoes", "白色衬衫"]):
         engine.index(index=index, id=str(number), body=_document(number, title=title, search={"zh": title}))

@@ -184,7 +184,7 @@ def test_cleaned_words_always_fit_the_context(sign: str) -> None:
     assert len(ext["rerank"]["query_context"]["query_text"].encode()) <= MAX_CONTEXT_BYTES
 
 
-def test_context_that_is_no_json_is_refused() -> None:
+def test_a_context_that_is_not_json_is_refused() -> None:
     with pytest.raises(QueryError, match="JSON"):
         rerank_ext({"q": object()})
 

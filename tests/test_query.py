@@ -180,7 +180,7 @@ def test_facets_count_the_whole_match() -> None:
     assert list(body["aggs"]) == ["facet0"]
 
 
-def test_a_sorted_search_wants_most_of_the_words_and_is_not_fused() -> None:
+def test_a_sorted_search_requires_most_words_and_is_not_fused() -> None:
     sort = [{"numbers.price": "asc"}]
     page = Page(start=300, size=20, sort=sort)
     body = hybrid_body(Query("red shoes", BOTH, [FILTER]), SCHEMA, page=page)

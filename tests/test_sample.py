@@ -116,13 +116,13 @@ def test_every_shape_can_be_drawn_and_shows_its_colour(category: str, shape: str
     assert not red[-1].any()
 
 
-def test_pictures_are_the_same_for_the_same_seed_only() -> None:
+def test_images_are_equal_for_equal_seeds_only() -> None:
     look = ImageSpec("mug", "tall", "blue", "starry")
     assert draw(look, "a").tobytes() == draw(look, "a").tobytes()
     assert draw(look, "a").tobytes() != draw(look, "b").tobytes()
 
 
-def test_the_words_and_the_pictures_know_the_same_things() -> None:
+def test_vocabulary_and_drawing_have_the_same_shapes_and_patterns() -> None:
     assert set(COLOURS) == set(COLOUR_WORDS)
     assert set(SHAPES) == {(category, shape) for category, kind in KINDS.items() for shape in kind.shapes}
     for pattern in PATTERNS:
@@ -159,7 +159,7 @@ def _name_of(row: dict[str, object], values: dict[str, tuple[str, ...]], value: 
     return any(re.search(rf"\b{w}\b" if w.isascii() else w, text) for w in (value, *values[value]))
 
 
-def test_truth_says_what_the_words_tell(catalogue: Catalogue) -> None:
+def test_the_truth_records_which_attributes_the_title_names(catalogue: Catalogue) -> None:
     for row, truth in zip(catalogue.rows, catalogue.truths, strict=True):
         assert _name_of(row, COLOUR_WORDS, truth.colour) == truth.tells_colour, row
         assert _name_of(row, PATTERNS, truth.pattern) == truth.tells_pattern, row
@@ -215,7 +215,7 @@ def test_written_files_can_be_read(tmp_path: Path) -> None:
         ("圆领T恤", "t-shirt", {"shape": "crew-neck"}),
     ],
 )
-def test_read_wish(query: str, category: str, attributes: dict[str, str]) -> None:
+def test_the_intent_of_a_query(query: str, category: str, attributes: dict[str, str]) -> None:
     intent = parse_intent(query)
     assert (intent.category, intent.attributes) == (category, attributes)
 
@@ -382,7 +382,7 @@ def test_ubi_fields(log: Log) -> None:
     assert actions["impression"] > actions["click"] > actions["add_to_cart"] > actions["purchase"] > 20
 
 
-def test_slates_say_what_the_engine_said_and_what_was_shown(log: Log, truths: dict[str, Truth]) -> None:
+def test_slates_hold_engine_order_and_shown_order(log: Log, truths: dict[str, Truth]) -> None:
     orders = shuffled_engine(truths)
     arms = Counter(slate["arm"] for slate in log.slates)
     assert arms["explore"] / len(log.slates) == pytest.approx(0.2, abs=0.05)

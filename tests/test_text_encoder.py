@@ -59,7 +59,7 @@ def test_other_weights_have_another_name(store: Store, tiny: Path, tmp_path: Pat
     assert open_text_encoder(str(other), store).name != open_text_encoder(str(tiny), store).name
 
 
-def test_rows_keep_their_order_whatever_their_length(store: Store, tiny: Path) -> None:
+def test_rows_keep_their_order_for_any_length(store: Store, tiny: Path) -> None:
     encoder = open_text_encoder(str(tiny), store)
     texts = ["red shoes for men", "blue", "a green dress for women", "bag"] * 40
     together = encoder.encode(texts)

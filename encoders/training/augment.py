@@ -22,8 +22,8 @@ def augment(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torc
     zoom, stretch = uniform(0.72, 1.12), uniform(-0.1, 0.1).exp()
     mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
     angle = uniform(-8, 8) * (math.pi / 180)
-    room = (1 - zoom).abs() + 0.08
-    across, down = uniform(-1, 1) * room, uniform(-1, 1) * room
+    margin = (1 - zoom).abs() + 0.08
+    across, down = uniform(-1, 1) * margin, uniform(-1, 1) * margin
     theta = torch.stack(
         [
             torch.stack([zoom * stretch * mirror * angle.cos(), -zoom * angle.sin(), across], dim=1),

@@ -107,12 +107,12 @@ def attribute_combinations(usable: Sequence[Attribute]) -> list[AttributeCombina
     named = [attribute for attribute in usable if attribute.title_coverage >= 0.3][:MAX_COMBINED]
     groups: list[tuple[Attribute, ...]] = [(attribute,) for attribute in usable]
     groups += [group for size in (2, 3) for group in combinations(named or usable[:2], size)]
-    room = MAX_CAPTIONS
+    remaining = MAX_CAPTIONS
     chosen = []
     for combination in filter(None, map(_combination, groups)):
-        if len(combination.captions) <= room:
+        if len(combination.captions) <= remaining:
             chosen.append(combination)
-            room -= len(combination.captions)
+            remaining -= len(combination.captions)
     return chosen
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 WARM_UP = 0.04
-# (until this share of the run, side as a fraction of the final one): small images cost a fraction and teach most.
+# (until this share of the run, side as a fraction of the final one): small images are cheap and give most quality.
 STAGES = ((0.45, 0.67), (0.8, 0.84), (1.01, 1.0))
 
 

@@ -106,7 +106,7 @@ class EngineContexts:
             logger.info("%s: %s (opened in %.1f s)", alias, what, seconds, extra={"alias": alias})
 
     def _report(self, error: str) -> None:
-        """Keep the reason while the service is not ready; a ready service goes on with the open aliases."""
+        """Keep the reason while the service is not ready; a ready service keeps the open aliases."""
         if self.error is not None:
             if error != self.error:
                 logger.warning("%s", error)
