@@ -13,6 +13,7 @@ from support import training_log
 
 from opensearch.index.fields import VectorField
 from opensearch.index.spaces import SPACES, VectorSpace
+from rerank.arrays import FloatArray, IndexArray
 from rerank.features.behaviour import ARRAYS, BehaviourSource, ProductArray
 from rerank.features.groups import (
     GROUPS,
@@ -102,20 +103,20 @@ def test_a_third_vector_space_is_trained_saved_and_served(
     assert np.abs(load_ranker(store, rrf.artifacts).scores(request(trained, without)) - fused).max() > 0
 
 
-def co_clicks(source: BehaviourSource, rows: object) -> np.ndarray:
+def co_clicks(source: BehaviourSource, rows: IndexArray | slice) -> FloatArray:
     """Return, by product, how many shoppers clicked it: a stand-in for collaborative factors, (n, 2)."""
     counts = np.zeros((len(source.products.ids), 2), dtype=np.float32)
     for clicks in source.clicks.values():
         counts[[row for row, _ in clicks], 0] += 1
     counts[:, 1] = 1.0
-    return counts[rows]  # type: ignore[index]
+    return np.asarray(counts[rows])
 
 
-def collaborative(inputs: FeatureInputs) -> np.ndarray:
+def collaborative(inputs: FeatureInputs) -> FloatArray:
     if inputs.history is None:
         return np.zeros((len(inputs), 1), dtype=np.float32)
     factors, clicked = (p.arrays["co_clicks"] for p in (inputs.candidates, inputs.history))
-    return np.log1p(factors @ clicked.mean(axis=0))[:, None]
+    return np.asarray(np.log1p(factors @ clicked.mean(axis=0))[:, None])
 
 
 def test_a_collaborative_feature_is_one_group_and_one_array(

@@ -39,7 +39,7 @@ def attributes(
     return ProductAttributes(
         hashes=np.array(hashes or [11, 12, 13], dtype=np.uint64),
         vectors=vectors,
-        has={space: array.any(axis=1) for space, array in vectors.items()},
+        has={space: np.asarray(array.any(axis=1)) for space, array in vectors.items()},
         arrays={
             "numbers": np.array(numbers or [[0.5], [np.nan], [-1.0]], dtype=np.float32),
             "codes": np.array(codes or [[7], [8], [0]], dtype=np.uint32),

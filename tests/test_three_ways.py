@@ -224,7 +224,7 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
 
 def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_path: Path) -> None:
     schema = open_context(world.engine, world.store, world.alias).schema
-    names = rrf_artifacts(world.store, schema, tmp_path, made="2026-11-20T01:00:00+00:00")
+    names = rrf_artifacts(world.store, schema, tmp_path, created="2026-11-20T01:00:00+00:00")
     swap_pointer(world.engine, world.alias, ArtifactSet(**names))
 
     def served() -> Any:

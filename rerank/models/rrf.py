@@ -69,7 +69,7 @@ def rrf_signals(inputs: FeatureInputs, settings: RRFSettings) -> dict[str, Doubl
             signals[signal] = -_engine_ranks(inputs, settings.missing_image_correction)
         elif signal == POPULARITY:
             popularity = inputs.rates[:, RATES.index("popularity")]
-            signals[signal] = popularity if popularity.any() else np.full(len(inputs), np.nan)
+            signals[signal] = np.where(popularity.any(), popularity, np.nan).astype(np.float64)
         elif signal in inputs.query and signal in inputs.candidates.vectors:
             cosines = inputs.candidates.vectors[signal] @ inputs.query[signal]
             signals[signal] = np.where(inputs.candidates.has[signal], cosines, np.nan)
@@ -95,7 +95,7 @@ def rrf_scores(
 
 def _engine_ranks(inputs: FeatureInputs, correction: float) -> DoubleArray:
     """Return the engine's ranks (n,) from one, corrected where the image sub-query ranked products without image down."""
-    ranks = 1.0 + inputs.ranks
+    ranks: DoubleArray = 1.0 + inputs.ranks.astype(np.float64)
     if IMAGE not in inputs.query or IMAGE not in inputs.candidates.has:
         return ranks
     return np.where(inputs.candidates.has[IMAGE], ranks, ranks / correction)

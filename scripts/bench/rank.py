@@ -37,13 +37,14 @@ import numpy as np
 import torch
 
 from rerank.arrays import id_hashes, unit
-from rerank.features.behaviour import Behaviour, Counters, save_behaviour
-from rerank.features.groups import Scaler, feature_names, features
+from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, Counters, save_behaviour
+from rerank.features.groups import feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
-from rerank.features.product_table import Catalogue
-from rerank.models.network import Batch, ItemInputs, Network, Sizes
-from rerank.models.ranker import FeatureStore, FusedRanker
-from rerank.models.served import FusedModel
+from rerank.features.product_table import ProductTable
+from rerank.features.scaler import Scaler
+from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
+from rerank.models.ranker import ArtifactRanker, FeatureStore, neural_scorer
+from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
@@ -58,9 +59,9 @@ Arm = Callable[[int], Any]
 class Bench:
     """An item table, a ranker over it, and a ring of requests with their inputs read in advance."""
 
-    model: FusedModel
-    network: Network
-    ranker: FusedRanker
+    model: GatedModel
+    network: GatedNetwork
+    ranker: ArtifactRanker
     table: ItemTable
     requests: list[RerankRequest]
     inputs: list[Any]
@@ -111,35 +112,37 @@ def main(rounds: int, candidates: int, noisy: bool, as_json: bool) -> None:
 def _bench(folder: Path, candidates: int) -> Bench:
     rng = np.random.default_rng(1)
     catalogue = _catalogue(rng)
-    names = feature_names(catalogue.number_names, catalogue.keyword_names)
+    names = feature_names(catalogue.plan)
     scaler = Scaler(np.zeros(NUMBERS), np.ones(NUMBERS))
     torch.manual_seed(1)
-    network = Network(Sizes(TEXT, IMAGE, NUMBERS, len(names)))
+    network = GatedNetwork(NetworkSizes({"text": TEXT, "image": IMAGE}, NUMBERS, len(names)))
     network.eval()
-    model = FusedModel(network.served(scaler))
+    model = GatedModel(network.served(scaler), tuple(catalogue.vectors))
     build_items(catalogue, model, {}, folder / "items")
-    save_behaviour(Counters(catalogue.hashes, AS_OF), catalogue, scaler, {}, folder / "behaviour")
-    tables = FeatureStore(ItemTable.open(folder / "items"), Behaviour.open(folder / "behaviour"))
+    source = BehaviourSource(catalogue, scaler, Counters(catalogue.hashes, AS_OF))
+    save_behaviour(source, {}, folder / "behaviour")
+    tables = FeatureStore(ItemTable.open(folder / "items"), BehaviourSnapshot.open(folder / "behaviour"))
     tables.items.warm()
     requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
-    inputs = [tables.look(request) for request in requests]
-    ranks = np.arange(candidates)
-    x = [features(s.window, ranks, s.rates, s.query, s.clicks, AS_OF) for s in inputs]
-    ranker = FusedRanker(ArtifactSet("m", "i", "b"), model, tables)
+    inputs = [tables.inputs(request) for request in requests]
+    x = [features(i.features) for i in inputs]
+    ranker = ArtifactRanker(ArtifactSet("m", "i", "b"), neural_scorer(model), tables)
     return Bench(model, network, ranker, tables.items, requests, inputs, x)
 
 
-def _catalogue(rng: np.random.Generator) -> Catalogue:
+def _catalogue(rng: np.random.Generator) -> ProductTable:
     ids = [f"product-{n}" for n in range(PRODUCTS)]
     order = np.argsort(id_hashes(ids))
     ids = [ids[n] for n in order]
     numbers = rng.normal(size=(PRODUCTS, NUMBERS))
     numbers[rng.random(numbers.shape) < 0.1] = np.nan
-    return Catalogue(
+    return ProductTable(
         ids=ids,
         hashes=id_hashes(ids),
-        text=unit(rng.normal(size=(PRODUCTS, TEXT)).astype(np.float32)).astype(np.float16),
-        image=unit(rng.normal(size=(PRODUCTS, IMAGE)).astype(np.float32)).astype(np.float16),
+        vectors={
+            space: unit(rng.normal(size=(PRODUCTS, width)).astype(np.float32)).astype(np.float16)
+            for space, width in (("text", TEXT), ("image", IMAGE))
+        },
         numbers=numbers,
         codes=rng.integers(0, 50, size=(PRODUCTS, KEYWORDS)).astype(np.uint32),
         created=(AS_OF - 86400.0 * rng.integers(0, 400, size=PRODUCTS)).astype(np.float64),
@@ -148,7 +151,7 @@ def _catalogue(rng: np.random.Generator) -> Catalogue:
     )
 
 
-def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) -> RerankRequest:
+def _request(rng: np.random.Generator, catalogue: ProductTable, candidates: int) -> RerankRequest:
     chosen = rng.choice(PRODUCTS, size=candidates + HISTORY, replace=False)
     ids = [catalogue.ids[n] for n in chosen]
     return RerankRequest(
@@ -165,30 +168,32 @@ def _request(rng: np.random.Generator, catalogue: Catalogue, candidates: int) ->
 
 def _served(bench: Bench, n: int) -> np.ndarray:
     inputs = bench.inputs[n]
-    return bench.model.scores(bench.x[n], inputs.rows, inputs.query, inputs.click_rows, inputs.age_hours)
+    return bench.model.scores(
+        bench.x[n], inputs.rows, inputs.features.query, inputs.click_rows, inputs.age_hours
+    )
 
 
 @torch.no_grad()
 def _naive(bench: Bench, n: int) -> np.ndarray:
     """The training form on raw products: item tower of candidates and history at every request."""
     inputs, candidates = bench.inputs[n], len(bench.x[n])
-    facts = (inputs.window, inputs.clicks)
-    text, image, scaled = (
-        np.concatenate([getattr(f, k) for f in facts]) for k in ("text", "image", "numbers")
-    )
+    both = (inputs.features.candidates, inputs.features.history)
+    scaled = np.concatenate([products.numbers for products in both])
+    vectors = {
+        space: torch.from_numpy(np.concatenate([products.vectors[space] for products in both]))
+        for space in bench.table.layout.vectors
+    }
     known = np.isfinite(scaled)
     numbers = np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
-    items = ItemInputs(torch.from_numpy(text), torch.from_numpy(image), torch.from_numpy(numbers))
+    items = ItemInputs(vectors, torch.from_numpy(numbers))
     batch = Batch(
         x=torch.from_numpy(bench.x[n])[None],
         candidates=torch.arange(candidates)[None],
-        clicks=torch.arange(candidates, len(text))[None],
-        clicked=torch.ones(1, len(text) - candidates, dtype=torch.bool),
+        clicks=torch.arange(candidates, len(scaled))[None],
+        click_mask=torch.ones(1, len(scaled) - candidates, dtype=torch.bool),
         age_hours=torch.from_numpy(inputs.age_hours.astype(np.float32))[None],
-        text=torch.from_numpy(inputs.query.text)[None],
-        has_text=torch.tensor([True]),
-        image=torch.from_numpy(inputs.query.image)[None],
-        has_image=torch.tensor([True]),
+        query={space: torch.from_numpy(v)[None] for space, v in inputs.features.query.items()},
+        has_query={space: torch.tensor([True]) for space in inputs.features.query},
     )
     scores: np.ndarray = bench.network(bench.network.tower(items), batch)[0].numpy()
     return scores
@@ -200,7 +205,7 @@ def _difference(bench: Bench) -> float:
     return max(float(np.abs(a - b).max() / b.std()) for a, b in pairs)
 
 
-def _products(model: FusedModel, columns: int) -> list[tuple[int, int, int]]:
+def _products(model: GatedModel, columns: int) -> list[tuple[int, int, int]]:
     """The served form's products a window: (rows per candidate or 0 for once, inner, outer)."""
     hidden, keys, head = model.layout.hidden, model.layout.keys, model.weights["head.w1"].shape[1]
     once = [(0, TEXT, hidden + 3), (0, IMAGE, hidden + 3)]
@@ -214,7 +219,7 @@ def _products(model: FusedModel, columns: int) -> list[tuple[int, int, int]]:
     return [*once, *each, (1, 3, hidden)]
 
 
-def _flop(model: FusedModel, columns: int) -> float:
+def _flop(model: GatedModel, columns: int) -> float:
     return sum(2.0 * inner * outer for rows, inner, outer in _products(model, columns) if rows)
 
 

@@ -150,16 +150,16 @@ def delete_rerank_index(client: OpenSearch, alias: str) -> None:
     client.indices.delete(index=f"{alias}-v*")
 
 
-def rrf_artimetadata(
+def rrf_artifacts(
     store: Store, schema: IndexSchema, folder: Path, created: str = "2026-11-20T00:00:00+00:00"
 ) -> dict[str, str]:
     """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
     products_table = read_products(products(), schema)
     save_model(folder / "model", _card(RRF, schema, products_table, created), rrf_after_bm25().to_arrays())
-    return _artimetadata(store, products_table, VectorsOnly(products_table.dimensions), folder)
+    return _artifacts(store, products_table, VectorsOnly(products_table.dimensions), folder)
 
 
-def neural_artimetadata(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
+def neural_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
     """Put a fused model with random weights into the store: its order depends on everything it is given."""
     import torch
 
@@ -174,10 +174,10 @@ def neural_artimetadata(store: Store, schema: IndexSchema, folder: Path) -> dict
     network.standardise(np.random.default_rng(5).normal(size=(50, len(card.features))).astype(np.float32))
     weights = network.served(fit_scaler(products_table.numbers))
     save_model(folder / "model", card, weights)
-    return _artimetadata(store, products_table, GatedModel(weights, tuple(card.dimensions)), folder)
+    return _artifacts(store, products_table, GatedModel(weights, tuple(card.dimensions)), folder)
 
 
-def _artimetadata(
+def _artifacts(
     store: Store, products_table: ProductTable, tower: ItemTower, folder: Path
 ) -> dict[str, str]:
     model = store_artifact(store, "models", "model", folder / "model")
