@@ -276,7 +276,7 @@ def test_an_open_context_takes_over_a_new_threshold(engine: OpenSearch, alias: s
 def test_calibration_without_images_or_without_difference_is_refused(
     engine: OpenSearch, store: Store, run: Any
 ) -> None:
-    with pytest.raises(RerankError, match="holds no picture vectors"):
+    with pytest.raises(RerankError, match="holds no image vectors"):
         calibrate_threshold(engine, "shop", IndexSchema(FieldPlan()))
     same, _ = create_rerank_index(engine, store)  # every product of a colour has the same vector
     try:

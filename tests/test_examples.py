@@ -12,7 +12,7 @@ from rerank.features.behaviour import query_hash
 from rerank.features.scaler import fit_scaler
 from rerank.slate import Slate
 from rerank.training.events import Event, Log, event_of, gains_of, read_log
-from rerank.training.examples import ExampleBuilder, embed_queries, example_builder
+from rerank.training.examples import ExampleBuilder, build_query_table, example_builder
 from rerank.training.history import History
 from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions, impressions
 
@@ -22,7 +22,7 @@ FLAT = PositionBias(np.ones(DEPTH), examined_click_rate=0.1, measured=True)
 
 
 def builder(log: Log) -> ExampleBuilder:
-    queries = embed_queries([f"kind {n}" for n in range(4)], PRODUCTS.dimensions, training_log.embed)
+    queries = build_query_table([f"kind {n}" for n in range(4)], PRODUCTS.dimensions, training_log.embed)
     return example_builder(log, PRODUCTS, fit_scaler(PRODUCTS.numbers), queries, FLAT)
 
 

@@ -23,7 +23,7 @@ from rerank.request import RerankRequest
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.dataset import SlateDataset
 from rerank.training.events import Event, Log, gains_of
-from rerank.training.examples import embed_queries, example_builder
+from rerank.training.examples import build_query_table, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
 from rerank.training.propensity import estimate_positions, impressions
 from rerank.training.train import TrainingResult, train_neural
@@ -85,7 +85,9 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     data, store = training_data(log), Store(str(tmp_path))
     products, scaler = data.products, fit_scaler(data.products.numbers)
     positions = estimate_positions(impressions(log.slates, gains_of(log)))
-    queries = embed_queries([slate.query for slate in log.slates], products.dimensions, training_log.embed)
+    queries = build_query_table(
+        [slate.query for slate in log.slates], products.dimensions, training_log.embed
+    )
     builder = example_builder(log, products, scaler, queries, positions)
     examples = builder.examples(log.slates)  # and the counters are now at the last slate
     dataset = SlateDataset(products, scaler, queries)

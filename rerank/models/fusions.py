@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeuralFusion:
-    """The constructors of a neural fusion's training form, of its sizes, and of its served form, of weights and spaces."""
+    """A neural fusion: the `module:class` of its training form, and the constructor of its served form.
 
-    network: Callable[[NetworkSizes], FusionNetwork]
+    The training form is created with the sizes, the served form with weights and the vector spaces in order of training.
+    """
+
+    network: str
     served: Callable[[Mapping[str, FloatArray], Sequence[str]], ServedModel]
 
-
-def _gated_network(sizes: NetworkSizes) -> FusionNetwork:
-    from .network import GatedNetwork
-
-    return GatedNetwork(sizes)
+    def create_network(self, sizes: NetworkSizes) -> FusionNetwork:
+        """Return a new network; its module, which imports torch, is imported here."""
+        network: FusionNetwork = resolve_name(self.network)(sizes)
+        return network
 
 
 def _gated_served(weights: Mapping[str, FloatArray], spaces: Sequence[str]) -> ServedModel:
@@ -50,5 +53,7 @@ def _gated_served(weights: Mapping[str, FloatArray], spaces: Sequence[str]) -> S
     return GatedModel(weights, spaces)
 
 
-FUSIONS: dict[str, NeuralFusion] = {"gated": NeuralFusion(_gated_network, _gated_served)}
+FUSIONS: dict[str, NeuralFusion] = {
+    "gated": NeuralFusion("rerank.models.network:GatedNetwork", _gated_served)
+}
 DEFAULT_FUSION = "gated"

@@ -68,7 +68,7 @@ class QueryTable:
         return {space: array[row] for space, array in self.arrays.items() if self.has[space][row]}
 
 
-def embed_queries(texts: Sequence[str], dimensions: Mapping[str, int], embed: Embed) -> QueryTable:
+def build_query_table(texts: Sequence[str], dimensions: Mapping[str, int], embed: Embed) -> QueryTable:
     """Return the table of the distinct queries, embedded in the vector spaces of `dimensions`."""
     distinct = tuple(sorted(set(texts)))
     vectors = embed(distinct)

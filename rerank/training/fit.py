@@ -95,7 +95,7 @@ def fit(
     Raises RerankError when a loss is not finite or when the network does no better than equal scores.
     """
     torch.manual_seed(settings.seed)
-    network = FUSIONS[settings.fusion].network(dataset.sizes)
+    network = FUSIONS[settings.fusion].create_network(dataset.sizes)
     network.standardise(train.x[train.mask])
     objective = _Objective(LOSSES[settings.loss], positions)
     result = FitResult(network, uniform_loss=objective.mean(np.zeros_like(validation.gains), validation))

@@ -21,7 +21,7 @@ from vitrine.store import ArtifactSet, Store
 from .artifacts import TrainedModel, TrainingData, store_artifacts
 from .compare import Comparison, compare_rankers, lambdamart
 from .events import Log, gains_of
-from .examples import Embed, ExampleBuilder, Examples, embed_queries, example_builder
+from .examples import Embed, ExampleBuilder, Examples, build_query_table, example_builder
 from .history import History
 from .propensity import PositionBias, estimate_positions, impressions
 
@@ -72,7 +72,7 @@ def train_neural(
     early = [slate for slate in data.log.slates if slate.at < cuts[0]]
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
-    queries = embed_queries([slate.query for slate in data.log.slates], data.products.dimensions, embed)
+    queries = build_query_table([slate.query for slate in data.log.slates], data.products.dimensions, embed)
     builder = example_builder(data.log, data.products, scaler, queries, positions)
     split = _split(_examples(builder, data.log, on_progress), cuts)
     dataset = SlateDataset(data.products, scaler, queries)
