@@ -65,7 +65,7 @@ class Calibration:
     images: int
     impostor_similarity: float  # median cosine of the nearest other products
     false_accept_rate: float
-    same_product: PairStatistics | None  # None: the sample holds no product with two pictures
+    same_product: PairStatistics | None  # None: the sample holds no product with two images
     same_group: PairStatistics | None
 
     def to_dict(self) -> dict[str, Any]:
