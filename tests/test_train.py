@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from vitrine.store import Store
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-ALIAS = "learn-test"
+ALIAS = f"learn-{uuid4().hex[:8]}"
 SETTINGS = TrainingSettings(epochs=12, rate=3e-3)
 
 

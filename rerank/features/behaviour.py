@@ -224,6 +224,7 @@ def _rows_or_missing(
     """Return the rows (n, ...) of an array, with `missing` in place of the unknown ones."""
     if not len(array):
         return np.full((len(rows), *array.shape[1:]), missing, dtype=array.dtype)
-    values = np.array(array[rows])
-    values[~known] = missing
+    values = np.asarray(array[rows])  # a copy, because `rows` is an index array
+    if not known.all():
+        values[~known] = missing
     return values

@@ -189,21 +189,23 @@ def _history(inputs: FeatureInputs) -> FloatArray:
         values = np.zeros((len(inputs), width), dtype=np.float32)
         values[:, 0] = 1.0
         return values
-    clicks = (candidates.hashes[:, None] == history.hashes[None, :]).sum(axis=1)  # (n,)
+    count = len(history.hashes)
+    clicks = np.count_nonzero(candidates.hashes[:, None] == history.hashes[None, :], axis=1)  # (n,)
     similarities = [
         column
         for space, vectors in candidates.vectors.items()
         for column in _similarities(vectors, history.vectors[space][history.has[space]])
     ]
     same = [
-        ((w[:, None] == h[None, :]) & (w[:, None] != 0)).mean(axis=1)
+        np.where(w != 0, np.count_nonzero(w[:, None] == h[None, :], axis=1) / count, 0.0)
         for w, h in zip(candidates.codes.T, history.codes.T, strict=True)
     ]
     known = np.isfinite(history.numbers)  # (clicks, numbers)
-    count = known.sum(axis=0)
+    known_clicks = known.sum(axis=0)
     total = np.where(known, history.numbers, np.float32(0)).sum(axis=0)
-    distance = np.abs(candidates.numbers - total / np.maximum(count, 1))  # (n, numbers), NaN where unknown
-    near = np.exp(-np.where(np.isfinite(distance) & (count > 0), distance, np.inf))
+    mean = (total / np.maximum(known_clicks, 1)).astype(np.float32)
+    distance = np.abs(candidates.numbers - mean)  # (n, numbers), NaN where unknown
+    near = np.exp(-np.where(np.isfinite(distance) & (known_clicks > 0), distance, np.float32(np.inf)))
     missing = np.zeros(len(inputs), dtype=np.float32)
     return np.column_stack([missing, np.log1p(clicks), *similarities, *same, near]).astype(np.float32)
 
