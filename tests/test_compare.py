@@ -1,4 +1,4 @@
-"""The figures of the comparison against values worked by hand."""
+"""The comparison of rankers against values worked by hand."""
 
 from __future__ import annotations
 

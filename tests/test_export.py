@@ -1,4 +1,4 @@
-"""Exported graphs: the same bytes on every run, and nothing of the machine in them."""
+"""ONNX export: equal bytes on every run, and no path of the machine in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features against values worked by hand."""
+"""Feature groups against values worked by hand."""
 
 from __future__ import annotations
 

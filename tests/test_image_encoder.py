@@ -1,4 +1,4 @@
-"""Pictures to vectors: preparation, artifacts, open_clip models, and the served form."""
+"""Image encoders: preparation, artifacts, open_clip models, and the ONNX form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of every kind that hostile and honest catalogues hold, seen as a person sees them or refused."""
+"""Decoding of images: every mode and format, damaged and hostile files."""
 
 from __future__ import annotations
 

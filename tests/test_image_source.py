@@ -1,4 +1,4 @@
-"""Where a picture's bytes come from: only from the catalogue's folder, and only what ends."""
+"""Image sources: paths inside the catalogue's folder only, URLs, data URIs and bytes."""
 
 from __future__ import annotations
 

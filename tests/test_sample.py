@@ -1,4 +1,4 @@
-"""The sample shop: pictures, a catalogue that keeps things from its words, and shoppers with tastes."""
+"""The sample shop: images, a catalogue whose text omits attributes, and shoppers with tastes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of an index: the document contract, and the plans that the engine cannot hold."""
+"""The body of an index: the document contract, and plans that the engine would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training end to end: from an index and a log on a live node to a pointer, and what is refused."""
+"""Training end to end: from an index and a log on the live node to a pointer, and errors."""
 
 from __future__ import annotations
 
