@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -28,6 +28,7 @@ with EmbeddingCache(Path(sys.argv[1])) as cache:
 """
 
 
+@settings(deadline=None)  # it writes a file each time, and a busy disk is not a fault
 @given(
     st.dictionaries(
         st.text(max_size=8), arrays(np.float32, 5, elements=st.floats(-1, 1, width=32)), max_size=20

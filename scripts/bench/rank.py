@@ -16,9 +16,6 @@ from __future__ import annotations
 
 import os
 
-from opensearch.logs.profiles import Click
-from vitrine.store import ArtifactSet
-
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
@@ -36,6 +33,7 @@ import click
 import numpy as np
 import torch
 
+from opensearch.logs.profiles import Click
 from rerank.arrays import id_hashes, unit
 from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, Counters, save_behaviour
 from rerank.features.groups import feature_names, features
@@ -47,6 +45,7 @@ from rerank.models.ranker import ArtifactRanker, FeatureStore, neural_scorer
 from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from scripts.bench.rounds import measure_rounds
+from vitrine.store import ArtifactSet
 
 TEXT, IMAGE, NUMBERS, KEYWORDS, HISTORY, PRODUCTS, RING = 384, 512, 40, 4, 50, 50_000, 64
 AS_OF = 1_770_000_000.0

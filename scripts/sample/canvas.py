@@ -101,9 +101,8 @@ class Canvas:
     def __init__(self, cloth: Image.Image, pose: Pose) -> None:
         self.pose = pose
         self._cloth = cloth
-        self.image = (
-            cloth.copy()
-        )  # so that the edge blends with the pattern, not with grey, when the image is scaled down
+        # A copy of the cloth, so that the edge blends with the pattern, not with grey, when the image is scaled down.
+        self.image = cloth.copy()
         self.mask = Image.new("L", (CANVAS_PX, CANVAS_PX), 0)
         self._pen = ImageDraw.Draw(self.image, "RGBA")
         self._stencil = ImageDraw.Draw(self.mask)

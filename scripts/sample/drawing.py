@@ -59,7 +59,7 @@ class ImageSpec:
 
 
 def draw(spec: ImageSpec, seed: str) -> Image.Image:
-    """An RGB picture of PICTURE_PX x PICTURE_PX; the same spec and seed give the same pixels.
+    """An RGB image of IMAGE_PX x IMAGE_PX; the same spec and seed give the same pixels.
 
     Raises KeyError for an unknown shape or pattern.
     """

@@ -137,11 +137,11 @@ def attribute_accuracy(
 ) -> float:
     """The share of images that are nearest to their own value of a column."""
     values = sorted({row[column] for row in products})
-    title_coverage = {"gender": "for {}"}.get(column, "{}")
-    prompts = words.encode([title_coverage.format(value.casefold()) for value in values])
+    template = {"gender": "for {}"}.get(column, "{}")
+    prompts = words.encode([template.format(value.casefold()) for value in values])
     nearest = (images @ prompts.T).argmax(axis=1)
     return float(
-        np.mean([values[column_] == row[column] for column_, row in zip(nearest, products, strict=True)])
+        np.mean([values[index] == row[column] for index, row in zip(nearest, products, strict=True)])
     )
 
 

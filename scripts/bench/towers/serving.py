@@ -106,13 +106,13 @@ def judged_ndcg(
     return values
 
 
-def interleaved(left: Callable[[], Any], attribute_accuracy: Callable[[], Any]) -> tuple[float, float]:
+def interleaved(left: Callable[[], Any], right: Callable[[], Any]) -> tuple[float, float]:
     """Median seconds of both arms, run in turn with their order changing every round."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(ROUNDS):
         for arm in (0, 1) if number % 2 else (1, 0):
             start = time.perf_counter()
-            (left, attribute_accuracy)[arm]()
+            (left, right)[arm]()
             times[arm].append(time.perf_counter() - start)
     return float(np.median(times[0])), float(np.median(times[1]))
 
