@@ -37,10 +37,10 @@ with EmbeddingCache(Path(sys.argv[1])) as cache:
 def test_what_goes_in_comes_out(vectors: dict[str, np.ndarray]) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddingCache(Path(folder) / "c.sqlite") as cache:
         cache.put("one", vectors)
-        found = cache.get("one", [*vectors, "\0 not there"])
-    assert found.keys() == vectors.keys()
+        cached = cache.get("one", [*vectors, "\0 not there"])
+    assert cached.keys() == vectors.keys()
     for key, vector in vectors.items():
-        np.testing.assert_array_equal(found[key], vector)
+        np.testing.assert_array_equal(cached[key], vector)
 
 
 def test_encoders_are_apart_and_more_keys_than_one_statement_takes(tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ def test_a_killed_writer_leaves_whole_batches(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(path), "x", "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
-        told = [int(writer.stdout.readline()) for _ in range(50)][-1]
+        last_row = [int(writer.stdout.readline()) for _ in range(50)][-1]
         writer.send_signal(signal.SIGKILL)
     with EmbeddingCache(path) as cache:
         assert len(cache) % 8 == 0
-        wanted = [f"x-{row}-{part}" for row in range(told + 1) for part in range(8)]
-        assert len(cache.get("encoder", wanted)) == len(wanted)
+        keys = [f"x-{row}-{part}" for row in range(last_row + 1) for part in range(8)]
+        assert len(cache.get("encoder", keys)) == len(keys)
 
 
 def test_several_processes_write_at_once(tmp_path: Path) -> None:

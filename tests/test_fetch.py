@@ -54,16 +54,16 @@ def fetcher(seconds: float = 5.0) -> Fetcher:
 
 
 def test_a_request_has_a_user_agent_and_the_path_of_the_image() -> None:
-    asked: list[bytes] = []
+    requests: list[bytes] = []
 
     def answer(connection: socket.socket, request: bytes) -> None:
-        asked.append(request)
+        requests.append(request)
         connection.sendall(reply("200 OK", b"picture", "Content-Type: image/png"))
 
     with host(answer) as url:
         assert fetcher()(f"{url}/a b/ü.png?w=5&h=6#part") == b"picture"
-    assert asked[0].startswith(b"GET /a%20b/%C3%BC.png?w=5&h=6 HTTP/1.1\r\n")
-    assert b"User-Agent: Vitrine" in asked[0]
+    assert requests[0].startswith(b"GET /a%20b/%C3%BC.png?w=5&h=6 HTTP/1.1\r\n")
+    assert b"User-Agent: Vitrine" in requests[0]
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_public_addresses() -> None:
 
 
 def test_private_hosts_are_not_contacted_unless_allowed() -> None:
-    asked: list[bytes] = []
+    requests: list[bytes] = []
 
     def answer(connection: socket.socket, request: bytes) -> None:
-        asked.append(request)
+        requests.append(request)
 
     with host(answer) as url:
         port = url.rsplit(":", 1)[1]
         for name in ("127.0.0.1", "localhost", "0x7f.1", "2130706433"):
             with pytest.raises(ImageError, match=r"private address|is not known"):
                 Fetcher()(f"http://{name}:{port}/a.png")
-    assert asked == []
+    assert requests == []
 
 
 def test_redirects_are_followed_a_few_times_and_checked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,13 +25,13 @@ def saved(image: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
 def pixel(data: bytes, at: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
     image = decode_image(data)
     assert image.mode == "RGB"
-    found = image.getpixel(at)
-    assert isinstance(found, tuple)
-    return found
+    pixel = image.getpixel(at)
+    assert isinstance(pixel, tuple)
+    return pixel
 
 
-def near(found: tuple[int, ...], wanted: tuple[int, ...], most: int = 12) -> bool:
-    return all(abs(a - b) <= most for a, b in zip(found, wanted, strict=True))
+def near(pixel: tuple[int, ...], expected: tuple[int, ...], most: int = 12) -> bool:
+    return all(abs(a - b) <= most for a, b in zip(pixel, expected, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"])

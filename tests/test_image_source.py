@@ -22,11 +22,11 @@ def read(source: str | bytes, folder: Path | None) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "shop"
-    (made / "pictures").mkdir(parents=True)
-    (made / "pictures" / "a.png").write_bytes(b"picture")
+    folder = tmp_path / "shop"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures" / "a.png").write_bytes(b"picture")
     (tmp_path / "secret.png").write_bytes(b"secret")
-    return made
+    return folder
 
 
 def test_files_in_the_folder_are_read(folder: Path) -> None:

@@ -58,8 +58,8 @@ def shuffled_engine(truths: dict[str, Truth]) -> dict[str, list[str]]:
     orders = {}
     for query in query_pool():
         rng = random.Random(query.text)
-        found = [i for i in truths if true_relevance(query.text, truths[i]) > 0]
-        orders[query.text] = rng.sample(found, min(200, len(found)))
+        relevant = [i for i in truths if true_relevance(query.text, truths[i]) > 0]
+        orders[query.text] = rng.sample(relevant, min(200, len(relevant)))
     return orders
 
 
@@ -168,8 +168,8 @@ def test_the_truth_records_which_attributes_the_title_names(catalogue: Catalogue
         for row, truth in zip(catalogue.rows, catalogue.truths, strict=True)
     ]
     assert sum(titles) / len(titles) == pytest.approx(0.5, abs=0.08)
-    untold = sum(not truth.tells_colour for truth in catalogue.truths)
-    assert 0.2 < untold / len(titles) < 0.45
+    without_colour = sum(not truth.tells_colour for truth in catalogue.truths)
+    assert 0.2 < without_colour / len(titles) < 0.45
 
 
 def test_variants_of_a_style_differ_in_colour_only(catalogue: Catalogue) -> None:
@@ -276,8 +276,10 @@ def test_demo_queries_are_what_they_claim(truths: dict[str, Truth]) -> None:
     assert sum(t.pictured for t in answers) >= 7
     assert not any(t.tells_colour or t.tells_pattern for t in answers)
     assert [s.name for s in NAMED_SHOPPERS if s.name in taste.shoppers] == ["ana", "ben"]
-    told = [t for t in truths.values() if true_relevance(chinese.text, t) == 3 and t.language == "zh"]
-    assert len(told) >= 5
+    chinese_products = [
+        t for t in truths.values() if true_relevance(chinese.text, t) == 3 and t.language == "zh"
+    ]
+    assert len(chinese_products) >= 5
 
 
 # shoppers
@@ -387,8 +389,8 @@ def test_slates_hold_engine_order_and_shown_order(log: Log, truths: dict[str, Tr
     arms = Counter(slate["arm"] for slate in log.slates)
     assert arms["explore"] / len(log.slates) == pytest.approx(0.2, abs=0.05)
     for slate in log.slates:
-        there = [i for i in orders[slate["query"]] if truths[i].created <= slate["at"][:10]]
-        assert slate["engine"] == there
+        listed = [i for i in orders[slate["query"]] if truths[i].created <= slate["at"][:10]]
+        assert slate["engine"] == listed
         assert sorted(slate["shown"]) == sorted(slate["engine"])
         if slate["arm"] == "engine":
             assert slate["shown"] == slate["engine"]

@@ -35,8 +35,8 @@ def engine_search(
 
     schema = read_schema(client, alias)
     texts = [query.text for query in pool]
-    made = QueryEncoders(schema, store).batch(texts, [None] * len(texts))
-    vectors = dict(zip(texts, made, strict=True))
+    query_vectors = QueryEncoders(schema, store).batch(texts, [None] * len(texts))
+    vectors = dict(zip(texts, query_vectors, strict=True))
 
     def search(text: str) -> list[str]:
         query = Query(text, vectors[text])

@@ -53,8 +53,10 @@ def tiny_text_encoder(directory: Path, seed: int = 0) -> Path:
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
     )
     fast.save_pretrained(raw)
-    made = directory / "tiny"
+    folder = directory / "tiny"
     transformer = modules.Transformer(str(raw), max_seq_length=16)
     pooling = modules.Pooling(transformer.get_embedding_dimension(), "mean")
-    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(made), create_model_card=False)
-    return made
+    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(
+        str(folder), create_model_card=False
+    )
+    return folder

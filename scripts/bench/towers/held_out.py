@@ -31,8 +31,8 @@ def is_without_image(identity: str) -> bool:
 
 def without_colour(title: str, colour: str) -> str:
     """A title without its product's colour and without other colour words."""
-    struck = COLOURS | set(colour.casefold().split())
-    return " ".join(word for word in title.split() if re.sub(r"[^\w'-]", "", word).casefold() not in struck)
+    left_out = COLOURS | set(colour.casefold().split())
+    return " ".join(word for word in title.split() if re.sub(r"[^\w'-]", "", word).casefold() not in left_out)
 
 
 @click.command()
