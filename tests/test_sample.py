@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from opensearch.index.fields import FieldPlan
-from scripts.sample.canvas import IMAGE_PX, curve, mirror
 from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
-from scripts.sample.drawing import COLOURS, SHAPES, ImageSpec, draw
+from scripts.sample.images.canvas import IMAGE_PX, curve, mirror
+from scripts.sample.images.drawing import COLOURS, SHAPES, ImageSpec, draw
 from scripts.sample.queries import DEMO_QUERIES, query_pool
 from scripts.sample.query_intent import parse_intent, true_ndcg, true_relevance
 from scripts.sample.simulation import (

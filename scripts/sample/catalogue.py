@@ -15,7 +15,7 @@ import click
 import tomli_w
 
 from .designs import LINES, Style, invent
-from .drawing import ImageSpec, draw
+from .images.drawing import ImageSpec, draw
 from .titles import TitleAttributes, describe, title
 
 PLAN: dict[str, Any] = {

@@ -11,7 +11,6 @@ from functools import lru_cache
 from .catalogue import Truth
 from .words import BRANDS, COLOURS, KINDS, PATTERNS
 
-GRADES = (0, 1, 2, 3)
 CHEAP_SHARE = 0.85  # of the category's median price
 
 

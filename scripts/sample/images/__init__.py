@@ -1,0 +1,1 @@
+"""The images of the sample catalogue: products drawn from shape, colour and pattern."""
