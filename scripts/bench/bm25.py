@@ -19,7 +19,6 @@ from opensearch.search.retrieve import retrieve
 from opensearch.tuning.known_items import known_items, read_texts
 
 K1 = (1.2, 0.9, 0.6, 0.3)
-LEXICAL_ALONE = Fusion(sub_queries=(LEXICAL,))
 B = (0.75, 0.5, 0.3)
 
 

@@ -41,9 +41,8 @@ def image_vectors(encoder: ImageEncoder, paths: Sequence[Path]) -> FloatArray:
     return np.concatenate(vectors)
 
 
-def ndcg_at_10(scores: NDArray[np.float32], grades: NDArray[np.int64]) -> float:
-    """nDCG@10 with gain 2^g - 1 of one query's scores and grades (n,)."""
-    gains = np.exp2(grades) - 1.0
+def ndcg_at_10(scores: NDArray[np.float32], gains: NDArray[np.float64]) -> float:
+    """nDCG@10 of one query's scores and gains (n,); equal scores keep their order."""
     discount = 1 / np.log2(np.arange(10) + 2)
     got = gains[np.argsort(-scores, kind="stable")[:10]]
     best = np.sort(gains)[::-1][:10]

@@ -88,7 +88,7 @@ def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str
         systems[f"{view} title"] = by_words
         systems[f"{view} title and photo"] = min_max(by_words) + min_max(by_image)
     per_query = {
-        name: np.array([ndcg_at_10(s, g) for s, g in zip(scores, grades, strict=True)])
+        name: np.array([ndcg_at_10(s, np.exp2(g) - 1.0) for s, g in zip(scores, grades, strict=True)])
         for name, scores in systems.items()
     }
     return {

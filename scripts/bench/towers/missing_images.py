@@ -37,7 +37,7 @@ def main(work: Path) -> None:
         for hits, grade in zip(ranked, grades, strict=True):
             place = {identity: len(hits) - rank for rank, identity in enumerate(hits)}
             scores = np.array([place.get(identity, 0) for identity in ids], dtype=np.float32)
-            figures.append(ndcg_at_10(scores, grade))
+            figures.append(ndcg_at_10(scores, np.exp2(grade) - 1.0))
             shares.append(np.mean([identity in without_image for identity in hits[:DEPTH]]) if hits else 0.0)
         quality, share = bootstrap(np.array(figures)), bootstrap(np.array(shares))
         table.add_row(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,10 @@ from encoders.protocol import ByteArray, ImageEncoder
 from encoders.text import open_text_encoder
 from encoders.training.tower import TowerShape, build_tower
 from rerank.evaluation.intervals import bootstrap
+from scripts.bench.rounds import measure_rounds
 from vitrine.store import open_store
 
-from .common import data
+from .common import data, ndcg_at_10
 
 ROUNDS = 9
 PREFETCH = 64  # images decoded ahead
@@ -96,25 +99,26 @@ def judged_ndcg(
 ) -> NDArray[np.float64]:
     """nDCG@10 (queries,), linear gain, of the rated products of each query."""
     values = np.empty(len(queries))
-    discount = 1 / np.log2(np.arange(10) + 2)
     for row, query in enumerate(embedder.encode(queries)):
         rated = np.flatnonzero(gains[row] >= 0)
-        own = gains[row, rated]
-        got = own[np.argsort(-(vectors[rated] @ query), kind="stable")[:10]]
-        best = np.sort(own)[::-1][:10]
-        values[row] = (got * discount[: len(got)]).sum() / (best * discount[: len(best)]).sum()
+        values[row] = ndcg_at_10(vectors[rated] @ query, gains[row, rated])
     return values
 
 
 def interleaved(left: Callable[[], Any], right: Callable[[], Any]) -> tuple[float, float]:
-    """Median seconds of both arms, run in turn with their order changing every round."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in range(ROUNDS):
-        for arm in (0, 1) if number % 2 else (1, 0):
-            start = time.perf_counter()
-            (left, right)[arm]()
-            times[arm].append(time.perf_counter() - start)
-    return float(np.median(times[0])), float(np.median(times[1]))
+    """Median seconds of both arms; rounds are counted however busy the machine is."""
+    arms = {"left": partial(seconds_of, left), "right": partial(seconds_of, right)}
+    rounds, _ = measure_rounds(arms, ROUNDS, noisy=True)
+    return statistics.median(each["left"] for each in rounds), statistics.median(
+        each["right"] for each in rounds
+    )
+
+
+def seconds_of(arm: Callable[[], Any]) -> float:
+    """The seconds that one call takes."""
+    start = time.perf_counter()
+    arm()
+    return time.perf_counter() - start
 
 
 _fresh: Iterator[int] = iter(range(1_000_000_000))
