@@ -5,8 +5,9 @@ The public names below are imported on first use, so that `import encoders` load
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vitrine.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .card import EncoderCard, ImageCard, TextCard, read_card
@@ -45,8 +46,4 @@ __all__ = [
     "read_card",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, _MODULES)

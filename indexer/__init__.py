@@ -6,8 +6,9 @@ The load itself is `indexer.load.pipeline.load`: its name is also that of the su
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vitrine.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
@@ -47,8 +48,4 @@ _MODULES = {
     "RejectedRows": "load.report",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -5,8 +5,9 @@ The public names below are imported when they are first used, so that `import op
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vitrine.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .client import connect, connect_async, explained
@@ -42,8 +43,4 @@ __all__ = [
     "retrieve",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -6,8 +6,9 @@ runs a search is `rerank.search.search`.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vitrine.lazy import lazy_names
 
 if TYPE_CHECKING:
     from . import search
@@ -43,14 +44,8 @@ _MODULES = {
     "resolve": "search_request",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Return a public name from its module (PEP 562)."""
-    if name in _MODULES:
-        return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
-    if name == "search":  # the module: importing it would replace a function of that name
-        return importlib.import_module(".search", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# `search` is the module: a function of that name would be replaced when the module is imported
+__getattr__ = lazy_names(__name__, _MODULES, submodules=["search"])
 
 
 def __dir__() -> list[str]:
