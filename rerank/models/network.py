@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -61,24 +62,24 @@ class Batch:
     has_query: dict[str, Tensor]  # by vector space: (B,) bool
 
 
-class FusionNetwork(nn.Module):
+class FusionNetwork(nn.Module, ABC):
     """The interface of a neural fusion in its training form."""
 
+    @abstractmethod
     def standardise(self, x: FloatArray) -> None:
         """Centre and scale features as they are in `x` (n, features)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tower(self, items: ItemInputs) -> TowerRows:
         """Return the item tower's rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, tower: TowerRows, batch: Batch) -> Tensor:
         """Return scores (B, L)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def served(self, scaler: Scaler) -> dict[str, FloatArray]:
         """Return the arrays of the served form."""
-        raise NotImplementedError
 
 
 class GatedNetwork(FusionNetwork):
