@@ -74,7 +74,7 @@ def test_rank_rates_and_age_by_hand() -> None:
     x = compute({})
     assert column(x, "rank") == [0.0, -0.125, -0.25]  # -log2(1 + rank) / 8
     assert column(x, "popularity") == [2.0, 6.0, 10.0]
-    assert column(x, "newness") == [1.0, round(math.exp(-1), 5), 0.0]
+    assert column(x, "recency") == [1.0, round(math.exp(-1), 5), 0.0]
     assert column(x, "age_missing") == [0.0, 0.0, 1.0]
 
 

@@ -190,7 +190,7 @@ def test_one_slate_in_ten_carries_the_features_that_were_served(
     )
     assert whole is not None
     assert first["names"] == list(whole.names)
-    timeless = [column for column, name in enumerate(whole.names) if name != "newness"]
+    timeless = [column for column, name in enumerate(whole.names) if name != "recency"]
     for row in first["sample"]:
         values = whole.values[whole.ids.index(row["id"])]
         assert len(row["values"]) == len(whole.names)

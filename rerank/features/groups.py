@@ -18,7 +18,7 @@ from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArr
 VERSION = 2  # of the definitions below; a model that was trained with another version is refused
 RATES = ("click_rate", "purchase_rate", "popularity", "query_click_rate")
 RANK, HISTORY = "rank", "history"  # signals that training drops, beside the vector spaces
-_NEWNESS_DAYS = 30.0
+_RECENCY_DAYS = 30.0
 
 # The query's unit vector (d,) in each vector space where it has one.
 QueryVectors = Mapping[str, FloatArray]
@@ -155,7 +155,7 @@ def _recency(inputs: FeatureInputs) -> DoubleArray:
     """Return exp(-age / 30 days), zero where the date is unknown, and whether it is unknown."""
     days = np.maximum(inputs.as_of - inputs.candidates.created, 0.0) / 86400.0
     unknown = ~np.isfinite(days)
-    return np.column_stack([np.where(unknown, 0.0, np.exp(-days / _NEWNESS_DAYS)), unknown])
+    return np.column_stack([np.where(unknown, 0.0, np.exp(-days / _RECENCY_DAYS)), unknown])
 
 
 def _numbers(inputs: FeatureInputs) -> FloatArray:
@@ -227,7 +227,7 @@ def _number_names(plan: FeaturePlan) -> tuple[str, ...]:
 GROUPS: dict[str, FeatureGroup] = {
     "rank": FeatureGroup(lambda _: ("rank", "rank_missing"), _rank, RANK, "rank_missing"),
     "rates": FeatureGroup(lambda _: RATES, lambda inputs: inputs.rates),
-    "recency": FeatureGroup(lambda _: ("newness", "age_missing"), _recency),
+    "recency": FeatureGroup(lambda _: ("recency", "age_missing"), _recency),
     "numbers": FeatureGroup(_number_names, _numbers),
     "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
 }
