@@ -96,8 +96,8 @@ def fields_of(product: Product, spaces: Iterable[str] = ()) -> dict[str, Any]:
         "language": product.language,
     }
     fields |= {name: getattr(product, name) for name in OPTIONAL if getattr(product, name) is not None}
-    hashes = {TEXT: content_hash(product, TEXT)}
-    hashes |= {space: content_hash(product, space) for space in spaces if content(product, space)}
+    contents = [space for space in spaces if space != TEXT and content(product, space)]
+    hashes = {space: content_hash(product, space) for space in (TEXT, *contents)}
     hashes[ROW_HASH] = digest(orjson.dumps([FORM, fields], option=orjson.OPT_SORT_KEYS))
     return {**fields, HASHES: hashes}
 

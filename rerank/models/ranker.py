@@ -223,18 +223,17 @@ class ArtifactRanker:
 
 def load_ranker(store: Store, artifacts: ArtifactSet) -> ArtifactRanker:
     """Return the ranker of an artifact set. Raises ArtifactError when its artifacts do not belong together."""
-    names = ArtifactSet(artifacts.model, artifacts.items, artifacts.behaviour)
-    card, weights = load_model(store.get("models", names.model))
-    items = ItemTable.open(store.get("items", names.items))
-    behaviour = BehaviourSnapshot.open(store.get("behaviour", names.behaviour))
+    card, weights = load_model(store.get("models", artifacts.model))
+    items = ItemTable.open(store.get("items", artifacts.items))
+    behaviour = BehaviourSnapshot.open(store.get("behaviour", artifacts.behaviour))
     for artifact, metadata in (("item table", items.metadata), ("behaviour snapshot", behaviour.metadata)):
-        if metadata.get("model") != names.model:
+        if metadata.get("model") != artifacts.model:
             raise ArtifactError(
-                f"the {artifact} was built for model {metadata.get('model')}, the pointer names {names.model}; "
+                f"the {artifact} was built for model {metadata.get('model')}, the pointer names {artifacts.model}; "
                 "run `vitrine train`, or `vitrine model use` with a model of the list"
             )
     return ArtifactRanker(
-        names, _scorer(card, weights, names.model), FeatureStore(items, behaviour, card.features)
+        artifacts, _scorer(card, weights, artifacts.model), FeatureStore(items, behaviour, card.features)
     )
 
 

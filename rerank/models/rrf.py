@@ -12,10 +12,8 @@ from rerank.arrays import DoubleArray, FloatArray
 from rerank.features.groups import RATES, FeatureInputs
 from vitrine.errors import ArtifactError
 
-ENGINE, POPULARITY = (
-    "engine",
-    "popularity",
-)  # signals beside the cosines, which are named after their vector spaces
+# the signals beside the cosines, which are named after their vector spaces
+ENGINE, POPULARITY = "engine", "popularity"
 OFFSET = 60.0  # Cormack, Clarke, Büttcher 2009
 _WEIGHT, _CORRECTION = "rrf.weight.", "rrf.missing_image_correction"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rerank.arrays import FloatArray, IndexArray
-from rerank.features.groups import HISTORY, RANK, FeaturePlan, dropped_columns
+from rerank.features.groups import HISTORY, RANK, DroppedColumns, dropped_columns
 from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.losses import DEFAULT_LOSS, LOSSES, Loss
 from rerank.models.network import Batch, FusionNetwork
@@ -67,9 +67,8 @@ class _Objective:
     def __init__(self, loss: Loss, positions: PositionBias) -> None:
         self._loss = loss
         self.log_propensity = nn.Parameter(torch.from_numpy(np.log(positions.propensity)).float())
-        self.log_propensity.requires_grad_(
-            not positions.measured
-        )  # a measured probability is not learned again
+        # a measured probability is not learned again
+        self.log_propensity.requires_grad_(not positions.measured)
 
     def __call__(self, scores: Tensor, examples: Examples) -> Tensor:
         position = torch.from_numpy(examples.position)
@@ -138,13 +137,14 @@ def _epochs(
     ]
     optimiser = torch.optim.AdamW(groups, lr=settings.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps_of(settings, train)))
+    signals = dropped_columns(dataset.plan)
     for epoch in range(1, settings.epochs + 1):
         losses = []
         network.train()
         for rows in _shuffled(len(train), settings.batch, generator):
             part = train.part(rows)
             product_rows, batch = dataset.batch(part)
-            _drop_signals(batch, dataset.plan, generator)
+            _drop_signals(batch, signals, generator)
             loss = objective(network(network.tower(dataset.items(product_rows)), batch), part)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -178,13 +178,15 @@ def score(network: FusionNetwork, dataset: SlateDataset, examples: Examples, bat
     return np.concatenate(parts)
 
 
-def _drop_signals(batch: Batch, plan: FeaturePlan, generator: np.random.Generator) -> None:
+def _drop_signals(
+    batch: Batch, signals: Mapping[str, DroppedColumns], generator: np.random.Generator
+) -> None:
     """Remove signals from some slates, so that the features look as they do when the signal is missing."""
     dropped = {
         signal: torch.from_numpy(generator.random(len(batch.x)) < _DROP_RATES.get(signal, _DROP_RATE))
-        for signal in dropped_columns(plan)
+        for signal in signals
     }
-    for signal, columns in dropped_columns(plan).items():
+    for signal, columns in signals.items():
         for column in columns.values:
             batch.x[dropped[signal], :, column] = 0.0
         if columns.flag is not None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from opensearch.index.meta import schema_of
-from opensearch.index.scan import scan
+from opensearch.index.scan import count, scan
 from opensearch.index.spaces import SPACES
 from opensearch.index.versions import require_current
 from opensearch.logs.pointer import pointer_history, swap_pointer
@@ -71,7 +71,7 @@ def read_training_data(
             f"index {index} has no vectors, and a ranker needs one vector space; "
             "index the catalogue with --text-encoder or --image-encoder"
         )
-    total = int(client.count(index=index)["count"])
+    total = count(client, index)
 
     includes = (*_FIELDS, *(SPACES[space].path for space in schema.vectors))
 
