@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opensearch import options
+from opensearch.index.spaces import sub_queries
 from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class SearchOptions:
 @click.option("--explain", is_flag=True, help="Show the raw score of each sub-query.")
 @click.option(
     "--sub-queries",
-    help="Which sub-queries search, of lexical,text,image.  [default: all that the query can use]",
+    help=f"Which sub-queries search, of {','.join(sub_queries())}.  [default: all that the query can use]",
 )
 @click.option(
     "--fusion",
@@ -112,7 +113,7 @@ class SearchOptions:
 )
 @click.option(
     "--weights",
-    metavar="LEXICAL,TEXT,IMAGE",
+    metavar=",".join(sub_queries()).upper(),
     help="Weight of each sub-query in this search, such as 0.5,0,0.5 for 'like this, but red'.",
 )
 @click.option(
