@@ -63,9 +63,8 @@ def _limit_size(image: Image.Image, side: int) -> None:
     """Make JPEG decode at 1/2 to 1/8 where that leaves `side`. Raises ImageError for an image that is still too large."""
     width, height = image.size
     if image.format in ("JPEG", "MPO"):
-        progressive = bool(
-            image.info.get("progressive")
-        )  # its decoder holds every coefficient, whatever the draft
+        # the decoder of a progressive JPEG holds every coefficient, whatever the draft
+        progressive = bool(image.info.get("progressive"))
         image.draft(None, (side, side))
         small = image.size[0] * image.size[1] <= MAX_PIXELS
         if small and not (progressive and width * height > MAX_PIXELS):

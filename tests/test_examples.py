@@ -135,9 +135,8 @@ def test_features_of_a_slate_use_earlier_events_only() -> None:
     later = [replace(s, shown=s.shown[::-1]) if s.at > cut else s for s in log.slates]
     own = {s.query_id for s in log.slates if s.at >= cut}
     events = [replace(e, action="purchase", id="p7") if e.query_id in own else e for e in log.events]
-    events += [
-        Event(log.slates[120].query_id, "click", "p3", cut - 999.0, log.slates[120].shopper)
-    ]  # skewed clock
+    skewed = Event(log.slates[120].query_id, "click", "p3", cut - 999.0, log.slates[120].shopper)
+    events.append(skewed)
     other = builder(Log(later, sorted(events, key=lambda e: e.at)))
     before = examples.part(examples.at < cut)
     again = other.examples([s for s in later if s.at < cut])

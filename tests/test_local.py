@@ -407,9 +407,8 @@ def test_an_ordinary_user_starts_loses_and_restarts_a_node_with_its_data(
 
 def write_documents(url: str) -> None:
     with connect(url) as client:
-        client.indices.create(
-            index="documents", body={"settings": {"number_of_replicas": 1}}
-        )  # never green here
+        # never green here: a replica needs a second node
+        client.indices.create(index="documents", body={"settings": {"number_of_replicas": 1}})
         lines = "".join(f'{{"index":{{"_id":"{number}"}}}}\n{{"n":{number}}}\n' for number in range(50))
         assert client.bulk(index="documents", body=lines)["errors"] is False
 

@@ -92,9 +92,8 @@ def test_rrf_of_a_hybrid_order_corrects_the_ranks_of_products_without_image(stor
     order = [ids[place] for place in order_of(ranker.scores(request(ids)))]
     assert order.index("p18") == 4  # as if at rank 4.5
     assert [id_ for id_ in order if id_ != "p18"] == [id_ for id_ in ids if id_ != "p18"]
-    text_only = {
-        "text": training_log.embed(["kind 1"])[0]["text"]
-    }  # without an image sub-query nothing is lost
+    # without an image sub-query nothing is lost
+    text_only = {"text": training_log.embed(["kind 1"])[0]["text"]}
     assert order_of(ranker.scores(request(ids, vectors=text_only))) == list(range(10))
 
 

@@ -121,10 +121,8 @@ def test_rank_fusion_adds_weighted_reciprocal_ranks(
     """Cormack, Clarke and Büttcher 2009, with k = 60; ranks from one."""
     weights = dict(zip(sub_queries(), values, strict=True))
     retrieved = find(engine, alias, RED_SHOES, fusion=Fusion("rrf", weights))
-    low, high = (
-        defaultdict[str, float](float),
-        defaultdict[str, float](float),
-    )  # equal scores share their ranks in an order of the engine's own
+    # equal scores share their ranks in an order of the engine's own
+    low, high = defaultdict[str, float](float), defaultdict[str, float](float)
     for name, share in zip(sub_queries(), shares(weights), strict=True):
         if share:
             alone = find(engine, alias, RED_SHOES, fusion=only(name)).candidates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any
 
 import click
@@ -68,7 +67,3 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="vitrine-search")
 def main() -> None:
     """Multimodal product search and reranking for OpenSearch."""
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,7 @@ VitrineError
 ├── IndexerError
 │   ├── CatalogueError       a catalogue file or its field plan
 │   ├── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
-    │   └── ImageError           an image cannot be fetched or decoded
+│   └── ImageError           an image cannot be fetched or decoded
 └── RerankError
     ├── ArtifactError        a model, item table or behaviour snapshot
     └── JudgmentError        ratings or runs

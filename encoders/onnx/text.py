@@ -51,10 +51,6 @@ class OnnxTextEncoder:
                 vectors[missing[row]] = self._add(missing[row], vector)
         return [vectors[query] for query in queries]
 
-    def cached_count(self) -> int:
-        """Return the number of cached vectors."""
-        return len(self._cache)
-
     def _cached(self, query: str) -> FloatArray | None:
         with self._lock:
             return self._cache.get(query)

@@ -22,9 +22,8 @@ class FieldPlan:
     id: str = "id"
     title: str = "title"
     text: tuple[str, ...] = ()  # in the lexical sub-query, and embedded after the title
-    search: tuple[
-        str, ...
-    ] = ()  # in the lexical sub-query only; a pattern such as `attr_*` names all its columns
+    # in the lexical sub-query only; a pattern such as `attr_*` names all its columns
+    search: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     # the columns that the vector spaces besides text and image embed, by space
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -20,9 +20,7 @@ _FIELDS = ["hashes", "images.hash", "images.ref"]
 class IndexedState:
     """One indexed product as change detection needs it."""
 
-    hashes: Mapping[
-        str, str
-    ]  # of the embedded content by space, and `row` of all other columns except images
+    hashes: Mapping[str, str]  # of the embedded content by space; `row`: of all other columns except images
     images: tuple[tuple[str | None, str], ...]  # (hash, ref) in order
 
 

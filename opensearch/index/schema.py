@@ -68,7 +68,7 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
     plan = schema.plan
     keyword = {"type": "keyword", "ignore_above": _MAX_KEYWORD}
     stored = {**keyword, "index": False, "doc_values": False}
-    hashed = dict.fromkeys([TEXT, *(name for name in schema.vectors if name != IMAGE)])
+    hashed = (TEXT, *(name for name in schema.vectors if name != IMAGE), ROW_HASH)
     properties: dict[str, Any] = {
         "id": keyword,
         "title": _text("vitrine_any"),
@@ -85,7 +85,7 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
         "group": keyword,
         "available": {"type": "boolean"},
         "created": {"type": "date"},
-        HASHES: {"dynamic": "strict", "properties": dict.fromkeys((*hashed, ROW_HASH), stored)},
+        HASHES: {"dynamic": "strict", "properties": dict.fromkeys(hashed, stored)},
         IMAGES: {
             "type": "nested",
             "dynamic": "strict",

@@ -199,9 +199,8 @@ class LocalNode:
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(self.root)}
         self._began = time.monotonic()
         with (self.root / "console.log").open("wb") as out, warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # Python 3.12 warns of a fork in a process with threads
+            # Python 3.12 warns of a fork in a process with threads
+            warnings.simplefilter("ignore", DeprecationWarning)
             self.process = subprocess.Popen(
                 arguments,
                 cwd=self.root,
