@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import wait_until
 
 from opensearch.client import OpenSearch, connect
 from opensearch.index.scan import scan
@@ -90,14 +90,6 @@ def rows() -> list[dict[str, Any]]:
         }
         for n in range(ROWS)
     ]
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            pytest.fail(f"not so after {seconds} s")
-        time.sleep(0.02)
 
 
 def manager(site: Site) -> LocalNode:

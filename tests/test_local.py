@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from opensearchpy import OpenSearch
+from support.waiting import wait_until
 
 from opensearch.client import connect
 from opensearch.node.distribution import distribution
@@ -230,14 +230,6 @@ def test_up_on_a_taken_port_is_a_one_line_error(open_folder: Path) -> None:
 
 
 # --- a real node
-
-
-def wait_until(holds: Any, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            pytest.fail(f"not so after {seconds} s")
-        time.sleep(0.05)
 
 
 @pytest.mark.live

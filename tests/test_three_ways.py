@@ -8,17 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.rerank_index import create_rerank_index, delete_rerank_index, neural_artifacts, rrf_artifacts
+from support.waiting import wait_until
 
 from opensearch.hook.install import install_hook, remove_hook
 from opensearch.hook.pipelines import rerank_ext, rerank_name
@@ -58,13 +58,6 @@ def call(url: str, body: Any = None) -> tuple[int, Any]:
         return error.code, json.loads(error.read())
     except urllib.error.URLError:
         return 0, None
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.1)
 
 
 @dataclass
@@ -122,7 +115,7 @@ def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     log = tmp_path_factory.mktemp("service") / "log"
     process = world.serve(port, log)
     try:
-        until(lambda: call(f"{url}/ready")[0] == 200)
+        wait_until(lambda: call(f"{url}/ready")[0] == 200)
         assert call(f"{url}/ready")[1]["aliases"][world.alias]["degraded"] is None
         install_hook(world.engine, world.alias, url, "a key")
         yield url
@@ -166,7 +159,7 @@ def test_a_slate_reaches_the_engine_with_its_features(world: World, service: str
     body = {"query": "red shoes", "query_id": query_id, "size": 5}
     _, answer = call(f"{service}/v1/search/{world.alias}", body)
     key = f"{world.alias}:{query_id}"
-    until(lambda: bool(world.engine.exists(index=SLATES, id=key)))
+    wait_until(lambda: bool(world.engine.exists(index=SLATES, id=key)))
     features = world.engine.get(index=SLATES, id=key)["_source"]["features"]
     assert features["version"] == VERSION
     assert [row["id"] for row in features["sample"]] == [hit["id"] for hit in answer["hits"]]
@@ -213,7 +206,7 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
         response = world.engine.search(index=SLATES, body=wanted, params={"ignore_unavailable": "true"})
         return [hit["_source"] for hit in response["hits"]["hits"]]
 
-    until(lambda: len(written()) == 1)
+    wait_until(lambda: len(written()) == 1)
     (slate,) = written()
     assert slate["engine"] == body["ids"]
     assert slate["shown"] == answer["order"]
@@ -230,7 +223,7 @@ def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_pa
     def served() -> Any:
         return call(f"{service}/v1/order/{world.alias}", {"ids": ["p00", "p01"]})[1]["artifacts"]
 
-    until(lambda: served() == names, seconds=10)
+    wait_until(lambda: served() == names, seconds=10)
 
 
 def test_a_taken_port_is_one_sentence(world: World, service: str, tmp_path: Path) -> None:
@@ -247,7 +240,7 @@ def test_the_engine_answers_in_its_own_order_while_the_service_is_down(world: Wo
     url = f"http://127.0.0.1:{port}"
     process = world.serve(port, tmp_path / "log")
     try:
-        until(lambda: call(f"{url}/ready")[0] == 200)
+        wait_until(lambda: call(f"{url}/ready")[0] == 200)
         install_hook(world.engine, world.alias, url, "a key")
         with_service, reranked = world.engine_ids("red shoes")
     finally:
