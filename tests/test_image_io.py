@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from encoders.image_io import decode_image
-from vitrine.errors import ImageError
+from rerank.query_image import decode_query_image
+from vitrine.errors import ImageError, QueryError
 
 RED, WHITE, GREEN = (255, 0, 0), (255, 255, 255), (0, 128, 0)
 
@@ -109,6 +110,14 @@ def test_a_vast_jpeg_is_decoded_at_a_fraction_and_a_vast_png_refused() -> None:
     assert small.getpixel((0, 0)) == (99, 99, 99)
     with pytest.raises(ImageError, match="20000 x 20000 pixels is too large"):
         decode_image(saved(vast, "PNG", compress_level=1))
+
+
+def test_a_vast_progressive_jpeg_is_refused_on_both_sides_before_its_coefficients_are_decoded() -> None:
+    vast = saved(Image.new("L", (11_000, 10_000), 99), "JPEG", progressive=True)
+    with pytest.raises(ImageError, match="11000 x 10000 pixels is too large"):
+        decode_image(vast)
+    with pytest.raises(QueryError, match="11000 x 10000 pixels is too large"):
+        decode_query_image(vast)
 
 
 def test_a_jpeg_is_never_decoded_below_the_requested_side() -> None:
