@@ -52,6 +52,11 @@ class ProductTable:
         return FeaturePlan(tuple(self.vectors), self.number_names, self.keyword_names)
 
     @cached_property
+    def row_of(self) -> dict[str, int]:
+        """The row of each product, by id."""
+        return {product: row for row, product in enumerate(self.ids)}
+
+    @cached_property
     def has(self) -> dict[str, BoolArray]:
         """Which products (N,) have a vector, by vector space."""
         return {name: np.asarray(vectors.any(axis=1)) for name, vectors in self.vectors.items()}

@@ -89,7 +89,7 @@ class ExampleBuilder:
         self._gains = gains_of(log)
         self._source = source
         self._products = source.products
-        self._rows = {product: row for row, product in enumerate(self._products.ids)}
+        self._rows = self._products.row_of
         self._queries = queries
         self._query_rows = {text: row for row, text in enumerate(queries.texts)}
         self._random = np.random.default_rng(7)

@@ -45,7 +45,7 @@ class History:
         self._timeline = sorted(timeline, key=lambda event: event.at)
         self._next = 0
         self._ids = products.ids
-        self._rows = {product: row for row, product in enumerate(products.ids)}
+        self._rows = products.row_of
         self._positions = positions
         start = self._timeline[0].at if self._timeline else 0.0
         self.counters = Counters(products.hashes, start)

@@ -129,8 +129,7 @@ def _finish(
 
 
 def _require_clicks(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> None:
-    known = set(data.products.ids)
-    usable = sum(any(product in known for product in gain) for gain in gains.values())
+    usable = sum(any(product in data.products.row_of for product in gain) for gain in gains.values())
     if usable < MIN_SLATES:
         raise RerankError(
             f"the log of {data.index} has {len(data.log.slates):,} searches, {usable:,} of them with a click "
