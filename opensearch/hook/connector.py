@@ -166,9 +166,8 @@ def _has_ml_node(client: OpenSearch) -> bool:
 
 
 def _delete_model(client: OpenSearch, model: str) -> None:
-    def may_succeed(
-        error: BaseException,
-    ) -> bool:  # a search may deploy the model again between the two requests
+    def may_succeed(error: BaseException) -> bool:
+        # a search may deploy the model again between the two requests
         return isinstance(error, EngineError) and not isinstance(error.__cause__, NoConnectionError)
 
     for attempt in Retrying(
