@@ -30,7 +30,6 @@ from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.meta import schema_of, set_similarity_threshold
 from opensearch.index.versions import (
     create_version,
-    drop,
     publish,
     read_schema,
 )
@@ -221,7 +220,7 @@ def test_the_threshold_separates_sellers_of_one_product_from_the_next(
     assert schema_of(engine, same).similarity_threshold == calibration["similarity_threshold"]
     assert schema_of(engine, other).similarity_threshold is None
     for version in (same, other):
-        drop(engine, alias, version)
+        engine.indices.delete(index=version)
 
 
 def alias_index(engine: OpenSearch, alias: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +13,27 @@ from hypothesis import strategies as st
 
 from indexer.catalogue.product import Product
 from indexer.load.document import (
+    OPTIONAL,
     IndexedImage,
     content,
     content_hash,
     document,
     embedding_text,
     fields_of,
-    product_of,
     search_text,
 )
+from opensearch.index.fields import IMAGES
+
+
+def product_of(document: Mapping[str, Any]) -> Product:
+    """Return the product that a document was made of, with its images as the index names them.
+
+    Contents of further spaces are not in the document.
+    """
+    names = ("id", "title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
+    values = {name: document[name] for name in names if name in document}
+    return Product(**values, images=tuple(image["ref"] for image in document.get(IMAGES, ())))
+
 
 SHOE = Product(
     id="1",

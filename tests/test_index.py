@@ -185,17 +185,6 @@ def test_prune_keeps_what_is_in_service_the_one_before_and_what_loads(engine: Op
         versions.prune(engine, alias, keep=0)
 
 
-def test_drop_refuses_what_is_in_service_and_foreign_names(engine: OpenSearch, alias: str) -> None:
-    index = _published(engine, alias, 1)
-    with pytest.raises(EngineError, match="is in service"):
-        versions.drop(engine, alias, index)
-    with pytest.raises(EngineError, match="is no version of"):
-        versions.drop(engine, alias, "other")
-    loading = versions.create_version(engine, alias, SCHEMA)
-    versions.drop(engine, alias, loading)
-    assert [v.index for v in versions.versions(engine, alias)] == [index]
-
-
 def test_alias_that_is_an_index_is_refused(engine: OpenSearch, alias: str) -> None:
     engine.indices.create(index=alias)
     for call in (versions.current, versions.versions, versions.read_schema):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from support.rerank_index import drop_pointer
 
 from opensearch.logs.pointer import (
     MAX_HISTORY,
-    drop_pointer,
     pointer_history,
     read_pointer,
     swap_pointer,

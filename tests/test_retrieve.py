@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,12 +10,11 @@ import numpy as np
 import pytest
 from support.search_index import CHINESE, COLOURS, IMAGES, PLAN, SCHEMA, TEXTS, products, search_index
 
-from opensearch.client import connect_async
 from opensearch.index.spaces import sub_queries
 from opensearch.search.filters import ids_filter, parse_filters, parse_sort
 from opensearch.search.fusion import shares
 from opensearch.search.query import Fusion, Page, Query, hybrid_body
-from opensearch.search.retrieve import Candidate, Retrieved, parse, retrieve, retrieve_async
+from opensearch.search.retrieve import Candidate, Retrieved, parse, retrieve
 from vitrine.errors import EngineError, IndexMissingError
 
 if TYPE_CHECKING:
@@ -281,20 +279,6 @@ def test_vectors_are_not_in_the_answer(engine: OpenSearch, alias: str) -> None:
         retrieved = find(engine, alias, Query("red"), page=Page(source=source)).candidates[0].source
         assert "text_vec" not in retrieved
         assert all("vec" not in image for image in retrieved.get("images", []))
-
-
-@pytest.mark.live
-def test_asyncio_gives_the_same_candidates(engine: OpenSearch, engine_url: str, alias: str) -> None:
-    body = hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA)
-
-    async def search() -> Retrieved:
-        client = connect_async(engine_url)
-        try:
-            return await retrieve_async(client, alias, body, deadline_s=5.0)
-        finally:
-            await client.close()
-
-    assert asyncio.run(search()).candidates == retrieve(engine, alias, body).candidates
 
 
 @pytest.mark.live

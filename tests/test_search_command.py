@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.rerank_index import create_rerank_index, delete_rerank_index, picture, rrf_artifacts
+from support.rerank_index import (
+    create_rerank_index,
+    delete_rerank_index,
+    drop_pointer,
+    picture,
+    rrf_artifacts,
+)
 
-from opensearch.logs.pointer import drop_pointer, swap_pointer
+from opensearch.logs.pointer import swap_pointer
 from vitrine.cli import main
 from vitrine.store import ArtifactSet, Store
 

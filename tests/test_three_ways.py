@@ -17,12 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.rerank_index import create_rerank_index, delete_rerank_index, neural_artifacts, rrf_artifacts
+from support.rerank_index import (
+    create_rerank_index,
+    delete_rerank_index,
+    drop_pointer,
+    neural_artifacts,
+    rrf_artifacts,
+)
 from support.waiting import wait_until
 
 from opensearch.hook.install import install_hook, remove_hook
 from opensearch.hook.pipelines import rerank_ext, rerank_name
-from opensearch.logs.pointer import drop_pointer, swap_pointer
+from opensearch.logs.pointer import swap_pointer
 from opensearch.logs.profiles import SHOPPERS, Click, write_profiles
 from opensearch.logs.slates import SLATES
 from rerank.features.groups import VERSION

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from support import training_log
+from support.rerank_index import drop_pointer
 
 from opensearch.logs.profiles import Click
 from rerank.features.behaviour import BehaviourSource
@@ -146,7 +147,6 @@ def test_random_clicks_are_refused_as_a_training_set(tmp_path: Path) -> None:
 def shop(engine: OpenSearch) -> Iterator[OpenSearch]:
     from opensearch.index.bulk import Action, write
     from opensearch.index.versions import create_version, publish
-    from opensearch.logs.pointer import drop_pointer
 
     index = create_version(engine, ALIAS, training_log.SCHEMA)
     actions = (Action("index", d["id"], {**d, "language": "en"}) for d in training_log.documents())

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from support.rerank_index import create_rerank_index, delete_rerank_index, word_vector
 
 from opensearch.index.meta import schema_of
-from opensearch.index.versions import create_version, drop, read_schema
+from opensearch.index.versions import create_version, read_schema
 from opensearch.search.fusion import default_weights, shares
 from opensearch.tuning.weights import learn_weights
 from vitrine.cli import main
@@ -64,7 +64,7 @@ def test_learned_weights_are_used_until_they_are_reset(
     # a new version with the same encoders takes them over
     version = create_version(engine, alias, read_schema(engine, alias))
     assert schema_of(engine, version).weights == stored
-    drop(engine, alias, version)
+    engine.indices.delete(index=version)
     assert "learned" in _weights("show", *where)
     _weights("reset", *where)
     assert read_schema(engine, alias).weights is None

@@ -110,15 +110,5 @@ def document(
     return {**fields, IMAGES: [image.to_dict() for image in images], **paths}
 
 
-def product_of(document: Mapping[str, Any]) -> Product:
-    """Return the product that a document was made of, with its images as the index names them.
-
-    Contents of further spaces are not in the document.
-    """
-    names = ("id", "title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
-    values = {name: document[name] for name in names if name in document}
-    return Product(**values, images=tuple(image["ref"] for image in document.get(IMAGES, ())))
-
-
 def _as_list(value: str | list[str]) -> list[str]:
     return value if isinstance(value, list) else [value]

@@ -188,16 +188,6 @@ def prune(client: OpenSearch, alias: str, keep: int = 2, *, loads: bool = True) 
     return deleted
 
 
-def drop(client: OpenSearch, alias: str, index: str) -> None:
-    """Delete one version that is not in service."""
-    if index == current(client, alias):
-        raise EngineError(f"{index} is in service as {alias}: publish or roll back to another version first")
-    if not _is_version(alias, index):
-        raise EngineError(f"{index} is no version of {alias}, whose versions are named {alias}-v<timestamp>")
-    with explained(client):
-        client.indices.delete(index=index, ignore_unavailable=True)
-
-
 def refresh(client: OpenSearch, alias: str) -> None:
     """Make everything written so far visible to searches. `alias` may be the name of an index."""
     with explained(client):

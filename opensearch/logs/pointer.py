@@ -76,15 +76,6 @@ def pointer_history(client: OpenSearch, alias: str) -> list[PointerChange]:
     return [PointerChange(_artifact_set(entry), float(entry["at"])) for entry in entries]
 
 
-def drop_pointer(client: OpenSearch, alias: str) -> None:
-    """Delete the pointer of an alias, whose searches then return the engine's order."""
-    with explained(client):
-        try:
-            client.delete(index=POINTERS, id=alias)
-        except NotFoundError:
-            return
-
-
 def _get(client: OpenSearch, alias: str) -> dict[str, Any] | None:
     with explained(client):
         try:

@@ -1,4 +1,4 @@
-"""From a query body to candidates by one `_search`, blocking or with asyncio."""
+"""From a query body to candidates by one `_search`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vitrine.errors import EngineError
 from .facets import read_facets
 
 if TYPE_CHECKING:
-    from opensearchpy import AsyncOpenSearch, OpenSearch
+    from opensearchpy import OpenSearch
 
 _SENTINEL = -1e9  # hits that score less are internal marks of the engine, which the fusion removes
 
@@ -54,19 +54,6 @@ def retrieve(
     """
     with explained(client):
         return parse(client.search(**_request(alias, body, pipeline, deadline_s)))
-
-
-async def retrieve_async(
-    client: AsyncOpenSearch,
-    alias: str,
-    body: Mapping[str, Any],
-    *,
-    pipeline: str | None = None,
-    deadline_s: float | None = None,
-) -> Retrieved:
-    """Like `retrieve`, without blocking the event loop."""
-    with explained(client):
-        return parse(await client.search(**_request(alias, body, pipeline, deadline_s)))
 
 
 def parse(response: Mapping[str, Any]) -> Retrieved:

@@ -14,6 +14,7 @@ from PIL import Image
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.versions import create_version, publish
+from opensearch.logs.pointer import POINTERS
 from rerank.features.behaviour import BehaviourSource, Counters, save_behaviour
 from rerank.features.groups import VERSION, feature_names
 from rerank.features.item_table import ItemTower, VectorsOnly, build_items
@@ -62,7 +63,7 @@ def text_encoder(store: Store) -> str:
 
 
 def image_encoder(store: Store, words: str) -> str:
-    """Put an encoder of pictures into the store: how much red, green, blue or black a picture is."""
+    """Put an encoder of images into the store: how much red, green, blue or black an image is."""
     from onnx import TensorProto, helper
 
     from .onnx_graphs import save_graph, unit_length
@@ -101,7 +102,7 @@ def make_schema(store: Store) -> IndexSchema:
 
 
 def products() -> Iterator[dict[str, Any]]:
-    """Two of every colour and thing; half of the titles name the colour, a third has no picture, some are sold out."""
+    """Two of every colour and thing; half of the titles name the colour, a third has no image, some are sold out."""
     place = 0
     for colour in COLOURS:
         for thing in THINGS:
@@ -150,17 +151,22 @@ def delete_rerank_index(client: OpenSearch, alias: str) -> None:
     client.indices.delete(index=f"{alias}-v*")
 
 
+def drop_pointer(client: OpenSearch, alias: str) -> None:
+    """Delete the pointer of an alias, if there is one."""
+    client.delete(index=POINTERS, id=alias, params={"ignore": 404})
+
+
 def rrf_artifacts(
     store: Store, schema: IndexSchema, folder: Path, created: str = "2026-11-20T00:00:00+00:00"
 ) -> dict[str, str]:
-    """Put a decision-level model, its item table and an empty behaviour snapshot into the store."""
+    """Put a reciprocal rank fusion, its item table and an empty behaviour snapshot into the store."""
     products_table = read_products(products(), schema)
     save_model(folder / "model", _card(RRF, schema, products_table, created), rrf_after_bm25().to_arrays())
     return _artifacts(store, products_table, VectorsOnly(products_table.dimensions), folder)
 
 
 def neural_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[str, str]:
-    """Put a fused model with random weights into the store: its order depends on everything it is given."""
+    """Put a neural model with random weights into the store: its order depends on all of its inputs."""
     import torch
 
     from rerank.models.network import GatedNetwork, NetworkSizes

@@ -29,7 +29,7 @@ def main(work: Path) -> None:
     table = Table(
         title=f"{len(grades)} attribute queries; {len(without_image) / len(ids):.1%} of {len(ids)} products without image"
     )
-    for column in ("order", "nDCG@10", "95 % interval", "of the top ten without picture"):
+    for column in ("order", "nDCG@10", "95 % interval", "of the top ten without image"):
         table.add_column(column)
     for path in sorted(work.glob("*.trec"), key=lambda path: path.stat().st_mtime):
         ranked = _read_run(path, len(grades))
