@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,10 @@ from support.search_index import CHINESE, COLOURS, IMAGES, PLAN, SCHEMA, TEXTS, 
 
 from opensearch.index.spaces import sub_queries
 from opensearch.search.filters import ids_filter, parse_filters, parse_sort
-from opensearch.search.fusion import shares
+from opensearch.search.fusion import FUSIONS, shares
 from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import Candidate, Retrieved, parse, retrieve
+from rerank.search_request import SearchRequest, decode_request, resolve
 from vitrine.errors import EngineError, IndexMissingError
 
 if TYPE_CHECKING:
@@ -146,6 +147,34 @@ def test_rank_fusion_by_hand(engine: OpenSearch, alias: str) -> None:
         if candidate.id in image:
             expected += 0.3 / (61 + image.index(candidate.id))
         assert candidate.score == pytest.approx(expected, abs=1e-6)
+
+
+def geometric(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Each sub-query's scores scaled to [0, 1], then the weighted geometric mean of those that found the product."""
+    combination = {"technique": "geometric_mean", "parameters": parameters}
+    return {
+        "normalization-processor": {"normalization": {"technique": "min_max"}, "combination": combination}
+    }
+
+
+@pytest.mark.live
+def test_a_further_fusion_is_one_entry(
+    engine: OpenSearch, alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FUSIONS, "geometric", geometric)
+    weights = {"lexical": 0.2, "text": 0.5, "image": 0.3}
+    fields = {"query": "red shoes", "fusion": "geometric", "weights": weights}
+    search = resolve(decode_request(fields, SearchRequest), SCHEMA)
+    candidates = find(engine, alias, RED_SHOES, fusion=search.fusion).candidates
+    logarithms, total = np.zeros(len(candidates)), np.zeros(len(candidates))
+    for name, weight in weights.items():
+        raw = np.array([candidate.sub_query_scores.get(name, np.nan) for candidate in candidates])
+        scaled = np.maximum((raw - np.nanmin(raw)) / (np.nanmax(raw) - np.nanmin(raw)), 0.001)
+        logarithms += np.nan_to_num(weight * np.log(scaled))
+        total += weight * np.isfinite(raw)
+    expected = np.exp(logarithms / total)
+    assert [candidate.score for candidate in candidates] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert total.min() < total.max()  # some products were not found by every sub-query
 
 
 @pytest.mark.live
