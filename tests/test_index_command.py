@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from support.stub_encoders import save_colour_image
 from support.tiny_text_encoder import tiny_text_encoder
 
+from opensearch.index.meta import read_mapping
 from opensearch.index.versions import current, read_schema
 from vitrine.cli import main
 
@@ -107,6 +108,21 @@ def test_every_format_gives_the_same_index(vitrine: Command) -> None:
     for path in (packed, columns):
         again = vitrine.report(path)
         assert (again["unchanged"], again["updated"], again["indexed"]) == (40, 0, 0)
+
+
+def test_an_index_of_an_earlier_release_is_rebuilt_beside_it(vitrine: Command) -> None:
+    path = vitrine.catalogue(ROWS)
+    vitrine.report(path)
+    first = str(current(vitrine.engine, vitrine.alias))
+    meta = read_mapping(vitrine.engine, first)["_meta"]
+    meta["vitrine"]["version"] = 1
+    vitrine.engine.indices.put_mapping(index=first, body={"_meta": meta})
+    error = vitrine("index", path, code=1).stderr
+    assert "has a schema of version 1" in error
+    assert "`vitrine index CATALOGUE --rebuild`" in error
+    assert vitrine.report(path, "--rebuild")["indexed"] == 40
+    assert current(vitrine.engine, vitrine.alias) != first
+    assert vitrine.report(path)["unchanged"] == 40
 
 
 def test_a_plan_is_printed_edited_and_used_and_another_one_needs_a_rebuild(vitrine: Command) -> None:

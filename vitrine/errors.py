@@ -4,7 +4,7 @@ VitrineError
 ├── EngineError              OpenSearch is unreachable, refuses, or lacks something
 │   ├── NodeError            the local node
 │   ├── IndexMissingError    no such index or alias
-│   └── SchemaMismatchError  the index has another field plan or other encoders
+│   └── SchemaMismatchError  the index has another field plan, other encoders, or a schema of another release
 ├── QueryError               a filter, facet, sort, vector or context of a query
 ├── WeightsError             sub-query weights cannot be learned
 ├── IndexerError
@@ -38,7 +38,7 @@ class IndexMissingError(EngineError):
 
 
 class SchemaMismatchError(EngineError):
-    """The index was made with another field plan or other encoders."""
+    """The index was made with another field plan or other encoders, or by another release."""
 
 
 class QueryError(VitrineError):

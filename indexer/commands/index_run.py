@@ -60,7 +60,7 @@ def run(options: IndexOptions) -> int:
         click.echo(plan_toml(_inferred_plan(options, engine)), nl=False)
         return 0
     client = connect(options.url)
-    recorded = recorded_schema(client, options.alias)
+    recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
     plan = _plan(options, client, recorded)
     report = _index(options, client, plan, recorded)
     if rules is not None and report.published:

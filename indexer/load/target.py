@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opensearch.index import versions
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import IndexSchema
-from opensearch.index.meta import require_same_schema, schema_of
+from opensearch.index.meta import readable_schema, require_same_schema, schema_of
 from opensearch.index.scan import count, scan
 from opensearch.index.schema import differences
 from opensearch.index.synonyms import read_synonyms, set_synonyms
@@ -33,10 +33,15 @@ class Target:
     empty: bool  # it was just created, so there is nothing to look up
 
 
-def recorded_schema(client: OpenSearch, alias: str) -> IndexSchema | None:
-    """Return the schema of the index in service, else of an unfinished first load, else None."""
+def recorded_schema(client: OpenSearch, alias: str, *, rebuild: bool = False) -> IndexSchema | None:
+    """Return the schema of the index in service, else of an unfinished first load, else None.
+
+    With `rebuild`, a schema that this release cannot read is None too; without it, raises SchemaMismatchError.
+    """
     index = versions.current(client, alias) or versions.unfinished(client, alias)
-    return schema_of(client, index) if index else None
+    if index is None:
+        return None
+    return readable_schema(client, index) if rebuild else schema_of(client, index)
 
 
 def choose_target(
@@ -55,7 +60,8 @@ def choose_target(
             raise SchemaMismatchError(f"{error} (--rebuild does it, with no failed search)") from error
         return Target(client, alias, live, in_service=True, empty=False)
     unfinished = versions.unfinished(client, alias)
-    if unfinished and not differences(schema_of(client, unfinished), schema):
+    started = readable_schema(client, unfinished) if unfinished else None
+    if unfinished and started and not differences(started, schema):
         return Target(client, alias, unfinished, in_service=False, empty=False)
     index = versions.create_version(client, alias, schema, shards=layout[0], replicas=layout[1])
     return Target(client, alias, index, in_service=False, empty=True)

@@ -30,6 +30,17 @@ def schema_of(client: OpenSearch, index: str) -> IndexSchema:
     return schema
 
 
+def readable_schema(client: OpenSearch, index: str) -> IndexSchema | None:
+    """Return the schema of an index that is to be replaced; None for one that this release cannot read.
+
+    Raises EngineError when Vitrine did not create the index.
+    """
+    try:
+        return schema_of(client, index)
+    except SchemaMismatchError:
+        return None
+
+
 def set_weights(client: OpenSearch, index: str, weights: Mapping[str, float] | None) -> None:
     """Store the sub-query weights for queries of words; None: the default weights apply."""
     _store(client, index, weights=weights)

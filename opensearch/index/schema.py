@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vitrine.errors import EngineError
+from vitrine.errors import EngineError, SchemaMismatchError
 
 from .fields import HASHES, IMAGES, ROW_HASH, SEARCH, IndexSchema, VectorField
 from .spaces import IMAGE, SPACES, TEXT, space_names
@@ -139,21 +139,22 @@ def synonym_trials(chinese: Chinese, synonyms: Sequence[str]) -> list[dict[str, 
 def schema_from_mapping(mapping: Mapping[str, Any]) -> IndexSchema | None:
     """Return the schema in `_meta`, None for an index that Vitrine did not create.
 
-    Raises EngineError for a schema that this Vitrine cannot read.
+    Raises SchemaMismatchError for a schema that this release cannot read.
     """
     meta = (mapping.get("_meta") or {}).get(META_KEY)
     if not meta:
         return None
     if meta.get("version") != META_VERSION:
-        raise EngineError(
-            f"the index has a schema of version {meta.get('version')!r} and this Vitrine reads version "
-            f"{META_VERSION}: index the catalogue again with this Vitrine, or use the one that created the index"
+        raise SchemaMismatchError(
+            f"the index has a schema of version {meta.get('version')!r} and this release of Vitrine reads version "
+            f"{META_VERSION}: index the catalogue again with `vitrine index CATALOGUE --rebuild`, or use the release "
+            "that created the index"
         )
     unknown = sorted(set(meta["vectors"]) - set(SPACES))
     if unknown:
-        raise EngineError(
+        raise SchemaMismatchError(
             f"the index has the vector space {', '.join(unknown)}, and this Vitrine has {', '.join(SPACES)}: add it to "
-            "the table in opensearch/index/spaces.py, or index the catalogue again without it"
+            "the table in opensearch/index/spaces.py, or index the catalogue again without it, with --rebuild"
         )
     return IndexSchema.from_dict(meta)
 

@@ -20,7 +20,7 @@ from opensearch.client import explained, missing_index
 from vitrine.errors import EngineError
 
 from .fields import IndexSchema
-from .meta import schema_of, update_meta, with_learned_settings
+from .meta import readable_schema, schema_of, update_meta, with_learned_settings
 from .scan import count
 from .schema import META_KEY, REFRESH_INTERVAL, SYNONYM_FILTER, Chinese, Sharding, index_body
 
@@ -59,8 +59,8 @@ def create_version(
     before = current(client, alias)
     if synonyms is None:
         synonyms = synonyms_of(client, before) if before else []
-    if before:
-        schema = with_learned_settings(schema, schema_of(client, before))
+    if before and (previous := readable_schema(client, before)):
+        schema = with_learned_settings(schema, previous)
     body = index_body(
         schema, layout=Sharding(shards, replicas), chinese=chinese_analysis(client), synonyms=synonyms
     )
