@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.understanding.plan import Correction, QueryPlan, understand
-from opensearch.understanding.spelling import SpellingCorrector
-from opensearch.understanding.vocabulary import Vocabulary, count_words, words_of
+from opensearch.understanding.vocabulary import Vocabulary, count_words
+from opensearch.understanding.words import words_of
 from vitrine.errors import ArtifactError
 
 TEXTS = [
@@ -20,7 +21,8 @@ TEXTS = [
     "Toner cartridge KAL-081520 für Drucker",
     "红色连衣裙 cotton dress",
 ]
-CORRECTOR = SpellingCorrector(count_words(TEXTS))
+VOCABULARY = count_words(TEXTS)
+SCHEMA = IndexSchema(FieldPlan())
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ CORRECTOR = SpellingCorrector(count_words(TEXTS))
     ],
 )
 def test_a_misspelled_word_becomes_the_catalogues_word(typed: str, searched: str) -> None:
-    assert understand(typed, CORRECTOR) == QueryPlan(searched, Correction(typed, searched))
+    assert understand(typed, SCHEMA, VOCABULARY) == QueryPlan(typed, searched, Correction(typed, searched))
 
 
 @pytest.mark.parametrize(
@@ -53,27 +55,27 @@ def test_a_misspelled_word_becomes_the_catalogues_word(typed: str, searched: str
     ],
 )
 def test_other_words_stand_as_typed(typed: str) -> None:
-    assert understand(typed, CORRECTOR) == QueryPlan(typed)
+    assert understand(typed, SCHEMA, VOCABULARY) == QueryPlan(typed, typed)
 
 
 def test_verbatim_switches_the_correction_off() -> None:
-    assert understand("wirless", CORRECTOR, verbatim=True) == QueryPlan("wirless")
+    assert understand("wirless", SCHEMA, VOCABULARY, verbatim=True) == QueryPlan("wirless", "wirless")
 
 
 def test_of_equally_near_words_the_more_frequent_one_is_taken() -> None:
-    corrector = SpellingCorrector(Vocabulary({"lamps": 3, "lamb": 40, "lamp": 90}, 100))
+    corrector = Vocabulary({"lamps": 3, "lamb": 40, "lamp": 90}, 100).corrector
     assert corrector.correct("lamq") == "lamp"
 
 
 def test_a_word_of_one_product_is_no_correction_in_a_large_catalogue() -> None:
-    corrector = SpellingCorrector(Vocabulary({"wireles": 1, "wireless": 500}, 10_000))
+    corrector = Vocabulary({"wireles": 1, "wireless": 500}, 10_000).corrector
     assert corrector.correct("wirelesr") == "wireless"
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_understood_and_its_plan_stands(text: str) -> None:
-    plan = understand(text, CORRECTOR)
-    assert understand(plan.words, CORRECTOR).words == plan.words or plan.corrected is None
+    plan = understand(text, SCHEMA, VOCABULARY)
+    assert understand(plan.words, SCHEMA, VOCABULARY).words == plan.words or plan.corrected is None
 
 
 def test_words_are_letters_in_lower_case() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +16,15 @@ from opensearch.index.scan import scan
 from vitrine.errors import ArtifactError
 from vitrine.store import Store, content_name
 
+from .spelling import SpellingCorrector
+from .words import words_of
+
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 KIND = "vocabularies"
-MAX_WORD = 40  # characters; longer runs of letters are data, not words
 _VERSION = 1
 _FILE, _FACTS = "words.tsv.gz", "vocabulary.json"
-# Letters of alphabets; a run of Chinese, Japanese or Korean signs is no word that can be misspelled letter by letter.
-_CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-WORD = re.compile(rf"[^\W\d_{_CJK}]+(?:['’][^\W\d_{_CJK}]+)?")
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,11 @@ class Vocabulary:
 
     frequencies: Mapping[str, int]
     documents: int
+
+    @cached_property
+    def corrector(self) -> SpellingCorrector:
+        """The corrector of misspelled words, made when the first query needs it."""
+        return SpellingCorrector(self.frequencies, self.documents)
 
     def save(self, directory: Path) -> None:
         """Write the vocabulary as files of an artifact; equal vocabularies give equal bytes."""
@@ -59,13 +63,6 @@ class Vocabulary:
             raise ArtifactError(
                 f"{directory} holds no vocabulary ({error}): index the catalogue again"
             ) from None
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a text in lower case, in order; numbers, codes' digits and Chinese signs are left out."""
-    return [
-        word for match in WORD.finditer(text) if len(word := match[0].lower().replace("’", "'")) <= MAX_WORD
-    ]
 
 
 def count_words(texts: Iterable[str]) -> Vocabulary:
