@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearch.index.fields import DEFAULT_FORMAT, ColumnFormat, FieldPlan
 
-from .column_names import AVAILABLE, is_date_name, is_price_name
+from .column_names import AVAILABLE, TITLES, is_date_name, is_price_name
 from .columns import ColumnStatistics, column_statistics
 from .dates import date_formats
 from .null_words import column_null_words, null_words
@@ -26,6 +26,8 @@ def number_notation(column: ColumnStatistics, hints: NotationHints) -> ColumnFor
     """Return the notation of a column of numbers; None when it holds none."""
     if not column.may_be_number:
         return None
+    if column.role_name in TITLES and column.number_evidence.numerals:
+        return None  # "Bottle 5 l" has a number and is a name
     own_words = is_price_name(column.name) or column.normalized_name in AVAILABLE
     null = column_null_words(column.values, own_words=own_words or bool(column.number_evidence.currencies))
     values = [value for value in column.values if not (isinstance(value, str) and value.strip() in null)]

@@ -16,6 +16,7 @@ from .columns import CODE_NAME, MIN_AGREEMENT, URL, ColumnStatistics, column_sta
 from .formats import date_notation, list_notation, notation_hints, number_notation, stated
 from .holdable import holdable
 from .languages import catalogue_language
+from .lists import PATH
 from .null_words import null_words
 from .yes_no import is_yes_or_no
 
@@ -28,12 +29,15 @@ _MIN_FILL_RATE = 0.02  # a number or keyword column that is sparser is left out
 # A column that is sparser or has fewer words per value is an attribute: in the lexical sub-query, not embedded.
 _MIN_TEXT_FILL_RATE = 0.5
 _MIN_TEXT_WORDS = 3
+_MAX_KEYWORD_WORDS = 5
+_MAX_KEYWORD_CHARACTERS = 100
 _MIN_FAMILY_COLUMNS = 8  # from so many attribute columns with one prefix on, a pattern stands for them
 _MIN_IMAGE_PIXELS = 224  # the smallest input side of the supported image encoders
 
 _IMAGE_COLUMN = re.compile(
     r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?"
 )
+_FURTHER_IMAGES = re.compile(r"additional|gallery|further|more_|weitere|autres|galer")
 _IMAGE_SIZES = {"medium": 2, "large": 2.2, "high": 2.5, "full": 2.6, "small": 4, "low": 4, "thumb": 5}
 _UNSTATED_IMAGE_SIZE = 2.1
 _MAX_RANKED_WORDS = 200  # beyond this many words per value, more words do not move a text column forward
@@ -166,9 +170,11 @@ def _is_keyword(column: ColumnStatistics) -> bool:
         return True
     code = bool(CODE_NAME.search(column.name.lower())) and column.mean_words <= 2
     column = column.parts()
-    short = column.mean_words <= 5 and max(len(str(value)) for value in column.values) <= 100
+    is_path = column.mostly(lambda value: isinstance(value, str) and bool(PATH.search(value)))
+    longest = max(len(str(value)) for value in column.values)
+    short = is_path or (column.mean_words <= _MAX_KEYWORD_WORDS and longest <= _MAX_KEYWORD_CHARACTERS)
     named = column.role_name in column_names.KEYWORDS or column.separator is not None
-    grouping = column.has_repeated_values or named
+    grouping = column.has_repeated_values or named or is_path
     return column.mostly(lambda value: isinstance(value, (str, int)) and not URL.match(str(value))) and (
         code or (short and grouping)
     )
@@ -222,7 +228,9 @@ def _best_images(columns: Columns) -> tuple[str, ...]:
     best = min(columns, key=_image_order)
     stem = re.sub(r"\d{1,2}$", "", best.name)
     views = [column.name for column in columns if re.fullmatch(re.escape(stem) + r"\d{0,2}", column.name)]
-    return tuple(views) if stem != best.name or len(views) > 1 else (best.name,)
+    further = [column.name for column in columns if _FURTHER_IMAGES.search(column.name.lower())]
+    chosen = views if stem != best.name or len(views) > 1 else [best.name]
+    return tuple(dict.fromkeys([*chosen, *further]))
 
 
 def _image_order(column: ColumnStatistics) -> tuple[float, float]:

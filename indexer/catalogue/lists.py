@@ -13,6 +13,7 @@ import orjson
 from .column_names import LISTS, normalized
 
 SEPARATORS = (";", ",", "，", "、", "\n")  # `|` always separates
+PATH = re.compile(r"\S\s*(?:>|»|›|→)\s*\S")
 _PATH_SIGN = re.compile(r"\s*(?:>|»|›|→)\s*|(?<=\w)/(?=\w)")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _MAX_PART_WORDS = 5
@@ -100,11 +101,15 @@ def _are_lists(cells: list[list[str]], cut: list[list[str]], named: bool) -> boo
     parts = [part for cell in cut for part in cell if part]
     if not parts or sum(len(part.split()) for part in parts) > _MAX_PART_WORDS * len(parts):
         return False
-    paths = [part for part in parts if _PATH_SIGN.search(part)]
-    if paths:
-        roots = {_PATH_SIGN.split(part)[0] for cell in cells for part in cell if part}
-        roots = {root for root in roots if any(path.startswith(root) and path != root for path in paths)}
-        return len(paths) + sum(1 for part in parts if part in roots and part not in paths) == len(parts)
+    paths = {part for cell in cells for part in cell if _PATH_SIGN.search(part)}
+    roots = {_PATH_SIGN.split(path)[0] for path in paths}
+    for cell in cut:
+        if any(part in paths for part in cell) and not all(
+            part in paths or part in roots for part in cell if part
+        ):
+            return False
+    if any(part in paths for part in parts):
+        return True
     if named:
         return True
     standing = Counter(part for cell in cells for part in set(cell) if part)

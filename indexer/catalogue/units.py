@@ -10,7 +10,8 @@ _SYMBOLS: dict[str, tuple[str, ...]] = {
     "$": ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "TWD", "ARS", "CLP", "COP"),
     "us$": ("USD",), "usd$": ("USD",), "c$": ("CAD",), "ca$": ("CAD",), "a$": ("AUD",), "au$": ("AUD",),
     "nz$": ("NZD",), "s$": ("SGD",), "hk$": ("HKD",), "nt$": ("TWD",), "mx$": ("MXN",), "r$": ("BRL",),
-    "€": ("EUR",), "euro": ("EUR",), "euros": ("EUR",), "£": ("GBP", "EGP"), "¥": ("JPY", "CNY"),
+    "€": ("EUR",), "eur": ("EUR",), "usd": ("USD",), "gbp": ("GBP",), "chf": ("CHF",), "cny": ("CNY",), "euro": ("EUR",),
+    "euros": ("EUR",), "£": ("GBP", "EGP"), "¥": ("JPY", "CNY"),
     "円": ("JPY",), "元": ("CNY",), "人民币": ("CNY",), "rmb": ("CNY",), "cn¥": ("CNY",), "₩": ("KRW",),
     "원": ("KRW",), "₹": ("INR",), "rs": ("INR", "PKR", "LKR"), "rs.": ("INR", "PKR", "LKR"), "₽": ("RUB",),
     "руб": ("RUB",), "руб.": ("RUB",), "р.": ("RUB",), "zł": ("PLN",), "kč": ("CZK",), "ft": ("HUF",),
@@ -94,8 +95,7 @@ def currencies_of(text: str) -> tuple[str, ...]:
     text = text.strip()
     if symbol := _SYMBOLS.get(text.lower()):
         return symbol
-    code = text.rstrip(".").upper()
-    return (code,) if (text.isupper() or text.islower()) and code in currency_codes() else ()
+    return (text,) if text in currency_codes() else ()  # in capitals only: "cup" is none
 
 
 def currency_in(text: str, language: str) -> str | None:
