@@ -130,13 +130,15 @@ class IndexSchema:
     """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
-    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product.
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
+    is the name of the artifact with the words of the products.
     """
 
     plan: FieldPlan
     vectors: Mapping[str, VectorField] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
+    vocabulary: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON values, for the mapping's `_meta`."""
@@ -145,6 +147,7 @@ class IndexSchema:
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
+            "vocabulary": self.vocabulary,
         }
 
     @classmethod
@@ -162,4 +165,5 @@ class IndexSchema:
             vectors,
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
+            values.get("vocabulary"),
         )
