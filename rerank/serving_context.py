@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opensearch.index.fields import IndexSchema
-from opensearch.index.versions import read_schema
+from opensearch.index.versions import read_schema, searched_index
 from opensearch.logs.pointer import read_pointer
 from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
@@ -28,6 +28,12 @@ class ServingContext:
     encoders: QueryEncoders
     ranker: Ranker | None
     degraded: str | None = None
+    index: str | None = None  # searched instead of the alias, which names several indices
+
+    @property
+    def searched(self) -> str:
+        """What a search names: the alias, unless it names several indices."""
+        return self.index or self.alias
 
 
 def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> ServingContext:
@@ -37,13 +43,13 @@ def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = Tr
     """
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, store)
-    if not ranked:
-        return ServingContext(alias, schema, encoders, None)
-    try:
-        ranker = open_ranker(store, schema, alias, read_pointer(client, alias))
-    except VitrineError as error:
-        return ServingContext(alias, schema, encoders, None, str(error))
-    return ServingContext(alias, schema, encoders, ranker)
+    ranker, degraded = None, None
+    if ranked:
+        try:
+            ranker = open_ranker(store, schema, alias, read_pointer(client, alias))
+        except VitrineError as error:
+            degraded = str(error)
+    return ServingContext(alias, schema, encoders, ranker, degraded, searched_index(client, alias))
 
 
 def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: ArtifactSet | None) -> Ranker:
