@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opensearchpy.exceptions import NotFoundError
 
-from opensearch.client import explained
 from opensearch.index.create import ensure_index, strict_body
 from vitrine.errors import AliasBusyError, EngineError
+
+from .client import explained
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
