@@ -23,8 +23,6 @@ from .words import fold, spelled_out, stemmer
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# In a catalogue of this size a word of a single product may itself be misspelled, so it corrects no other.
-_MANY_DOCUMENTS = 1_000
 _MAX_CANDIDATES = 200_000  # the words that correct others: the most frequent ones
 _MIN_SLOTS, _MAX_SLOTS = 1 << 12, 1 << 24  # of the table of pairs; 32 MB at most
 _SLOTS_PER_TITLE = 16
@@ -37,7 +35,7 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
     in_order = [folded[i] for i in order.tolist()]
     frequencies = np.array([counts.words[word] for word in in_order], dtype=np.uint32)
     titles = np.array([counts.title_words[word] for word in in_order], dtype=np.uint32)
-    minimum = _minimum(counts.documents, frequencies)
+    minimum = _minimum(frequencies)
     candidates = [
         (id, word) for id, word in enumerate(in_order) if frequencies[id] >= minimum and len(word) >= 3
     ]
@@ -92,12 +90,11 @@ def _spelling(counts: ProductCounts, folded: str) -> str:
     return form if count > plain else folded
 
 
-def _minimum(documents: int, frequencies: NDArray[np.uint32]) -> int:
+def _minimum(frequencies: NDArray[np.uint32]) -> int:
     """Return the number of products that must hold a word before it may correct others."""
-    minimum = 2 if documents >= _MANY_DOCUMENTS else 1
-    if len(frequencies) > _MAX_CANDIDATES:
-        minimum = max(minimum, int(np.partition(frequencies, -_MAX_CANDIDATES)[-_MAX_CANDIDATES]))
-    return minimum
+    if len(frequencies) <= _MAX_CANDIDATES:
+        return 1
+    return int(np.partition(frequencies, -_MAX_CANDIDATES)[-_MAX_CANDIDATES])
 
 
 def _umlauts(words: TextTable) -> dict[str, NDArray[Any]]:

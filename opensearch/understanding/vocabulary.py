@@ -93,6 +93,11 @@ class Vocabulary:
         """Return the probability of a word in the catalogue's language at large; 0 where it is no common word."""
         return _looked_up(self.saved, "language", folded)
 
+    @property
+    def has_language(self) -> bool:
+        """Whether the common words of the catalogue's language are known."""
+        return len(self.saved["language.hashes"]) > 0
+
     def together(self, id: int, other: int) -> float:
         """Return P(word | another word of the title)."""
         titles = int(self.saved["words.titles"][other])
