@@ -129,13 +129,15 @@ class IndexSchema:
     """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
-    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product.
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `floors` are
+    the learned cosines from which a neighbour matches a query: of words by vector space, and of an image (`photo`).
     """
 
     plan: FieldPlan
     vectors: Mapping[str, VectorField] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON values, for the mapping's `_meta`."""
@@ -144,6 +146,7 @@ class IndexSchema:
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
+            "floors": dict(self.floors),
         }
 
     @classmethod
@@ -161,4 +164,5 @@ class IndexSchema:
             vectors,
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
+            values.get("floors") or {},
         )
