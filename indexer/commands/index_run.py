@@ -29,6 +29,7 @@ from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
+from indexer.load.vocabulary import store_vocabulary
 from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan, IndexSchema
@@ -105,6 +106,7 @@ def _index(
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
         report, seen_ids = load(_rows(options, client), job, cache, rejected_rows, on_progress)
     if complete(target, report, seen_ids, sync=options.sync):
+        store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
         publish_target(target, report)

@@ -129,14 +129,16 @@ class IndexSchema:
     """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
-    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `floors` are
-    the learned cosines from which a neighbour matches a query: of words by vector space, and of an image (`photo`).
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
+    is the name of the artifact with the words of the products. `floors` are the learned cosines from which a neighbour
+    matches a query: of words by vector space, and of an image (`photo`).
     """
 
     plan: FieldPlan
     vectors: Mapping[str, VectorField] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
+    vocabulary: str | None = None
     floors: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,6 +148,7 @@ class IndexSchema:
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
+            "vocabulary": self.vocabulary,
             "floors": dict(self.floors),
         }
 
@@ -164,5 +167,6 @@ class IndexSchema:
             vectors,
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
+            values.get("vocabulary"),
             values.get("floors") or {},
         )

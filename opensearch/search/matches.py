@@ -42,7 +42,8 @@ def matching_clause(clauses: Mapping[str, Clause], floors: Floors) -> Clause | N
 
 def at_least(clause: Clause, cosine: float) -> Clause:
     """Return the clause of a vector space, limited to the neighbours whose cosine reaches the floor."""
-    return {"function_score": {"query": _unnamed(clause), "min_score": score_of(cosine)}}
+    nearest = clause.get("function_score", {}).get("query", clause)  # boosts multiply the score of a cosine
+    return {"function_score": {"query": _unnamed(nearest), "min_score": score_of(cosine)}}
 
 
 def match_aggregation(
