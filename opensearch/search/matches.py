@@ -8,18 +8,34 @@ but are not counted as matches themselves. Pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from opensearch.index.spaces import LEXICAL
+from opensearch.index.fields import IndexSchema
+from opensearch.index.spaces import IMAGE, LEXICAL
 
 Clause = dict[str, Any]
 Floors = Mapping[str, float]  # cosine by vector space
 Scores = Mapping[str, float]  # raw scores of one hit, by sub-query
 
+PHOTO = "photo"  # the floor for queries by image; each other one, named by its space, is for queries of words
 MATCHES = "matches"  # the name of the aggregation over the products that match
+
+
+def query_floors(schema: IndexSchema, *, has_words: bool, has_image: bool) -> Floors | None:
+    """Return the floors of the index for a query of words, an image or both; None where no match can be told.
+
+    The vector of a query with both lies halfway between them. A product that is as near to the image as the image's floor
+    requires, and has nothing to do with the words, has the cosine floor / √2 with it.
+    """
+    floors = {name: schema.floors[name] for name in schema.vectors if name in schema.floors}
+    if not has_image:
+        return floors
+    photo = schema.floors.get(PHOTO)
+    return None if photo is None else {**floors, IMAGE: photo / math.sqrt(2) if has_words else photo}
 
 
 def score_of(cosine: float) -> float:
@@ -61,11 +77,9 @@ def match_aggregation(
     return {MATCHES: {"filter": clause, "aggs": dict(aggregations), "meta": meta}}
 
 
-def is_match(scores: Scores, floors: Floors) -> bool:
-    """Return whether a hit with these raw scores by sub-query matches."""
-    return LEXICAL in scores or any(
-        _reaches(scores[name], floor) for name, floor in floors.items() if name in scores
-    )
+def may_match(scores: Scores, floors: Floors) -> bool:
+    """Return whether a hit with these raw scores by sub-query is not below the floor of every space that found it."""
+    return any(name not in floors or _reaches(score, floors[name]) for name, score in scores.items())
 
 
 def all_counted(hits: Sequence[Scores], floors: Floors, size: int) -> bool:
@@ -73,16 +87,14 @@ def all_counted(hits: Sequence[Scores], floors: Floors, size: int) -> bool:
     if len(hits) < size:  # all are here, and fewer than the k nearest
         return True
     nearest = {name: [scores[name] for scores in hits if name in scores] for name in floors}
-    return all(
-        not all(_reaches(score, floor) for score in nearest[name]) for name, floor in floors.items()
-    )
+    return all(not all(_reaches(score, floor) for score in nearest[name]) for name, floor in floors.items())
 
 
 def _reaches(score: float, floor: float) -> bool:
     return bool(np.float32(score) >= np.float32(score_of(floor)))  # as the engine compares them
 
 
-def _unnamed(clause: Clause) -> Clause:
+def _unnamed(clause: Mapping[str, Any]) -> Clause:
     """Return the clause without its names, which would stand for two clauses of one request."""
     return {
         key: _unnamed(value) if isinstance(value, Mapping) else value

@@ -148,7 +148,9 @@ def hybrid_body(
     clauses = _clauses(query, schema, window)
     if fusion.sub_queries is not None:
         clauses = {name: clause for name, clause in clauses.items() if name in fusion.sub_queries}
-    aggregations = facet_aggregations(page.facets, schema.plan) | (group_aggregations() if page.groups else {})
+    aggregations = facet_aggregations(page.facets, schema.plan) | (
+        group_aggregations() if page.groups else {}
+    )
     if aggregations:
         body["aggs"] = aggregations
         body["track_total_hits"] = True

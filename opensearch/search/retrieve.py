@@ -10,7 +10,7 @@ from opensearch.client import explained
 from vitrine.errors import EngineError
 
 from .facets import read_facets, read_groups
-from .matches import MATCHES, all_counted, is_match
+from .matches import MATCHES, all_counted, may_match
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -26,14 +26,15 @@ class Candidate:
     score: float  # fused; 0 in a sorted answer
     sub_query_scores: dict[str, float] = field(default_factory=dict)  # raw, of each sub-query that found it
     source: dict[str, Any] = field(default_factory=dict)
+    matches: bool = True  # False: one of the nearest products, but too far from the query
 
 
 @dataclass(frozen=True)
 class Retrieved:
     """One page of candidates, and the totals and facets of the whole match.
 
-    `judged`: the engine counted the products that match, apart from the nearest ones that do not; then `total` 0 says
-    that nothing matches, though there may be candidates.
+    Where the body asked for it (`matches`), both count the products that match, apart from the nearest ones that do not;
+    `total` 0 then says that nothing matches, though there may be candidates.
     """
 
     candidates: list[Candidate]
@@ -41,7 +42,6 @@ class Retrieved:
     facets: dict[str, dict[str, Any]]
     took_ms: int
     total_is_exact: bool = True  # else there may be more than `total`
-    judged: bool = False
     groups: int | None = None  # groups of variants among the matches, where these were asked for
     partial: bool = False  # some shards did not answer
     reranked: bool = False  # by the rerank processor of the engine's pipeline
@@ -90,20 +90,17 @@ def parse(response: Mapping[str, Any]) -> Retrieved:
 
 
 def _judged(retrieved: Retrieved, matches: Mapping[str, Any]) -> Retrieved:
-    """Return the answer with the number of its matches, and without the candidates below every floor.
-
-    Where nothing matches the candidates stay: they are the nearest products.
-    """
+    """Return the answer with the number of its matches, and with the candidates marked that do not match."""
     floors, size, total = matches["meta"]["floors"], matches["meta"]["size"], int(matches["doc_count"])
-    candidates = retrieved.candidates
-    if floors and total:
-        candidates = [c for c in candidates if is_match(c.sub_query_scores, floors)]
+    scores = [candidate.sub_query_scores for candidate in retrieved.candidates]
     return replace(
         retrieved,
-        candidates=candidates,
+        candidates=[
+            replace(candidate, matches=total > 0 and may_match(candidate.sub_query_scores, floors))
+            for candidate in retrieved.candidates
+        ],
         total=total,
-        total_is_exact=all_counted([c.sub_query_scores for c in retrieved.candidates], floors, size),
-        judged=True,
+        total_is_exact=all_counted(scores, floors, size),
     )
 
 

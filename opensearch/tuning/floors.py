@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from opensearch.index.fields import IndexSchema
 from opensearch.index.scan import sample
 from opensearch.index.spaces import IMAGE, SPACES, TEXT, has_vector
+from opensearch.search.matches import PHOTO
 from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from vitrine.errors import WeightsError
@@ -29,7 +30,6 @@ from .nonsense import nonsense_queries, title_phrases
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-PHOTO = "photo"  # the key of the floor for queries by image; the other floors are for queries of words
 QUERIES = 200  # of each kind
 MIN_QUERIES = 30
 KEPT = 0.95  # of the queries that a product fits
@@ -154,7 +154,8 @@ def _titles(client: OpenSearch, index: str, schema: IndexSchema) -> list[str]:
 
 def _by_words(queries: Sequence[str], embed: Embed) -> list[Query]:
     return [
-        Query(words, vectors) for words, vectors in zip(queries, embed(queries) if queries else [], strict=True)
+        Query(words, vectors)
+        for words, vectors in zip(queries, embed(queries) if queries else [], strict=True)
     ]
 
 
@@ -192,4 +193,6 @@ def _cosine(client: OpenSearch, index: str, schema: IndexSchema, query: Query, n
         query, schema, window=_NEIGHBOURS, page=Page(source=()), fusion=Fusion(sub_queries=(name,))
     )
     candidates = retrieve(client, index, body).candidates
-    return max((2 * c.sub_query_scores[name] - 1 for c in candidates if name in c.sub_query_scores), default=-1.0)
+    return max(
+        (2 * c.sub_query_scores[name] - 1 for c in candidates if name in c.sub_query_scores), default=-1.0
+    )
