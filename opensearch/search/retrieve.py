@@ -42,9 +42,9 @@ class Retrieved:
     facets: dict[str, dict[str, Any]]
     took_ms: int
     total_is_exact: bool = True  # else there may be more than `total`
-    groups: int | None = None  # groups of variants among the matches, where these were asked for
     partial: bool = False  # some shards did not answer
     reranked: bool = False  # by the rerank processor of the engine's pipeline
+    groups: int | None = None  # groups of variants among the matches, where these were asked for
 
 
 def retrieve(

@@ -98,11 +98,13 @@ def choose_floors(fitting: Mapping[str, Cosines], nonsense: Mapping[str, Cosines
     A query matches when it reaches the floor of any space. So each floor rejects 95 % of the nonsense, and where together
     they would keep less than 95 % of the fitting queries, the space that keeps most of them gets a lower floor.
     """
-    counts = [len(cosines) for cosines in (*fitting.values(), *nonsense.values())]
-    if not counts or min(counts) < MIN_QUERIES:
+    count = min(
+        min((len(cosines) for cosines in kind.values()), default=0) for kind in (fitting, nonsense)
+    )
+    if count < MIN_QUERIES:
         raise WeightsError(
-            f"{min(counts, default=0)} queries of a kind can be made of the titles and were answered, and at least "
-            f"{MIN_QUERIES} are needed to learn from which cosine a product matches: no floor is set"
+            f"{count} queries of a kind could be made of the titles and answered in time, and at least {MIN_QUERIES} "
+            "are needed: no floor is set"
         )
     cosines = {}
     for name in fitting:
