@@ -138,13 +138,13 @@ def _retrieve(
     A sorted search takes the products with most of the words. Where there are none it takes every product that the search
     would match in the order of relevance.
     """
-    retrieved = retrieve(client, context.alias, engine_body(context, search, vectors))
+    retrieved = retrieve(client, context.searched, engine_body(context, search, vectors))
     if search.sort and not retrieved.total:
         body = engine_body(context, search, vectors, any_word=True)
-        retrieved = retrieve(client, context.alias, body)
+        retrieved = retrieve(client, context.searched, body)
     if search.sort and not retrieved.total and _floors(context, search) is not None:
         body = engine_body(context, replace(search, sort=()), vectors)
-        retrieved = retrieve(client, context.alias, body)
+        retrieved = retrieve(client, context.searched, body)
     return retrieved
 
 
@@ -223,7 +223,7 @@ def _search_cheapest(
     """Return the products whose image is as near as the index's similarity threshold, by price; a score is a cosine."""
     threshold, price = cheapest.comparison_terms(context.alias, context.schema)
     body = engine_body(context, replace(search, window=max(search.window, cheapest.WINDOW)), vectors)
-    retrieved = retrieve(client, context.alias, body)
+    retrieved = retrieve(client, context.searched, body)
     hits = cheapest.cheapest_hits(retrieved.candidates, threshold, price)
     may_be_more = bool(hits) and len(hits) == body["size"]  # every retrieved product is near enough
     retrieved = replace(retrieved, total=len(hits), total_is_exact=not may_be_more)

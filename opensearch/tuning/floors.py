@@ -98,9 +98,7 @@ def choose_floors(fitting: Mapping[str, Cosines], nonsense: Mapping[str, Cosines
     A query matches when it reaches the floor of any space. So each floor rejects 95 % of the nonsense, and where together
     they would keep less than 95 % of the fitting queries, the space that keeps most of them gets a lower floor.
     """
-    count = min(
-        min((len(cosines) for cosines in kind.values()), default=0) for kind in (fitting, nonsense)
-    )
+    count = min(min((len(cosines) for cosines in kind.values()), default=0) for kind in (fitting, nonsense))
     if count < MIN_QUERIES:
         raise WeightsError(
             f"{count} queries of a kind could be made of the titles and answered in time, and at least {MIN_QUERIES} "

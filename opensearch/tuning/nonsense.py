@@ -28,17 +28,19 @@ _OTHER_SUBJECTS = (
 def title_phrases(titles: Iterable[str], count: int, seed: int = 0) -> list[str]:
     """Return up to `count` phrases of two or three neighbouring words of a title, or of four to six Chinese signs."""
     generator = random.Random(seed)
-    phrases: dict[str, None] = {}
-    for title in generator.sample(sorted(set(titles)), len(set(titles))):
+    shuffled = sorted(titles)
+    generator.shuffle(shuffled)
+    phrases: list[str] = []
+    for title in shuffled:
         words = _words(title)
         signs = any(_CJK.search(word) for word in words)
         length = generator.choice(_PHRASE_SIGNS if signs else _PHRASE_WORDS)
         if len(words) >= 2:
             start = generator.randrange(max(len(words) - length, 0) + 1)
-            phrases.setdefault(("" if signs else " ").join(words[start : start + length]))
+            phrases.append(("" if signs else " ").join(words[start : start + length]))
         if len(phrases) == count:
             break
-    return list(phrases)
+    return phrases
 
 
 def nonsense_queries(titles: Iterable[str], count: int, seed: int = 0) -> list[str]:
