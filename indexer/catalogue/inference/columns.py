@@ -24,7 +24,7 @@ URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
 HAN = re.compile(r"[\u3400-\u9fff]")
 _IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|bild|foto|imagen|图")
 _IMAGE_VALUE = re.compile(
-    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
+    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])([?#].*)?$", re.IGNORECASE | re.DOTALL
 )
 _HAN_SAMPLE_CHARACTERS = 500
 

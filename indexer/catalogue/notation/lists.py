@@ -21,7 +21,7 @@ _MIN_SHARED = 0.6  # the share of the parts that must stand in several cells
 _ADDRESS = r"(?:https?:)?//|data:|[a-z]:\\|\.{0,2}/"
 _ADDRESS_CUT = re.compile(rf"\s*[,;|]\s*(?={_ADDRESS})|\s+(?=https?://)", re.IGNORECASE)
 _IMAGE_SUFFIX = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)(?:[?#][^\s,;]*)?$", re.IGNORECASE
+    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf]|svg)(?:[?#][^\s,;]*)?$", re.IGNORECASE
 )
 
 
