@@ -26,7 +26,7 @@ from .shoppers import shopper_hash
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from opensearch.understanding.vocabulary import Vocabulary
+    from opensearch.understanding.vocabulary.artifact import Vocabulary
 
 COLLAPSE = 3  # a window of products holds so many times fewer groups of variants, and is made longer by it
 

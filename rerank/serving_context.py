@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema, searched_index
 from opensearch.logs.pointer import read_pointer
-from opensearch.understanding.vocabulary import Vocabulary, open_vocabulary
+from opensearch.understanding.vocabulary.artifact import Vocabulary, open_vocabulary
 from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
 from vitrine.errors import ArtifactError, VitrineError

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensearch.index.fields import FieldPlan, IndexSchema
-from opensearch.understanding.build import make_vocabulary
-from opensearch.understanding.counts import ProductCounts
 from opensearch.understanding.plan import Correction, QueryPlan, understand
-from opensearch.understanding.spelling import correct_word
-from opensearch.understanding.tables import NearTable, PairTable, TextTable
-from opensearch.understanding.typos import edit_log_probability
-from opensearch.understanding.vocabulary import Vocabulary
+from opensearch.understanding.spelling.typos import edit_log_probability
+from opensearch.understanding.spelling.word import correct_word
+from opensearch.understanding.vocabulary.artifact import Vocabulary
+from opensearch.understanding.vocabulary.build import make_vocabulary
+from opensearch.understanding.vocabulary.counts import ProductCounts
+from opensearch.understanding.vocabulary.tables import NearTable, PairTable, TextTable
 from opensearch.understanding.words import fold, spelled_out, words_of
 from vitrine.errors import ArtifactError
 

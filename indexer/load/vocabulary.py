@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from opensearch.index.meta import schema_of, set_vocabulary
-from opensearch.understanding.build import build_vocabulary
-from opensearch.understanding.vocabulary import open_vocabulary
+from opensearch.understanding.vocabulary.artifact import open_vocabulary
+from opensearch.understanding.vocabulary.build import build_vocabulary
 from vitrine.errors import VitrineError
 from vitrine.store import Store
 

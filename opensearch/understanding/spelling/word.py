@@ -21,14 +21,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, log
 
-from .tables import max_errors
+from opensearch.understanding.vocabulary.artifact import Vocabulary
+from opensearch.understanding.vocabulary.tables import max_errors
+from opensearch.understanding.words import fold, spelled_out
+
 from .typos import MISTYPED, edit_log_probability
-from .vocabulary import Vocabulary
-from .words import fold, spelled_out
 
 UNKNOWN = log(0.05)  # words of a query that are none of the catalogue
 NAME = 0.5  # of those, words that the language does not have either, such as names
-NEW_FORM = log(0.05)  # forms of a stem that no product has, such as the plural of a word that stands in the singular
+NEW_FORM = log(
+    0.05
+)  # forms of a stem that no product has, such as the plural of a word that stands in the singular
 ODD_FORM = log(0.0005)  # forms that the language does not have either; many errors leave the stem as it was
 MIN_LENGTH = 4  # a shorter word has too many neighbours to tell an error from a name, where it stands alone
 # How much more probable a correction must be than the word as typed. Of common English words that a catalogue lacks, one
