@@ -25,7 +25,7 @@ from rerank.models.ranker import Ranker
 from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
 
 from . import cheapest
-from .answer import Answer, hits_of
+from .answer import Answer, Order, hits_of
 from .arrays import FloatArray
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
 from .rules import apply_rules
@@ -57,7 +57,8 @@ def search_with_vectors(
     if search.reranks:
         window = rerank(context, rerank_request(client, context, search, vectors, candidates))
     hits = hits_of(candidates, window)
-    return Answer(hits, retrieved, "reranked" if window.artifacts else "engine", window)
+    order: Order = "reranked" if window.artifacts else "engine"
+    return Answer(hits, retrieved, order, window, plan=search.plan)
 
 
 def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
@@ -99,7 +100,8 @@ def embed_queries(context: ServingContext, searches: Sequence[Search]) -> list[Q
 def engine_body(context: ServingContext, search: Search, vectors: QueryVectors) -> dict[str, Any]:
     """Return the engine's query for the whole window."""
     filters = [*search.filters, *([ids_filter(search.candidates)] if search.candidates else [])]
-    query = Query(search.query, vectors, filters, has_image=search.image is not None)
+    boosts = search.plan.boosts if search.plan else ()
+    query = Query(search.query, vectors, filters, has_image=search.image is not None, boosts=boosts)
     return hybrid_body(
         query,
         context.schema,

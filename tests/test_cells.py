@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from indexer.catalogue.cells import (
+from indexer.catalogue.notation.cells import (
     CellError,
     read_available,
     read_date,
@@ -90,6 +90,17 @@ def test_text_is_joined_and_cleaned() -> None:
         ("3", True),
         ("https://schema.org/InStock", True),
         (False, False),
+        ("Ja", True),
+        ("ausverkauft", False),
+        ("épuisé", False),
+        ("En stock", True),
+        ("agotado", False),
+        ("有货", True),
+        ("否", False),
+        ("12 in stock", True),
+        ("0 in stock", False),
+        ("preorder", True),
+        ("https://schema.org/OutOfStock", False),
     ],
 )
 def test_availability_is_read_from_words_and_stock(value: Any, available: bool) -> None:

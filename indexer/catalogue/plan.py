@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -12,16 +11,20 @@ from typing import Any
 
 import tomli_w
 
+from indexer.catalogue.inference.column_formats import complete_plan
+from indexer.catalogue.inference.infer import infer_plan
 from opensearch.index.fields import FieldPlan
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 from vitrine.errors import CatalogueError
 
-from .infer import infer_plan
+from .names import suggestion, unknown_name
+from .plan_formats import parse_formats
 from .reader import BadRow, CatalogueRow, declared_columns, read_rows
 
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
-_LIST_KEYS = ("text", "search", "images", "numbers", "keywords", "dates")
+_COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "dates")
+_LIST_KEYS = (*_COLUMNS_KEYS, "null")
 _COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created")
 _KEYS = tuple(field.name for field in fields(FieldPlan))
 
@@ -34,7 +37,7 @@ def load_plan(path: Path) -> FieldPlan:
         raise CatalogueError(f"the field plan {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(f"the field plan {path} is not TOML: {error}") from error
-    problems = [_unknown(key, ("fields",), "table") for key in document if key != "fields"]
+    problems = [unknown_name(key, ("fields",), "table") for key in document if key != "fields"]
     table = document.get("fields")
     if isinstance(table, dict):
         plan, table_problems = _parse_table(table)
@@ -49,19 +52,23 @@ def load_plan(path: Path) -> FieldPlan:
 
 def _parse_table(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
     """Return the plan of the valid entries, and the problems of the others."""
-    problems = [_unknown(key, _KEYS, "entry") for key in table if key not in _KEYS]
+    problems = [unknown_name(key, _KEYS, "entry") for key in table if key not in _KEYS]
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key == "vectors":
             spaces, vector_problems = _vector_columns(value)
             values[key] = spaces
             problems += vector_problems
+        elif key == "columns":
+            values[key], column_problems = parse_formats(value)
+            problems += column_problems
         elif key in _LIST_KEYS:
             names = [value] if isinstance(value, str) else value
             if isinstance(names, list) and all(isinstance(name, str) and name for name in names):
                 values[key] = tuple(dict.fromkeys(names))
             else:
-                problems.append(f"{key} is {value!r}; expected a column name or a list of them")
+                expected = "a word" if key == "null" else "a column name"
+                problems.append(f"{key} is {value!r}; expected {expected} or a list of them")
         elif key in _KEYS:
             if isinstance(value, str) and value:
                 values[key] = value
@@ -81,26 +88,12 @@ def _vector_columns(value: Any) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     for space, columns in value.items():
         names = [columns] if isinstance(columns, str) else columns
         if space not in known:
-            problems.append(_unknown(space, known, "further vector space"))
+            problems.append(unknown_name(space, known, "further vector space"))
         elif isinstance(names, list) and names and all(isinstance(name, str) and name for name in names):
             spaces[space] = tuple(dict.fromkeys(names))
         else:
             problems.append(f"vectors.{space} is {columns!r}; expected a column name or a list of them")
     return spaces, problems
-
-
-def _unknown(name: str, known: Iterable[str], kind: str) -> str:
-    return f"there is no {kind} {name!r}{_suggestion(name, known)}"
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the known names that are close to `name`, else the first twenty of all, for an error message."""
-    names = list(known)
-    lower_case = {candidate.lower(): candidate for candidate in names}
-    matches = difflib.get_close_matches(name.lower(), list(lower_case), 3, 0.6)
-    if matches:
-        return f" (close: {', '.join(lower_case[match] for match in matches)})"
-    return f" (there are: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''})" if names else ""
 
 
 def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
@@ -109,7 +102,7 @@ def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
     for key in _COLUMN_KEYS:
         if (column := getattr(plan, key)) is not None:
             keys_by_column.setdefault(column, []).append(key)
-    for key in _LIST_KEYS:
+    for key in _COLUMNS_KEYS:
         for column in getattr(plan, key):
             if not (key == "search" and "*" in column):  # a pattern may match no column at all
                 keys_by_column.setdefault(column, []).append(key)
@@ -137,7 +130,7 @@ def check_columns(plan: FieldPlan, catalogue: Path, encoding: str | None = None)
                     return
     if missing:
         problems = (
-            f"{column!r} for {' and '.join(keys_by_column[column])}{_suggestion(column, columns)}"
+            f"{column!r} for {' and '.join(keys_by_column[column])}{suggestion(column, columns)}"
             for column in missing
         )
         raise CatalogueError(
@@ -152,6 +145,15 @@ def plan_from_rows(
 
     `source` is the name of the catalogue in errors. Raises CatalogueError when none of the rows can be read.
     """
+    return infer_plan(_sample(rows, source), id_column)
+
+
+def completed_plan(plan: FieldPlan, rows: Iterable[CatalogueRow | BadRow], source: str) -> FieldPlan:
+    """Return the plan with the notation of the columns for which it states none, from the first 1,000 rows."""
+    return complete_plan(plan, _sample(rows, source))
+
+
+def _sample(rows: Iterable[CatalogueRow | BadRow], source: str) -> list[dict[str, Any]]:
     sample = list(islice(rows, SAMPLE_ROWS))
     readable = [row.values for row in sample if isinstance(row, CatalogueRow)]
     if not readable:
@@ -159,10 +161,18 @@ def plan_from_rows(
         if bad is None:
             raise CatalogueError(f"{source} has no rows; expected one product per line or row")
         raise CatalogueError(f"no row of {source} can be read; line {bad.line}: {bad.reason}")
-    return infer_plan(readable, id_column)
+    return readable
 
 
 def plan_toml(plan: FieldPlan) -> str:
     """Return the plan as the TOML that `--fields` reads."""
     values = {key: value for key, value in plan.to_dict().items() if value not in (None, [], {})}
+    return tomli_w.dumps({"fields": values}, multiline_strings=False)
+
+
+def notation_toml(completed: FieldPlan, stated: FieldPlan) -> str:
+    """Return the null words and formats that the plan `completed` has beyond those of `stated`, as TOML."""
+    columns = {name: c.to_dict() for name, c in completed.columns.items() if name not in stated.columns}
+    null = [] if stated.null else list(completed.null)
+    values = {key: value for key, value in (("null", null), ("columns", columns)) if value}
     return tomli_w.dumps({"fields": values}, multiline_strings=False)

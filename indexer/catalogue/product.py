@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
-from opensearch.index.fields import FieldPlan
-from vitrine.errors import CatalogueError
-
-from .cells import (
+from indexer.catalogue.notation.cells import (
     CellError,
     CellParser,
     abbreviated,
@@ -25,13 +21,11 @@ from .cells import (
     read_number,
     read_text,
 )
+from indexer.catalogue.notation.languages import detect_product_language
+from opensearch.index.fields import FieldPlan
+from vitrine.errors import CatalogueError
 
 MAX_ID_BYTES = 512  # the engine's limit for a document id
-_LANGUAGE_CHARACTERS = 2000  # the beginning of the text that decides the language
-
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
-_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+")
 
 ImageSource = str | bytes  # a path, URL or data URI as the catalogue spells it; bytes: the image file itself
 
@@ -46,6 +40,7 @@ class DroppedCell:
 
     column: str
     reason: str
+    is_null: bool = False  # a word that stands for an empty cell
 
 
 @dataclass(frozen=True)
@@ -76,8 +71,13 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         value = values.get(column) if column else None
         if value is None or (isinstance(value, str) and not value.strip()):
             return None
+        if isinstance(value, str) and plan.is_null(column, value):
+            dropped.append(
+                DroppedCell(str(column), f"{abbreviated(value)} stands for an empty cell", is_null=True)
+            )
+            return None
         try:
-            return parse(value)
+            return parse(value, plan.format_of(column))
         except CellError as error:
             dropped.append(DroppedCell(str(column), str(error)))
             return None
@@ -138,15 +138,3 @@ def read_id(value: Any, column: str) -> str:
             f"the id in column {column!r} has {len(name.encode())} bytes; expected at most {MAX_ID_BYTES}"
         )
     return name
-
-
-def detect_product_language(text: str, default: str) -> str:
-    """Return `zh` when the text has two Chinese characters or more, one per two Latin words, and no kana or hangul.
-
-    Any other text has the language `default`.
-    """
-    text = text[:_LANGUAGE_CHARACTERS]
-    han = len(_HAN.findall(text))
-    if han >= 2 and not _KANA_HANGUL.search(text) and 2 * han >= len(_LATIN_WORD.findall(text)):
-        return "zh"
-    return default

@@ -7,13 +7,21 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
-from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
+from indexer.catalogue.plan import (
+    check_columns,
+    completed_plan,
+    load_plan,
+    notation_toml,
+    plan_from_rows,
+    plan_toml,
+)
 from indexer.catalogue.reader import CatalogueRows, count_rows, read_rows, reader_for
 from indexer.images.fetch import Fetcher
 from indexer.load.encoders import schema_for
@@ -21,6 +29,7 @@ from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
+from indexer.load.vocabulary import store_vocabulary
 from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan, IndexSchema
@@ -97,6 +106,7 @@ def _index(
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
         report, seen_ids = load(_rows(options, client), job, cache, rejected_rows, on_progress)
     if complete(target, report, seen_ids, sync=options.sync):
+        store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
         publish_target(target, report)
@@ -122,7 +132,10 @@ def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | Non
     """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed."""
     if options.fields:
         plan = load_plan(options.fields)
-    elif recorded:
+        if options.catalogue:
+            check_columns(plan, options.catalogue, options.encoding)
+        return _with_notation(plan, options, client, None if options.rebuild else recorded)
+    if recorded:
         plan = recorded.plan
     else:
         plan = _inferred_plan(options, client)
@@ -132,6 +145,24 @@ def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | Non
     if options.catalogue:
         check_columns(plan, options.catalogue, options.encoding)
     return plan
+
+
+def _with_notation(
+    plan: FieldPlan, options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
+) -> FieldPlan:
+    """Return the plan with the notation of the columns for which it states none.
+
+    It is that of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
+    """
+    if recorded:
+        columns = {**recorded.plan.columns, **plan.columns}
+        return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
+    with closing(_rows(options, client)) as rows:
+        completed = completed_plan(plan, rows, str(options.catalogue or options.source))
+    if completed != plan:
+        click.echo("# the notation of columns for which the field plan states none", err=True)
+        click.echo(notation_toml(completed, plan), err=True)
+    return completed
 
 
 def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> FieldPlan:

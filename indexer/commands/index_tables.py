@@ -12,6 +12,9 @@ from indexer.load.report import LoadReport
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 
 _MAX_COLUMNS = 8  # columns with dropped cells that are listed
+_USE_COLUMN = (
+    "name it in a plan under search, text, keywords, numbers, dates or images and pass --fields and --rebuild"
+)
 
 
 def print_report(report: LoadReport, alias: str) -> None:
@@ -30,6 +33,8 @@ def print_report(report: LoadReport, alias: str) -> None:
     for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
         example = report.dropped_cell_examples[column]
         console.print(f"column {column}: {count} cells left out ({example})", markup=False)
+    for line in _column_lines(report):
+        console.print(line, markup=False)
     if report.weights:
         console.print(_weights_line(report.weights), markup=False)
     for note in report.notes:
@@ -38,6 +43,27 @@ def print_report(report: LoadReport, alias: str) -> None:
         console.print(f"rejected rows and images with their reasons: {report.rejected_file}", markup=False)
     if report.stopped:
         console.print(f"error: {report.stopped}", markup=False)
+
+
+def _column_lines(report: LoadReport) -> list[str]:
+    """Return a line about the null words, and one about the columns that the field plan does not use."""
+    lines = []
+    if report.cells_null:
+        columns = ", ".join(
+            f"{column} {count:,}" for column, count in report.cells_null.most_common(_MAX_COLUMNS)
+        )
+        more = ", ..." if len(report.cells_null) > _MAX_COLUMNS else ""
+        lines.append(
+            f"cells with a word for an empty cell (`null` in the field plan), by column: {columns}{more}"
+        )
+    unused = report.unused_columns
+    if unused.cells:
+        columns = ", ".join(
+            f"{column} ({count:,} cells: {unused.reason(column)})"
+            for column, count in unused.cells.most_common()
+        )
+        lines.append(f"columns that the field plan does not use: {columns}; to use one, {_USE_COLUMN}")
+    return lines
 
 
 def _weights_line(learned: Mapping[str, Any]) -> str:

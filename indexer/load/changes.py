@@ -102,6 +102,7 @@ class ChangeDetector:
             return None
         for cell in dropped:
             self.report.add_dropped_cell(row.line, cell)
+        self.report.unused_columns.add(row.values, self.plan)
         return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces))
 
     def _look_up(self, page: list[PendingDocument]) -> list[PendingDocument]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from indexer.catalogue.product import DroppedCell
 from indexer.catalogue.reader import BadRow
+from indexer.catalogue.unused_columns import UnusedColumns
 from vitrine.errors import CatalogueError
 
 
@@ -36,6 +37,8 @@ class LoadReport:
     unreadable: int = 0  # the part of `rejected` whose id is unknown
     cells_dropped: Counter[str] = field(default_factory=Counter)  # by column
     dropped_cell_examples: dict[str, str] = field(default_factory=dict)  # by column: the first one
+    cells_null: Counter[str] = field(default_factory=Counter)  # by column: words that stand for an empty cell
+    unused_columns: UnusedColumns = field(default_factory=UnusedColumns)
     weights: dict[str, Any] | None = None  # the sub-query weights, where this load learned them
     notes: list[str] = field(default_factory=list)
     stopped: str | None = None  # the reason why the load ended before the catalogue did
@@ -60,6 +63,9 @@ class LoadReport:
 
     def add_dropped_cell(self, line: int, cell: DroppedCell) -> None:
         """Count a cell that was left out of the product in `line`."""
+        if cell.is_null:
+            self.cells_null[cell.column] += 1
+            return
         self.cells_dropped[cell.column] += 1
         self.dropped_cell_examples.setdefault(cell.column, f"line {line}: {cell.reason}")
 
@@ -67,7 +73,13 @@ class LoadReport:
         """Return the report as JSON values."""
         names = [name for name in self.__dataclass_fields__ if name != "unreadable"]
         values = {name: getattr(self, name) for name in names}
-        return {**values, "cells_dropped": dict(self.cells_dropped), "rows_per_second": self.rows_per_second}
+        return {
+            **values,
+            "cells_dropped": dict(self.cells_dropped),
+            "cells_null": dict(self.cells_null),
+            "unused_columns": self.unused_columns.to_dict(),
+            "rows_per_second": self.rows_per_second,
+        }
 
 
 class RejectedRows:

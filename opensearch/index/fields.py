@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any, Self
 
 from .spaces import space_names, sub_queries
@@ -13,6 +14,36 @@ SEARCH = "search"  # the words of the product, by language
 IMAGES = "images"
 HASHES = "hashes"  # of the content by space, and of the row
 ROW_HASH = "row"
+
+
+@dataclass(frozen=True)
+class ColumnFormat:
+    """The notation of one column's cells; what is None or empty has the default of the cell's type."""
+
+    decimal: str | None = None  # "." or ","; the other sign, spaces and apostrophes then group the digits
+    # ISO 4217 code that the cells may name; a cell in another currency is left out
+    currency: str | None = None
+    unit: str | None = None  # unit of the numbers in the index, such as kg
+    separator: str | None = None  # cuts a cell into the values of a list
+    date_format: tuple[str, ...] = ()  # strptime formats, or epoch_second or epoch_millis
+    null: tuple[str, ...] = ()  # words that stand for an empty cell, besides those of the plan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stated values as JSON values."""
+        values = asdict(self).items()
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values if value}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the format of `to_dict`; entries of a later version are ignored."""
+        names = {entry.name for entry in fields(cls)}
+        known: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names
+        }
+        return cls(**known)
+
+
+DEFAULT_FORMAT = ColumnFormat()
 
 
 @dataclass(frozen=True)
@@ -35,13 +66,37 @@ class FieldPlan:
     group: str | None = None  # the column whose value the variants of one product share
     available: str | None = None
     created: str | None = None
+    null: tuple[str, ...] = ()  # words that stand for an empty cell in any column; case does not count
+    columns: Mapping[str, ColumnFormat] = field(default_factory=dict)  # the notation of single columns
+
+    @cached_property
+    def _null_words(self) -> dict[str | None, frozenset[str]]:
+        """Return the null words in lower case: those of all columns under None, and of each column with its own."""
+        common = frozenset(word.strip().casefold() for word in self.null)
+        own = {
+            name: frozenset(word.strip().casefold() for word in c.null) for name, c in self.columns.items()
+        }
+        return {None: common, **{name: words | common for name, words in own.items() if words}}
+
+    def is_null(self, column: str | None, text: str) -> bool:
+        """Return whether the text stands for an empty cell in the column."""
+        words = self._null_words.get(column) or self._null_words[None]
+        return bool(words) and text.strip().casefold() in words
+
+    def format_of(self, column: str | None) -> ColumnFormat:
+        """Return the notation of the column's cells."""
+        return self.columns.get(column, DEFAULT_FORMAT) if column else DEFAULT_FORMAT
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
         values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
-        return {**values, "vectors": {space: list(columns) for space, columns in self.vectors.items()}}
+        return {
+            **values,
+            "vectors": {space: list(columns) for space, columns in self.vectors.items()},
+            "columns": {name: notation.to_dict() for name, notation in self.columns.items()},
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -53,7 +108,10 @@ class FieldPlan:
             if key in names
         }
         vectors = values.get("vectors") or {}
-        return cls(**{**plan, "vectors": {space: tuple(columns) for space, columns in vectors.items()}})
+        plan["vectors"] = {space: tuple(columns) for space, columns in vectors.items()}
+        notations = values.get("columns") or {}
+        plan["columns"] = {name: ColumnFormat.from_dict(notation) for name, notation in notations.items()}
+        return cls(**plan)
 
 
 @dataclass(frozen=True)
@@ -71,13 +129,15 @@ class IndexSchema:
     """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
-    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product.
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
+    is the name of the artifact with the words of the products.
     """
 
     plan: FieldPlan
     vectors: Mapping[str, VectorField] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
+    vocabulary: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON values, for the mapping's `_meta`."""
@@ -86,6 +146,7 @@ class IndexSchema:
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
+            "vocabulary": self.vocabulary,
         }
 
     @classmethod
@@ -103,4 +164,5 @@ class IndexSchema:
             vectors,
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
+            values.get("vocabulary"),
         )

@@ -15,7 +15,7 @@ from opensearch.index.meta import schema_of
 from opensearch.index.versions import published
 from opensearch.logs.pointer import read_pointer
 from opensearch.logs.profiles import Click
-from rerank.serving_context import ServingContext, open_context
+from rerank.serving_context import ServingContext, open_context, vocabulary_of
 from rerank.shoppers import read_history_async
 from vitrine.errors import VitrineError
 from vitrine.store import ArtifactSet, Store
@@ -76,10 +76,13 @@ class EngineContexts:
             self._states.pop(alias, None)
 
     def _update_schema(self, alias: str, index: str) -> None:
-        """Take over weights and similarity threshold that were learned since the alias was opened."""
+        """Take over what was learned since the alias was opened: weights, similarity threshold, vocabulary."""
         context, schema = self.open[alias], schema_of(self._client, index)
         if context.schema != schema:
-            self.open[alias] = replace(context, schema=schema)
+            vocabulary = context.vocabulary
+            if context.schema.vocabulary != schema.vocabulary:
+                vocabulary = vocabulary_of(self._store, alias, schema)
+            self.open[alias] = replace(context, schema=schema, vocabulary=vocabulary)
 
     def _open(self, alias: str, state: State) -> None:
         self._retry_at.pop(alias, None)

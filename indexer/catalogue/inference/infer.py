@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from opensearch.index.fields import FieldPlan
+from indexer.catalogue.notation import column_names
+from indexer.catalogue.notation.cells import read_available, read_language
+from indexer.catalogue.notation.languages import catalogue_language
+from indexer.catalogue.notation.lists import PATH
+from indexer.catalogue.notation.null_words import null_words
+from indexer.catalogue.notation.yes_no import is_yes_or_no
+from opensearch.index.fields import ColumnFormat, FieldPlan
 from vitrine.errors import CatalogueError
 
-from .cells import read_available, read_language
-from .columns import CODE_NAME, HAN, MIN_AGREEMENT, URL, ColumnStatistics, column_statistics
+from .column_formats import date_notation, list_notation, notation_hints, number_notation, stated
+from .columns import CODE_NAME, MIN_AGREEMENT, URL, ColumnStatistics, column_statistics
+from .holdable import holdable
 
 MAX_TEXTS = 8  # more text columns would displace the description in the embedded text
 MAX_NUMBERS = 32
@@ -21,36 +29,15 @@ _MIN_FILL_RATE = 0.02  # a number or keyword column that is sparser is left out
 # A column that is sparser or has fewer words per value is an attribute: in the lexical sub-query, not embedded.
 _MIN_TEXT_FILL_RATE = 0.5
 _MIN_TEXT_WORDS = 3
+_MAX_KEYWORD_WORDS = 5
+_MAX_KEYWORD_CHARACTERS = 100
 _MIN_FAMILY_COLUMNS = 8  # from so many attribute columns with one prefix on, a pattern stands for them
 _MIN_IMAGE_PIXELS = 224  # the smallest input side of the supported image encoders
-
-# Normalized column names (lower case, letters and digits only), the most specific first.
-_IDS = (
-    "id", "sku", "productid", "itemid", "asin", "productcode", "articleid", "articlenumber", "uid", "handle",
-)  # fmt: skip
-_TITLES = (
-    "title", "producttitle", "name", "productname", "productdisplayname", "itemname", "label", "heading", "标题",
-)  # fmt: skip
-_TEXTS = (
-    "description", "shortdescription", "longdescription", "summary", "subtitle", "details", "features", "body",
-)  # fmt: skip
-_CREATED = (
-    "created", "createdat", "dateadded", "datecreated", "datereleased", "releasedate", "launchdate", "published",
-)  # fmt: skip
-_GROUPS = (
-    "groupid", "itemgroupid", "group", "styleid", "parentid", "parentsku", "modelid", "variantof", "parent",
-)  # fmt: skip
-_AVAILABLE = ("instock", "available", "isavailable", "availability", "stock", "inventory", "stockquantity")
-_LANGUAGES = ("language", "lang", "locale", "languagecode")
-# Keywords by name alone, because a small sample may contain each of their values only once.
-_KEYWORDS = (
-    "category", "producttype", "department", "brand", "manufacturer", "color", "colour", "size", "gender",
-    "material", "season",
-)  # fmt: skip
 
 _IMAGE_COLUMN = re.compile(
     r"(product|main|primary)?_?(images?|pictures?|photos?|img)(_?(urls?|links?|paths?|src))?"
 )
+_FURTHER_IMAGES = re.compile(r"additional|gallery|further|more_|weitere|autres|galer")
 _IMAGE_SIZES = {"medium": 2, "large": 2.2, "high": 2.5, "full": 2.6, "small": 4, "low": 4, "thumb": 5}
 _UNSTATED_IMAGE_SIZE = 2.1
 _MAX_RANKED_WORDS = 200  # beyond this many words per value, more words do not move a text column forward
@@ -63,36 +50,83 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
 
     Raises CatalogueError when no column can be the id.
     """
-    columns = column_statistics(rows)
+    null = null_words(rows, id_name)
+    columns = column_statistics(rows, frozenset(word.casefold() for word in null))
     id_column = next((c for c in columns if c.name == id_name), None) or _id_column(columns, len(rows))
     rest = [column for column in columns if column is not id_column]
-    language = _first_named(rest, _LANGUAGES, lambda column: column.mostly_parses(read_language))
-    rest = [column for column in rest if column.name != language]
+    language_field = _first_named(rest, column_names.LANGUAGES, lambda c: c.mostly_parses(read_language))
+    rest = [column for column in rest if column.name != language_field]
     images, rest = _partition(rest, lambda column: column.is_image)
-    dates, rest = _partition(rest, lambda column: column.is_date)
-    numbers, rest = _partition(rest, lambda column: column.is_number)
+    language = catalogue_language(_texts_of_language(rest))
+    formats: dict[str, ColumnFormat] = {}
+    dates, rest = _noted(rest, formats, lambda column: date_notation(column, language))
+    hints = notation_hints(rest, language)
+    numbers, rest = _noted(rest, formats, lambda column: number_notation(column, hints))
     title = _title_column(rest)
-    group = _first_named([*rest, *numbers], _GROUPS, lambda c: c.distinct_values < len(c.values))
+    group = _first_named([*rest, *numbers], column_names.GROUPS, lambda c: c.distinct_values < len(c.values))
     rest = [column for column in rest if column.name not in (title, group)]
     numbers = [c for c in numbers if c.name != group and c.fill_rate >= _MIN_FILL_RATE]
     keywords, others = _partition(rest, _is_keyword)
+    numbers, keywords, dates = map(_holdable, (numbers, keywords, dates))
+    formats |= {column.name: list_notation(column) for column in keywords}
     texts = [column for column in others if _is_text(column)]
-    words = [column for column in rest if column not in texts and _has_words(column)]
-    return FieldPlan(
+    measured = [c for c in numbers if formats[c.name].unit]  # shoppers type "500 ml"
+    words = [*(column for column in rest if column not in texts and _has_words(column)), *measured]
+    plan = FieldPlan(
         id=id_column.name,
         title=title or id_column.name,
         text=_names(sorted(texts, key=_text_order), MAX_TEXTS),
-        search=_extra(words, keywords, columns),
+        search=_extra(words, keywords[:MAX_KEYWORDS], columns),
         images=_best_images(images),
-        numbers=_names(_fullest_first(numbers), MAX_NUMBERS),
-        keywords=_names(_fullest_first(keywords), MAX_KEYWORDS),
-        dates=_names(_fullest_first(dates), MAX_DATES),
-        language=_catalogue_language(title, columns),
-        language_field=language,
+        numbers=_names(numbers, MAX_NUMBERS),
+        keywords=_names(keywords, MAX_KEYWORDS),
+        dates=_names(dates, MAX_DATES),
+        language=language,
+        language_field=language_field,
         group=group,
-        available=_first_named(columns, _AVAILABLE, lambda column: column.mostly_parses(read_available)),
-        created=_first_named(dates, _CREATED),
+        available=_first_named(columns, column_names.AVAILABLE, _is_availability(formats)),
+        created=_first_named(dates, column_names.CREATED),
+        null=null,
     )
+    return replace(plan, columns=_planned_formats(plan, formats))
+
+
+def _planned_formats(plan: FieldPlan, formats: Mapping[str, ColumnFormat]) -> dict[str, ColumnFormat]:
+    planned = {*plan.numbers, *plan.keywords, *plan.dates, plan.available, plan.created}
+    return {name: notation for name, notation in stated(formats).items() if name in planned}
+
+
+def _is_availability(formats: Mapping[str, ColumnFormat]) -> Callable[[ColumnStatistics], bool]:
+    def fits(column: ColumnStatistics) -> bool:
+        notation = formats.get(column.name, ColumnFormat())
+        return column.mostly_parses(lambda value, _: read_available(value, notation))
+
+    return fits
+
+
+def _noted(
+    columns: Columns,
+    formats: dict[str, ColumnFormat],
+    notation: Callable[[ColumnStatistics], ColumnFormat | None],
+) -> tuple[Columns, Columns]:
+    """Return the columns that have a notation, which is entered in `formats`, and the others."""
+    fitting: Columns = []
+    others: Columns = []
+    for column in columns:
+        found = notation(column)
+        if found is None:
+            others.append(column)
+        else:
+            formats[column.name] = found
+            fitting.append(column)
+    return fitting, others
+
+
+def _texts_of_language(columns: Columns) -> list[str]:
+    """Return the titles and descriptions of the sample, or where no column is called so all its texts."""
+    texts = [column for column in columns if column.is_text]
+    named = [c for c in texts if c.role_name in (*column_names.TITLES, *column_names.TEXTS)]
+    return [str(value) for column in named or texts for value in column.values]
 
 
 def _id_column(columns: Columns, rows: int) -> ColumnStatistics:
@@ -105,7 +139,7 @@ def _id_column(columns: Columns, rows: int) -> ColumnStatistics:
         and len(column.values) == column.filled_rows
         and all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in column.values)
     ]
-    for name in _IDS:
+    for name in column_names.IDS:
         for column in columns:
             if column.normalized_name == name and (column in unique or name == "id"):
                 return column
@@ -123,7 +157,7 @@ def _id_column(columns: Columns, rows: int) -> ColumnStatistics:
 def _title_column(columns: Columns) -> str | None:
     """Return the text column of a known name, else the one with the fewest words of at least two."""
     texts = [column for column in columns if column.is_text]
-    if name := _first_named(texts, _TITLES):
+    if name := _first_named(texts, column_names.TITLES):
         return name
     phrases = [c for c in texts if c.fill_rate >= 0.5 and c.mean_words >= 2 and not c.has_repeated_values]
     return min(phrases, key=lambda column: column.mean_words).name if phrases else None
@@ -135,8 +169,12 @@ def _is_keyword(column: ColumnStatistics) -> bool:
     if all(isinstance(value, bool) for value in column.values):
         return True
     code = bool(CODE_NAME.search(column.name.lower())) and column.mean_words <= 2
-    short = column.mean_words <= 5 and max(len(str(value)) for value in column.values) <= 100
-    grouping = column.has_repeated_values or column.normalized_name in _KEYWORDS
+    column = column.parts()
+    is_path = column.mostly(lambda value: isinstance(value, str) and bool(PATH.search(value)))
+    longest = max(len(str(value)) for value in column.values)
+    short = is_path or (column.mean_words <= _MAX_KEYWORD_WORDS and longest <= _MAX_KEYWORD_CHARACTERS)
+    named = column.role_name in column_names.KEYWORDS or column.separator is not None
+    grouping = column.has_repeated_values or named or is_path
     return column.mostly(lambda value: isinstance(value, (str, int)) and not URL.match(str(value))) and (
         code or (short and grouping)
     )
@@ -144,12 +182,12 @@ def _is_keyword(column: ColumnStatistics) -> bool:
 
 def _is_text(column: ColumnStatistics) -> bool:
     long = column.fill_rate >= _MIN_TEXT_FILL_RATE and column.mean_words >= _MIN_TEXT_WORDS
-    return column.is_text and (long or column.normalized_name in _TEXTS)
+    return column.is_text and (long or column.role_name in column_names.TEXTS)
 
 
 def _has_words(column: ColumnStatistics) -> bool:
     """Return whether a shopper could type the column's values in a query."""
-    return column.is_text and not column.mostly(_is_yes_or_no)
+    return column.is_text and not column.mostly(is_yes_or_no)
 
 
 def _extra(columns: Columns, keywords: Columns, all_columns: Columns) -> tuple[str, ...]:
@@ -166,7 +204,9 @@ def _extra(columns: Columns, keywords: Columns, all_columns: Columns) -> tuple[s
         covered = any(prefix.startswith(pattern[:-1]) for pattern in patterns)
         if len(family) >= _MIN_FAMILY_COLUMNS and with_words >= MIN_AGREEMENT * len(family) and not covered:
             patterns.append(f"{prefix}*")
-    single = [column for column in _fullest_first(columns) if column not in keywords]
+    single = [
+        column for column in _fullest_first(columns) if column not in keywords and "*" not in column.name
+    ]
     single = [c for c in single if not any(c.name.startswith(pattern[:-1]) for pattern in patterns)]
     return (*patterns, *_names(single, MAX_EXTRA))
 
@@ -175,14 +215,10 @@ def _prefixes(name: str) -> list[str]:
     return [name[: match.end()] for match in re.finditer(r"[_.\-:]", name) if match.end() < len(name)]
 
 
-def _is_yes_or_no(value: Any) -> bool:
-    return str(value).strip().lower() in ("true", "false", "yes", "no", "y", "n")
-
-
 def _text_order(column: ColumnStatistics) -> tuple[bool, float]:
     """Sort descriptions first, then columns with the most words, because the encoder truncates its input."""
     words = column.fill_rate * min(column.mean_words, _MAX_RANKED_WORDS)
-    return column.normalized_name not in _TEXTS, -words
+    return column.role_name not in column_names.TEXTS, -words
 
 
 def _best_images(columns: Columns) -> tuple[str, ...]:
@@ -192,7 +228,9 @@ def _best_images(columns: Columns) -> tuple[str, ...]:
     best = min(columns, key=_image_order)
     stem = re.sub(r"\d{1,2}$", "", best.name)
     views = [column.name for column in columns if re.fullmatch(re.escape(stem) + r"\d{0,2}", column.name)]
-    return tuple(views) if stem != best.name or len(views) > 1 else (best.name,)
+    further = [column.name for column in columns if _FURTHER_IMAGES.search(column.name.lower())]
+    chosen = views if stem != best.name or len(views) > 1 else [best.name]
+    return tuple(dict.fromkeys([*chosen, *further]))
 
 
 def _image_order(column: ColumnStatistics) -> tuple[float, float]:
@@ -212,7 +250,7 @@ def _first_named(
     """Return the first column that fits and has one of the normalized names, in the order of the names."""
     for name in names:
         for column in columns:
-            if column.normalized_name == name and fits(column):
+            if name in (column.normalized_name, column.role_name) and fits(column):
                 return column.name
     return None
 
@@ -226,11 +264,11 @@ def _partition(columns: Columns, fits: Callable[[ColumnStatistics], bool]) -> tu
     return fitting, others
 
 
-def _catalogue_language(title: str | None, columns: Columns) -> str:
-    """Return `zh` when most titles of the sample are Chinese; the indexer detects the language of each row again."""
-    titles = next((column.values for column in columns if column.name == title), [])
-    chinese = sum(1 for value in titles if len(HAN.findall(str(value))) >= 2)
-    return "zh" if titles and chinese > len(titles) / 2 else "en"
+def _holdable(columns: Columns) -> Columns:
+    """Return the columns that can be fields of an index together, the fullest first."""
+    names = holdable(column.name for column in _fullest_first(columns))
+    by_name = {column.name: column for column in columns}
+    return [by_name[name] for name in names]
 
 
 def _fullest_first(columns: Columns) -> Columns:

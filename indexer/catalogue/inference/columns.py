@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from .cells import CellError, CellParser, read_date, read_number
+from indexer.catalogue.notation.cells import IMAGE_KEYS, CellError, CellParser, read_date
+from indexer.catalogue.notation.column_names import normalized, without_language
+from indexer.catalogue.notation.lists import list_separator, split_cell, split_images, written_list
+from indexer.catalogue.notation.number_columns import NumberEvidence, number_evidence
+from opensearch.index.fields import DEFAULT_FORMAT
 
 MIN_AGREEMENT = 0.95  # the share of a column's values that must be of a type for the column to be of it
-CODE_NAME = re.compile(r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|phone)s?($|[^a-z])|id$")
+CODE_NAME = re.compile(
+    r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|plz|phone|nr|ref|c\u00f3digo)s?($|[^a-z])|id$|nummer$|"
+    r"编号|编码|货号|条码|条形码|邮编|电话"
+)
 URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
 HAN = re.compile(r"[\u3400-\u9fff]")
-_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|图")
+_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|bild|foto|imagen|图")
 _IMAGE_VALUE = re.compile(
     r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
 )
@@ -32,8 +40,13 @@ class ColumnStatistics:
 
     @property
     def normalized_name(self) -> str:
-        """The name in lower case, letters, digits and Chinese signs alone."""
-        return re.sub(r"[^a-z0-9\u3400-\u9fff]", "", self.name.lower())
+        """The name in lower case, its letters and digits alone."""
+        return normalized(self.name)
+
+    @property
+    def role_name(self) -> str:
+        """The normalized name without a language at its end, as in `title_de`."""
+        return normalized(without_language(self.name))
 
     @property
     def distinct_values(self) -> int:
@@ -67,16 +80,33 @@ class ColumnStatistics:
             lambda value: isinstance(value, (str, bytes, dict)) and _is_image(value, image_name)
         )
 
-    @property
-    def is_number(self) -> bool:
-        """Whether most values are numbers, and not codes or booleans."""
-        if all(isinstance(value, bool) for value in self.values) or CODE_NAME.search(self.name.lower()):
-            return False
-        return self.mostly(lambda value: not _has_leading_zero(value) and parses(read_number, value))
+    @cached_property
+    def number_evidence(self) -> NumberEvidence:
+        """What the values show about the notation of numbers."""
+        return number_evidence(self.values)
 
     @property
-    def is_date(self) -> bool:
-        """Whether most values are dates."""
+    def may_be_number(self) -> bool:
+        """Whether name and type allow numbers: a code of digits is none."""
+        return not all(isinstance(value, bool) for value in self.values) and not CODE_NAME.search(
+            self.name.lower()
+        )
+
+    @cached_property
+    def separator(self) -> str | None:
+        """The sign that cuts the cells into lists, `|` left out, which always does."""
+        return list_separator(self.name, self.values)
+
+    def parts(self) -> ColumnStatistics:
+        """Return the column with one value per value of its lists."""
+        if not any(isinstance(value, str) and (self.separator or "|" in value) for value in self.values):
+            return self
+        values = [part for value in self.values for part in split_cell(value, self.separator) if part != ""]
+        return replace(self, values=values)
+
+    @property
+    def is_iso_date(self) -> bool:
+        """Whether most values are ISO 8601 dates."""
         # A number or a short string may also be a year, but is more often a quantity.
         long_strings = self.mostly(lambda value: not isinstance(value, (int, float)) and len(str(value)) > 4)
         return long_strings and self.mostly_parses(read_date)
@@ -92,24 +122,41 @@ class ColumnStatistics:
         return self.distinct_values <= max(2, len(self.values) // 2)
 
 
-def column_statistics(rows: Sequence[Mapping[str, Any]]) -> list[ColumnStatistics]:
-    """Return the statistics of every column that is filled in some row, in order of first appearance."""
+def column_statistics(
+    rows: Sequence[Mapping[str, Any]], null: frozenset[str] = frozenset()
+) -> list[ColumnStatistics]:
+    """Return the statistics of every column that is filled in some row, in order of first appearance.
+
+    `null` holds the words that stand for an empty cell, in lower case.
+    """
     filled: Counter[str] = Counter()
     values: dict[str, list[Any]] = {}
     for row in rows:
         for name, cell in row.items():
-            parts = cell if isinstance(cell, list) else [cell]
-            filled_parts = [part for part in parts if part not in (None, "", b"")]
+            parts = _parts(cell)
+            filled_parts = [
+                part for part in parts if part not in (None, "", b"") and not _is_null(part, null)
+            ]
             if filled_parts:
                 filled[name] += 1
                 values.setdefault(name, []).extend(filled_parts)
     return [ColumnStatistics(name, values[name], count, count / len(rows)) for name, count in filled.items()]
 
 
+def _parts(cell: Any) -> list[Any]:
+    written = written_list(cell) if isinstance(cell, str) else None
+    parts = written if written is not None else cell if isinstance(cell, list) else [cell]
+    return [" > ".join(map(str, part)) if isinstance(part, list) else part for part in parts]
+
+
+def _is_null(value: Any, null: frozenset[str]) -> bool:
+    return isinstance(value, str) and (not value.strip() or value.strip().casefold() in null)
+
+
 def parses(parse: CellParser, value: Any) -> bool:
     """Return whether the parser accepts the value; NaN counts as accepted, because number columns contain it."""
     try:
-        parse(value)
+        parse(value, DEFAULT_FORMAT)
     except CellError:
         return isinstance(value, float)
     return True
@@ -117,11 +164,11 @@ def parses(parse: CellParser, value: Any) -> bool:
 
 def _is_image(value: Any, image_name: bool) -> bool:
     if isinstance(value, dict):
-        return image_name and bool({"bytes", "path", "url"} & set(value))
+        return image_name and any(key in value for key in IMAGE_KEYS)
     if isinstance(value, bytes):
         return image_name
-    return bool(_IMAGE_VALUE.match(value)) or (image_name and bool(URL.match(value)))
-
-
-def _has_leading_zero(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.match(r"0\d", value))
+    if _IMAGE_VALUE.match(value):
+        return True
+    return image_name and all(
+        isinstance(part, str) and URL.match(part.strip()) for part in split_images(value, None)
+    )

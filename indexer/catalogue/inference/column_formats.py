@@ -1,0 +1,81 @@
+"""The notation of columns, decided from a sample: numbers, dates and lists, and what a plan leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from indexer.catalogue.notation.column_names import AVAILABLE, TITLES, is_date_name, is_price_name
+from indexer.catalogue.notation.dates import date_formats
+from indexer.catalogue.notation.null_words import column_null_words, null_words
+from indexer.catalogue.notation.number_columns import NotationHints, catalogue_decimal, number_format
+from opensearch.index.fields import DEFAULT_FORMAT, ColumnFormat, FieldPlan
+
+from .columns import ColumnStatistics, column_statistics
+
+
+def notation_hints(columns: Iterable[ColumnStatistics], language: str) -> NotationHints:
+    """Return what the whole catalogue tells of the notation of its numbers."""
+    return NotationHints(
+        catalogue_decimal(column.number_evidence for column in columns if column.may_be_number), language
+    )
+
+
+def number_notation(column: ColumnStatistics, hints: NotationHints) -> ColumnFormat | None:
+    """Return the notation of a column of numbers; None when it holds none."""
+    if not column.may_be_number:
+        return None
+    if column.role_name in TITLES and column.number_evidence.numerals:
+        return None  # "Bottle 5 l" has a number and is a name
+    own_words = is_price_name(column.name) or column.normalized_name in AVAILABLE
+    null = column_null_words(column.values, own_words=own_words or bool(column.number_evidence.currencies))
+    values = [value for value in column.values if not (isinstance(value, str) and value.strip() in null)]
+    found = number_format(column.name, values, hints)
+    return replace(found, null=null) if found else None
+
+
+def date_notation(column: ColumnStatistics, language: str) -> ColumnFormat | None:
+    """Return the notation of a column of dates; None when it holds none."""
+    null = column_null_words(column.values, own_words=False)
+    dates = replace(
+        column, values=[v for v in column.values if not (isinstance(v, str) and v.strip() in null)]
+    )
+    if not dates.values:
+        return None
+    if dates.is_iso_date:
+        return ColumnFormat(null=null)
+    formats = date_formats(dates.values, named_date=is_date_name(column.name), language=language)
+    return ColumnFormat(date_format=formats, null=null) if formats else None
+
+
+def list_notation(column: ColumnStatistics) -> ColumnFormat:
+    """Return the notation of a column of keywords."""
+    return ColumnFormat(separator=column.separator)
+
+
+def stated(formats: Mapping[str, ColumnFormat]) -> dict[str, ColumnFormat]:
+    """Return the formats that differ from the default."""
+    return {name: notation for name, notation in formats.items() if notation != DEFAULT_FORMAT}
+
+
+def complete_plan(plan: FieldPlan, rows: Sequence[Mapping[str, Any]]) -> FieldPlan:
+    """Return the plan with the notation of the columns for which it states none, decided from a sample of rows."""
+    null = plan.null or null_words(rows, plan.id)
+    columns = column_statistics(rows, frozenset(word.strip().casefold() for word in null))
+    hints = notation_hints(columns, plan.language)
+    formats = {}
+    for column in columns:
+        notation = _notation(column, plan, hints)
+        if notation and column.name not in plan.columns:
+            formats[column.name] = notation
+    return replace(plan, null=null, columns={**stated(formats), **plan.columns})
+
+
+def _notation(column: ColumnStatistics, plan: FieldPlan, hints: NotationHints) -> ColumnFormat | None:
+    """Return the notation of a column in the part of the plan that names it."""
+    if column.name in (*plan.dates, plan.created):
+        return date_notation(column, hints.language)
+    if column.name in (*plan.numbers, plan.available):
+        return number_notation(column, hints)
+    return list_notation(column) if column.name in plan.keywords else None

@@ -1,0 +1,109 @@
+"""The names that columns have in shops, by role, in English, Chinese, German, French and Spanish.
+
+Names are normalized: lower case, without accents, letters and digits only. The most specific name stands first.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_LANGUAGE_SUFFIX = re.compile(r"[\s_\-.(\[:]+[a-z]{2}([_-][a-z]{2})?[)\]]?$", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1 << 14)
+def normalized(name: str) -> str:
+    """Return the name in lower case without accents, spaces and signs: `Größe (cm)` is `grossecm`."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(c for c in letters if c.isalnum() and not unicodedata.combining(c))
+
+
+def without_language(name: str) -> str:
+    """Return the name without a language code at its end: `title_de` and `Title (en-US)` lose theirs."""
+    return _LANGUAGE_SUFFIX.sub("", name)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(normalized(name) for name in text.split("|")))
+
+
+IDS = _names(
+    "id|sku|product id|item id|asin|product code|article id|article number|uid|"
+    "artikelnummer|artikel nr|art nr|artikelnr|artnr|artikel id|produktnummer|produkt id|bestellnummer|"
+    "référence|ref|réf|code article|id produit|référence produit|code produit|identifiant|"
+    "referencia|código|id producto|código de producto|código producto|referencia producto|"
+    "商品编号|商品编码|商品id|产品编号|产品id|货号|编号|variant sku|handle"
+)
+TITLES = _names(
+    "title|product title|name|product name|product display name|item name|label|heading|"
+    "bezeichnung|artikelbezeichnung|produktbezeichnung|titel|produkttitel|artikelname|produktname|artikel|"
+    "titre|nom|nom du produit|nom produit|désignation|libellé|intitulé|"
+    "título|nombre|nombre del producto|nombre producto|denominación|"
+    "标题|商品标题|产品标题|名称|商品名称|产品名称|品名|商品名"
+)
+TEXTS = _names(
+    "description|short description|long description|summary|subtitle|details|features|body|body html|product description|"
+    "beschreibung|kurzbeschreibung|langbeschreibung|produktbeschreibung|artikelbeschreibung|merkmale|beschreibungstext|"
+    "description courte|description longue|descriptif|résumé|caractéristiques|"
+    "descripción|descripción corta|descripción larga|resumen|detalles|características|"
+    "描述|商品描述|产品描述|详情|商品详情|简介|说明|产品说明|卖点"
+)
+CREATED = _names(
+    "created|created at|date added|date created|date released|release date|launch date|published|published at|"
+    "erscheinungsdatum|veröffentlicht|veröffentlicht am|erstellt|erstellt am|anlagedatum|erstelldatum|einführungsdatum|"
+    "date de sortie|date de parution|date création|date de création|créé le|date ajout|date d'ajout|mise en ligne|"
+    "fecha de creación|fecha creación|fecha de lanzamiento|fecha lanzamiento|fecha alta|fecha de alta|publicado|creado|"
+    "上架时间|创建时间|发布时间|发布日期|上市时间|上市日期|上架日期|创建日期"
+)
+GROUPS = _names(
+    "group id|item group id|group|style id|parent id|parent sku|model id|variant of|parent|"
+    "gruppe|gruppen id|modellnummer|modell id|vaterartikel|hauptartikel|elternartikel|"
+    "groupe|id groupe|modèle id|id modèle|produit parent|grupo|id grupo|producto padre|modelo id|"
+    "款号|商品组|父商品|父编号|spu|spuid"
+)
+AVAILABLE = _names(
+    "in stock|available|is available|availability|is in stock|lieferbar|verfügbar|verfügbarkeit|auf lager|vorrätig|"
+    "disponible|disponibilité|en stock|disponibilidad|是否有货|有货|库存状态|是否在售|"
+    "stock|inventory|stock quantity|qty|quantity|variant inventory qty|bestand|lagerbestand|menge|lagermenge|quantité|"
+    "quantité en stock|stock disponible|existencias|cantidad|inventario|库存|库存数量|库存量"
+)
+LANGUAGES = _names("language|lang|locale|language code|sprache|langue|idioma|语言")
+# Keywords by name alone, because a small sample may contain each of their values only once.
+KEYWORDS = _names(
+    "category|categories|product type|department|brand|manufacturer|vendor|color|colour|size|gender|material|season|"
+    "tags|tag|product category|google product category|collection|"
+    "kategorie|kategorien|warengruppe|produktgruppe|marke|hersteller|farbe|größe|geschlecht|saison|abteilung|"
+    "catégorie|catégories|marque|fabricant|couleur|taille|genre|matière|matériau|saison|rayon|"
+    "categoría|categorías|marca|fabricante|talla|tamaño|género|temporada|sección|etiquetas|"
+    "类别|分类|类目|商品分类|商品类别|品牌|厂商|颜色|尺码|尺寸|性别|材质|季节|标签"
+)
+LISTS = _names(
+    "tags|tag|categories|keywords|labels|collections|colors|colours|sizes|materials|features list|attribute values|"
+    "kategorien|schlagwörter|stichwörter|farben|größen|etiketten|"
+    "catégories|mots clés|étiquettes|couleurs|tailles|categorías|etiquetas|palabras clave|colores|tallas|"
+    "标签|分类|类目|关键词|关键字|颜色|尺码"
+)
+_PRICE = re.compile(
+    r"price|cost|amount|msrp|rrp|preis|uvp|betrag|kosten|prix|tarif|montant|cout|precio|coste|importe|pvp|价格|售价|原价|"
+    r"单价|市场价|金额|价$"
+)
+_DATE = re.compile(
+    r"date|time|timestamp|created|updated|modified|published|released|(?<![a-z])(at|on|since|until)$|datum|zeit|erstellt|"
+    r"geandert|veroffentlicht|(?<![a-z])am$|jour|cree|publie|modifie|fecha|hora|creado|publicado|日期|时间"
+)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_price_name(name: str) -> bool:
+    """Return whether the name is that of a column of amounts of money."""
+    return bool(_PRICE.search(normalized(name)))
+
+
+@lru_cache(maxsize=1 << 12)
+def is_date_name(name: str) -> bool:
+    """Return whether the name is that of a column of dates or times."""
+    folded = "".join(
+        c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c)
+    )
+    return bool(_DATE.search(folded))

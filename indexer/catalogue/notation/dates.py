@@ -1,0 +1,199 @@
+"""Dates as catalogues write them: the formats of a column, decided from all its values, and the reading of a cell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+
+EPOCH_FORMATS = {"epoch_second": 1, "epoch_millis": 1000}  # the engine's names, and parts of a second
+MAX_FORMATS = 6  # a column in more notations holds no dates
+MIN_AGREEMENT = 0.95
+
+_MONTH_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "sv", "da", "nb", "fi", "pl", "ru", "tr")
+_WORD = re.compile(r"[^\W\d_]+\.?")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|º|ª)\b", re.IGNORECASE)
+_TIME = re.compile(
+    r"(?P<lead>(?<=\d)T|,? *)(?<!\d)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<second>:\d{2})?(?P<fraction>[.,]\d{1,6})?"
+    r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:Z\b|[+-]\d{2}:?\d{2}\b)| (?:UTC|GMT)\b)?"
+)
+_MONTH = re.compile(r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
+_YEAR = re.compile(r"(?<![\d%])(?:1[89]|20|21)\d\d(?!\d)")
+_PART = re.compile(r"(?<![\d%])\d{1,2}(?!\d)")
+_COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_SEPARATORS = re.compile(r"[\s.,/年月日-]*(?:(?:de|of|den|le|el|um|uhr|at|del)\b[\s.,]*)*", re.IGNORECASE)
+_MIN_SECONDS, _MAX_SECONDS = 157_766_400, 4_102_444_800  # 1975 to 2100
+_ORDERS = {"day": ("%d", "%m"), "month": ("%m", "%d")}
+
+
+@lru_cache(maxsize=1)
+def _month_words() -> dict[str, str]:
+    """Return the English abbreviation of each month's names in the common languages (CLDR)."""
+    from babel import Locale
+
+    english = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    words: dict[str, str] = {}
+    for language in _MONTH_LANGUAGES:
+        months = Locale.parse(language).months["format"]
+        for width in ("wide", "abbreviated"):
+            for number, name in months[width].items():
+                words.setdefault(name.lower().rstrip("."), english[number - 1])
+    return {**words, "sept": "Sep", "jänner": "Jan", "mär": "Mar"}
+
+
+@lru_cache(maxsize=1)
+def _weekday_words() -> frozenset[str]:
+    from babel import Locale
+
+    names: set[str] = set()
+    for language in _MONTH_LANGUAGES:
+        days = Locale.parse(language).days["format"]
+        names.update(
+            name.lower().rstrip(".") for width in ("wide", "abbreviated") for name in days[width].values()
+        )
+    return frozenset(names)
+
+
+@lru_cache(maxsize=1 << 14)
+def _normalized(text: str) -> str:
+    """Return the text with English months, without weekdays and the endings of ordinal numbers."""
+    text = " ".join(text.replace("a.m.", "am").replace("p.m.", "pm").replace("\u202f", " ").split())
+    if not any(character.isalpha() for character in text):
+        return text
+
+    def replaced(match: re.Match[str]) -> str:
+        word = match.group().lower().rstrip(".")
+        if month := _month_words().get(word):
+            return month
+        return "" if word in _weekday_words() else match.group()
+
+    return _WORD.sub(replaced, _ORDINAL.sub("", text)).strip(" ,")
+
+
+def date_pattern(text: str) -> str | None:
+    """Return the strptime format of a text, in which `%1` and `%2` stand for day and month in unknown order.
+
+    None for a text that is no date.
+    """
+    text = _normalized(text)
+    if "%" in text or not 6 <= len(text) <= 40:
+        return None
+    time = _TIME.search(text)
+    if time:
+        text = f"{text[: time.start()]}{_time_pattern(time)}{text[time.end() :]}"
+    if _COMPACT.fullmatch(text):
+        return "%Y%m%d"
+    text = _YEAR.sub("%Y", _MONTH.sub("%b", text, count=1), count=1)
+    numbers = _PART.findall(text)
+    names = _part_names(len(numbers), "%b" in text, "%Y" in text)
+    if names is None:
+        return None
+    parts = iter(names)
+    text = _PART.sub(lambda match: next(parts), text)
+    rest = re.sub(r"%[%A-Za-z12]", "\0", re.sub(r"[T:]|GMT|UTC", "", text) if time else text)
+    if any(not _SEPARATORS.fullmatch(piece) for piece in rest.split("\0")):
+        return None
+    return "%Y" + text[2:].replace("%1", "%m").replace("%2", "%d") if text.startswith("%Y") else text
+
+
+def _part_names(numbers: int, has_month: bool, has_year: bool) -> tuple[str, ...] | None:
+    """Return the formats of a date's numbers in their order; None when they are too many or too few."""
+    return {
+        (0, True, True): (),
+        (1, True, True): ("%d",),
+        (2, True, False): ("%d", "%y"),
+        (1, False, True): ("%m",),
+        (2, False, True): ("%1", "%2"),
+        (3, False, False): ("%1", "%2", "%y"),
+    }.get((numbers, has_month, has_year))
+
+
+def _time_pattern(match: re.Match[str]) -> str:
+    half = match["half"]
+    pattern = match["lead"] + ("%I" if half else "%H") + ":%M" + (":%S" if match["second"] else "")
+    if fraction := match["fraction"]:
+        pattern += f"{fraction[0]}%f"
+    pattern += f"{' ' if half.startswith(' ') else ''}%p" if half else ""
+    if zone := match["zone"]:
+        pattern += (" " if zone.startswith(" ") else "") + ("%Z" if zone.strip() in ("UTC", "GMT") else "%z")
+    return pattern
+
+
+def date_formats(values: Sequence[Any], *, named_date: bool, language: str = "en") -> tuple[str, ...] | None:
+    """Return the formats of a column, the most frequent first; None when its values are not dates.
+
+    Day and month are told apart by any value above 12. Where there is none, the day stands first, except between slashes
+    beside AM or PM or in an English catalogue.
+    """
+    texts = [str(value).strip() for value in values if isinstance(value, (str, int))]
+    if named_date and (epoch := _epoch_format(values)):
+        return (epoch,)
+    if len(texts) < len(values) or not texts:
+        return None
+    patterns = Counter(pattern for text in texts if (pattern := date_pattern(text)))
+    if not named_date:  # 01/2024 and 20240115 may be codes
+        patterns = Counter({p: n for p, n in patterns.items() if p.count("%") > 2 and p != "%Y%m%d"})
+    if not patterns or patterns.total() < MIN_AGREEMENT * len(texts) or len(patterns) > MAX_FORMATS:
+        return None
+    order = _proven_order(texts)
+    if order is None and not named_date and any("%y" in pattern for pattern in patterns):
+        return None  # 10-12-11 may be a measure
+    day_month = _ORDERS[order or _usual_order(patterns, language)]
+    formats = tuple(
+        p.replace("%1", day_month[0]).replace("%2", day_month[1]) for p, _ in patterns.most_common()
+    )
+    fitting = sum(1 for text in texts if parse_date(text, formats) is not None)
+    return formats if fitting >= MIN_AGREEMENT * len(texts) else None
+
+
+def _proven_order(texts: Sequence[str]) -> str | None:
+    """Return which of day and month stands first by the numbers above 12; None where there are none."""
+    first = second = 0
+    for text in texts:
+        pattern = date_pattern(text)
+        if pattern and "%1" in pattern:
+            day, month = (int(number) for number in re.findall(r"\d+", _normalized(text))[:2])
+            first += day > 12
+            second += month > 12
+    if first == second:
+        return None
+    return "day" if first > second else "month"
+
+
+def _usual_order(patterns: Counter[str], language: str) -> str:
+    slashes = any("/" in pattern for pattern in patterns if "%1" in pattern)
+    twelve_hours = any("%p" in pattern for pattern in patterns)
+    return "month" if slashes and (twelve_hours or language == "en") else "day"
+
+
+def _epoch_format(values: Sequence[Any]) -> str | None:
+    for name, parts in EPOCH_FORMATS.items():
+        if all(_in_epoch(value, parts) for value in values):
+            return name
+    return None
+
+
+def _in_epoch(value: Any, parts: int) -> bool:
+    if isinstance(value, str) and re.fullmatch(r"\d{9,13}(\.0+)?", value.strip()):
+        value = float(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and _MIN_SECONDS <= value / parts <= _MAX_SECONDS
+
+
+def parse_date(value: Any, formats: Sequence[str]) -> datetime | date | None:
+    """Return the date or time of a value in the first of the formats that fits; None when none does."""
+    text = str(value).strip()
+    for form in formats:
+        if parts := EPOCH_FORMATS.get(form):
+            if _in_epoch(value, parts):
+                return datetime.fromtimestamp(float(text) / parts, UTC)
+            continue
+        try:
+            moment = datetime.strptime(_normalized(text), form)
+        except ValueError:
+            continue
+        return moment if "%H" in form or "%I" in form else moment.date()
+    return None

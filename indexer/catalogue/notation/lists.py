@@ -1,0 +1,117 @@
+"""Lists in one cell: the separator of a column, decided from all its cells, and the parts of a cell."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from .column_names import LISTS, normalized
+
+SEPARATORS = (";", ",", "，", "、", "\n")  # `|` always separates
+PATH = re.compile(r"\S\s*(?:>|»|›|→)\s*\S")
+_PATH_SIGN = re.compile(r"\s*(?:>|»|›|→)\s*|(?<=\w)/(?=\w)")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_MAX_PART_WORDS = 5
+_MIN_SHARED = 0.6  # the share of the parts that must stand in several cells
+_ADDRESS = r"(?:https?:)?//|data:|[a-z]:\\|\.{0,2}/"
+_ADDRESS_CUT = re.compile(rf"\s*[,;|]\s*(?={_ADDRESS})|\s+(?=https?://)", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(
+    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)(?:[?#][^\s,;]*)?$", re.IGNORECASE
+)
+
+
+def split_cell(value: Any, separator: str | None) -> list[Any]:
+    """Return the parts of a cell: of a list, of text that writes a list as JSON or Python does, or cut by a sign.
+
+    Without a separator `|` cuts. A backslash before the separator makes it part of a value.
+    """
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, str):
+        return [value]
+    parsed = written_list(value)
+    if parsed is not None:
+        return parsed
+    if separator:
+        parts = re.split(rf"(?<!\\){re.escape(separator)}", value)
+        return [part.replace(f"\\{separator}", separator).strip() for part in parts]
+    if "|" in value and not value.startswith("data:"):
+        return value.split("|")
+    return [value]
+
+
+def written_list(text: str) -> list[Any] | None:
+    """Return the list that a text writes as JSON, Python or numpy does; None for any other text."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")) and not (
+        text.startswith("{'") and text.endswith("'}")
+    ):
+        return None
+    try:
+        parsed = orjson.loads(text)
+        return parsed if isinstance(parsed, list) else None
+    except orjson.JSONDecodeError:
+        pass
+    if re.search(r"['\"]\s+['\"]", text):  # numpy writes no commas, and Python would join the strings
+        return [single or double for single, double in _QUOTED.findall(text)]
+    try:
+        parsed = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return list(parsed) if isinstance(parsed, (list, tuple, set)) else None
+
+
+def split_images(text: str, separator: str | None) -> list[Any]:
+    """Return the image addresses of a cell: a comma cuts before what begins like an address or after a file suffix."""
+    if text.startswith("data:") and not re.search(r"[,;|]\s*(?:https?:)?//", text):
+        return [text]
+    if separator or written_list(text) is not None:
+        return split_cell(text, separator)
+    parts = [part for piece in _ADDRESS_CUT.split(text) for part in split_cell(piece, None)]
+    named = [part.strip() for part in re.split(r"[,;\n]", text)]
+    if len(parts) == 1 and len(named) > 1 and all(_IMAGE_SUFFIX.search(part) for part in named if part):
+        return named
+    return parts
+
+
+def list_separator(name: str, values: Sequence[Any]) -> str | None:
+    """Return the sign that cuts the cells of a column into the values of lists; None when the cells hold one value.
+
+    A sign cuts when most parts stand in several cells, or when the column's name is that of a list. In a column of
+    paths (A > B) each part must be a path or the beginning of one, because names in a path have commas too.
+    """
+    texts = [value for value in values if isinstance(value, str)]
+    if not texts:
+        return None
+    named = normalized(name) in LISTS
+    for separator in SEPARATORS:
+        cells = [split_cell(text, separator) for text in texts]
+        cut = [parts for parts in cells if len(parts) > 1]
+        if cut and _are_lists(cells, cut, named):
+            return separator
+    return None
+
+
+def _are_lists(cells: list[list[str]], cut: list[list[str]], named: bool) -> bool:
+    parts = [part for cell in cut for part in cell if part]
+    if not parts or sum(len(part.split()) for part in parts) > _MAX_PART_WORDS * len(parts):
+        return False
+    paths = {part for cell in cells for part in cell if _PATH_SIGN.search(part)}
+    roots = {_PATH_SIGN.split(path)[0] for path in paths}
+    for cell in cut:
+        if any(part in paths for part in cell) and not all(
+            part in paths or part in roots for part in cell if part
+        ):
+            return False
+    if any(part in paths for part in parts):
+        return True
+    if named:
+        return True
+    standing = Counter(part for cell in cells for part in set(cell) if part)
+    shared = sum(1 for part in parts if standing[part] > 1)
+    return len(cut) > 1 and shared >= _MIN_SHARED * len(parts)

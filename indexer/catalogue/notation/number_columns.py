@@ -1,0 +1,155 @@
+"""The notation of a number column, decided from all its values: decimal sign, currency and unit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opensearch.index.fields import ColumnFormat
+
+from .column_names import is_price_name
+from .numerals import PLAIN_NUMBER, number_of, signs_of, split_numeral
+from .units import currencies_of, currency_in, unit_factor, unit_of
+
+MIN_AGREEMENT = 0.95  # the share of a column's values that must be numbers in one notation
+
+
+@dataclass
+class NumberEvidence:
+    """The counts of what the values of a column show about its notation."""
+
+    values: int = 0
+    plain: int = 0  # numbers, and text that is a number in the notation of programming languages
+    numerals: int = 0  # further text with one number, and a currency or a unit at most
+    decimal: Counter[str] = field(default_factory=Counter)
+    ambiguous: Counter[str] = field(default_factory=Counter)  # one sign with exactly three digits after it
+    currencies: Counter[str] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether nearly all values are numbers."""
+        return self.values > 0 and self.plain + self.numerals >= MIN_AGREEMENT * self.values
+
+    @property
+    def own_decimal(self) -> str | None:
+        """The decimal sign that the column itself proves, by most of its values."""
+        return self.decimal.most_common(1)[0][0] if self.decimal else None
+
+
+@dataclass(frozen=True)
+class NotationHints:
+    """What decides a column whose own values do not: the catalogue's other columns and its language."""
+
+    decimal: str | None = None
+    language: str = "en"
+
+
+def number_evidence(values: Sequence[Any]) -> NumberEvidence:
+    """Return the counts over the values of a column."""
+    evidence = NumberEvidence(values=len(values))
+    for value in values:
+        if not isinstance(value, str):
+            evidence.plain += isinstance(value, (bool, int, float)) or hasattr(value, "as_tuple")
+        else:
+            _add_text(evidence, value.strip())
+    return evidence
+
+
+def _add_text(evidence: NumberEvidence, text: str) -> None:
+    numeral = split_numeral(text)
+    signs = signs_of(numeral.digits) if numeral else None
+    if numeral is None or signs is None or (numeral.digits[:1] == "0" and numeral.digits[1:2].isdigit()):
+        return
+    affixes = [affix for affix in (numeral.before, numeral.after) if affix]
+    currencies = [affix for affix in affixes if not unit_of(affix) and currencies_of(affix)]
+    units = [affix for affix in affixes if unit_of(affix)]
+    if len(currencies) > 1 or len(units) > 1 or len(currencies) + len(units) < len(affixes):
+        return
+    if PLAIN_NUMBER.fullmatch(text):
+        evidence.plain += 1
+    else:
+        evidence.numerals += 1
+    evidence.decimal.update([signs.decimal] if signs.decimal else [])
+    evidence.ambiguous.update([signs.ambiguous] if signs.ambiguous else [])
+    evidence.currencies.update(currencies)
+    evidence.units.update(units)
+
+
+def catalogue_decimal(columns: Iterable[NumberEvidence]) -> str | None:
+    """Return the decimal sign that most number columns of a catalogue prove."""
+    proven = Counter(
+        evidence.own_decimal for evidence in columns if evidence.is_number and evidence.own_decimal
+    )
+    return proven.most_common(1)[0][0] if proven else None
+
+
+def number_format(name: str, values: Sequence[Any], hints: NotationHints) -> ColumnFormat | None:
+    """Return the notation of a column; None when its values are not numbers in one notation.
+
+    The decimal sign is the first that is proven by: the column's own values; for an amount of money that it never has
+    exactly three decimals; the other columns; the catalogue's language. A column in the notation of programming
+    languages has the default format.
+    """
+    evidence = number_evidence(values)
+    if not evidence.is_number:
+        return None
+    decimal = _decimal(name, evidence, hints)
+    if not evidence.numerals and (decimal == "." or not evidence.ambiguous):
+        return ColumnFormat()
+    currency = next(
+        (currency_in(text, hints.language) for text, _ in evidence.currencies.most_common(1)), None
+    )
+    units = Counter[str]()
+    for text, count in evidence.units.items():
+        units[unit_of(text) or text] += count
+    unit = next((unit for unit, _ in units.most_common(1)), None)
+    chosen = ColumnFormat(decimal=decimal, currency=currency, unit=unit)
+    if unit and units.total() < MIN_AGREEMENT * evidence.values:
+        return None  # 500 ml beside 5: the bare number may measure anything
+    fitting = sum(
+        1 for value in values if not isinstance(value, str) or read_numeral(value, chosen) is not None
+    )
+    return chosen if fitting >= MIN_AGREEMENT * len(values) else None
+
+
+def _decimal(name: str, evidence: NumberEvidence, hints: NotationHints) -> str:
+    if evidence.own_decimal:
+        return evidence.own_decimal
+    if not evidence.ambiguous:
+        return hints.decimal or "."
+    sign = evidence.ambiguous.most_common(1)[0][0]
+    if len(evidence.ambiguous) == 1 and (evidence.currencies or is_price_name(name)):
+        return "," if sign == "." else "."
+    return hints.decimal or language_decimal(hints.language)
+
+
+def language_decimal(language: str) -> str:
+    """Return the decimal sign of a language (CLDR)."""
+    from babel.core import UnknownLocaleError
+    from babel.numbers import get_decimal_symbol
+
+    try:
+        return "," if get_decimal_symbol(language) == "," else "."
+    except (UnknownLocaleError, ValueError):
+        return "."
+
+
+def read_numeral(text: str, notation: ColumnFormat) -> float | None:
+    """Return the number that a text stands for in a notation, in the notation's unit; None for any other text."""
+    numeral = split_numeral(text)
+    if numeral is None:
+        return None
+    number = number_of(numeral.digits, notation.decimal or ".")
+    if number is None:
+        return None
+    for affix in (numeral.before, numeral.after):
+        if not affix or (notation.currency and notation.currency in currencies_of(affix)):
+            continue
+        factor = unit_factor(affix, notation.unit) if notation.unit else None
+        if factor is None:
+            return None
+        number = number * factor if factor != 1 else number
+    return -number if numeral.negative else number

@@ -1,0 +1,179 @@
+"""Plans inferred from catalogues in several languages, with null words, dots in names, lists and measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from indexer.catalogue.inference.column_formats import complete_plan
+from indexer.catalogue.inference.infer import infer_plan
+from indexer.catalogue.notation.languages import catalogue_language
+from indexer.catalogue.product import read_product
+from indexer.catalogue.unused_columns import UnusedColumns
+from opensearch.index.fields import ColumnFormat, FieldPlan, IndexSchema
+from opensearch.index.schema import mappings
+
+ROLES = ("id", "title", "text", "price", "category", "available", "created")
+SHOPS: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
+    "de": (
+        ("Artikelnummer", "Bezeichnung", "Beschreibung", "Preis", "Kategorie", "Lieferbar", "Erscheinungsdatum"),
+        [
+            ("T-01", "Teekanne aus Glas", "Eine Kanne für den Tee am Nachmittag", "24,90", "Küche", "ja", "24.12.2024"),
+            ("T-02", "Holzlöffel", "Der Löffel ist aus Buche und liegt gut", "1.024,00", "Küche", "nein", "02.01.2025"),
+        ],
+    ),
+    "fr": (
+        ("Référence", "Titre", "Description", "Prix", "Catégorie", "Disponible", "Date de création"),
+        [
+            ("T-01", "Théière en verre", "Une théière pour le thé du soir", "24,90 €", "Cuisine", "oui", "24/12/2024"),
+            ("T-02", "Cuillère en bois", "La cuillère est en hêtre", "1 024,00 €", "Cuisine", "non", "02/01/2025"),
+        ],
+    ),
+    "es": (
+        ("Referencia", "Nombre", "Descripción", "Precio", "Categoría", "Disponible", "Fecha de alta"),
+        [
+            ("T-01", "Tetera de vidrio", "Una tetera para el té de la tarde", "24,90", "Cocina", "sí", "24/12/2024"),
+            ("T-02", "Cuchara de madera", "La cuchara es de haya y dura mucho", "1.024,00", "Cocina", "no", "02/01/2025"),
+        ],
+    ),
+    "zh": (
+        ("商品编号", "标题", "描述", "价格", "分类", "是否有货", "上架时间"),
+        [
+            ("T-01", "玻璃茶壶", "适合下午茶的茶壶", "¥24.90", "厨房", "是", "2024年12月24日"),
+            ("T-02", "木勺子", "这把勺子是榉木做的", "¥1,024.00", "厨房", "否", "2025年1月2日"),
+        ],
+    ),
+    "en": (
+        ("SKU", "Name", "Description", "Price", "Category", "In stock", "Release date"),
+        [
+            ("T-01", "Glass teapot", "A teapot for the tea in the afternoon", "$24.90", "Kitchen", "yes", "12/24/2024"),
+            ("T-02", "Wooden spoon", "The spoon is made of beech", "$1,024.00", "Kitchen", "no", "01/02/2025"),
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", SHOPS)
+def test_roles_and_language_are_found_in_the_shops_own_language(language: str) -> None:
+    names, cells = SHOPS[language]
+    rows = [dict(zip(names, row, strict=True)) for row in cells]
+    plan = infer_plan(rows)
+    column = dict(zip(ROLES, names, strict=True))
+    assert (plan.id, plan.title, plan.text) == (column["id"], column["title"], (column["text"],))
+    assert plan.numbers == (column["price"],)
+    assert column["category"] in plan.keywords
+    assert (plan.available, plan.created, plan.language) == (column["available"], column["created"], language)
+    products = [read_product(row, plan) for row in rows]
+    assert [dropped for _, dropped in products] == [[], []]
+    assert [p.numbers[column["price"]] for p, _ in products] == [24.9, 1024]
+    assert [p.available for p, _ in products] == [True, False]
+    assert [p.created for p, _ in products] == ["2024-12-24", "2025-01-02"]
+
+
+def test_short_names_that_are_no_sentence_make_an_english_catalogue() -> None:
+    assert catalogue_language(["p1", "p2"]) == "en"
+    assert catalogue_language([]) == "en"
+
+
+def test_null_words_are_empty_in_every_column_and_counted() -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "id": n,
+            "title": f"cup {n}",
+            "price": "N/A" if n % 4 == 0 else f"{n}",
+            "colour": "NULL" if n % 3 else "red",
+        }
+        for n in range(1, 40)
+    ]
+    plan = infer_plan(rows)
+    assert set(plan.null) == {"N/A", "NULL"}
+    assert plan.numbers == ("price",)
+    product, dropped = read_product({"id": 1, "title": "cup", "price": "n/a", "colour": "red"}, plan)
+    assert product.numbers == {}
+    assert [(cell.column, cell.is_null) for cell in dropped] == [("price", True)]
+
+
+def test_a_repeated_word_in_place_of_a_price_is_null_in_that_column_only() -> None:
+    prices = ["on request", "12.00", "13.00", "on request", "14.50", "9.00"]
+    plan = infer_plan([{"id": n, "title": f"cup {n}", "price": price} for n, price in enumerate(prices)])
+    assert plan.numbers == ("price",)
+    assert plan.columns["price"].null == ("on request",)
+    assert plan.null == ()
+
+
+def test_a_number_with_a_unit_is_searched_too() -> None:
+    rows = [{"id": n, "title": f"bottle {n}", "volume": f"{n}50 ml"} for n in range(1, 9)]
+    plan = infer_plan(rows)
+    assert (plan.numbers, plan.search) == (("volume",), ("volume",))
+    assert plan.columns == {"volume": ColumnFormat(decimal=".", unit="ml")}
+    product, _ = read_product(rows[0], plan)
+    assert (product.numbers, product.extra) == ({"volume": 150}, {"volume": "150 ml"})
+
+
+def test_paths_and_lists_in_cells_are_keywords() -> None:
+    rows = [
+        {
+            "id": n,
+            "title": f"cup {n}",
+            "tags": f"new, {('red', 'blue')[n % 2]}",
+            "place": f"Home > Room {n} > Shelf",
+        }
+        for n in range(4)
+    ]
+    plan = infer_plan(rows)
+    assert set(plan.keywords) == {"tags", "place"}
+    assert plan.columns == {"tags": ColumnFormat(separator=",")}
+
+
+def test_an_inferred_plan_has_no_field_that_the_index_refuses() -> None:
+    odd = {"Width.": "half", ".inner": "half", "a..b": "half", "size": "S", "size.unit": "EU", " ": "half"}
+    rows = [{"id": str(n), "title": f"cup {n}", "cost": 2.5, "cost.net": 2, **odd} for n in range(6)]
+    plan = infer_plan(rows)
+    assert {"Width.", ".inner", "a..b", "size.unit"} <= set(plan.search)
+    assert plan.numbers == ("cost",)
+    assert mappings_of(plan)
+
+
+def mappings_of(plan: FieldPlan) -> dict[str, Any]:
+    return mappings(IndexSchema(plan), "cjk")
+
+
+def test_a_plan_without_notation_is_completed_and_what_it_states_stays() -> None:
+    rows = [
+        {"id": n, "title": f"cup {n}", "price": f"{n},50 €", "tags": "a, b", "since": "1.2.2025"}
+        for n in range(5)
+    ]
+    plan = FieldPlan(
+        numbers=("price",),
+        keywords=("tags",),
+        dates=("since",),
+        columns={"tags": ColumnFormat(separator="|")},
+    )
+    completed = complete_plan(plan, rows)
+    assert completed.columns == {
+        "price": ColumnFormat(decimal=",", currency="EUR"),
+        "since": ColumnFormat(date_format=("%d.%m.%Y",)),
+        "tags": ColumnFormat(separator="|"),
+    }
+    assert complete_plan(completed, rows) == completed
+
+
+def test_columns_that_no_part_of_the_plan_takes_are_counted_with_a_reason() -> None:
+    unused = UnusedColumns()
+    plan = FieldPlan(search=("attr_*",), numbers=("price",))
+    for n in range(3):
+        row = {
+            "id": n,
+            "title": "a",
+            "price": 1,
+            "attr_x": "b",
+            "link": f"http://x/{n}",
+            "box": {"w": 1},
+            "new": "",
+        }
+        unused.add(row, plan)
+    assert unused.to_dict() == {
+        "link": {"cells": 3, "reason": "web addresses"},
+        "box": {"cells": 3, "reason": "objects"},
+    }
