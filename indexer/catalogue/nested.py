@@ -23,7 +23,10 @@ def open_objects(values: Mapping[str, Any]) -> dict[str, Any]:
             opened[name] = value
         else:
             before = opened[name]
-            opened[name] = [*_listed(before), *(part for part in _listed(value) if part not in _listed(before))]
+            opened[name] = [
+                *_listed(before),
+                *(part for part in _listed(value) if part not in _listed(before)),
+            ]
     return opened
 
 

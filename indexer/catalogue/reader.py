@@ -13,18 +13,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from indexer.catalogue.formats.containers import PACKINGS, count_lines
+from indexer.catalogue.formats.csv_records import csv_columns, read_csv
+from indexer.catalogue.formats.heads import (
+    REFUSALS,
+    Head,
+    is_delimited,
+    is_json,
+    is_parquet,
+    is_xlsx,
+    is_xml,
+    read_head,
+)
+from indexer.catalogue.formats.json_files.json_rows import count_json, read_json
+from indexer.catalogue.formats.parquet_rows import count_parquet_rows, parquet_columns, read_parquet
+from indexer.catalogue.formats.xlsx_rows import read_xlsx, xlsx_columns
+from indexer.catalogue.formats.xml_rows import read_xml
+from indexer.catalogue.shapes.shape import shaped_rows
+from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
-from .formats.containers import PACKINGS, count_lines
-from .formats.csv_records import csv_columns, read_csv
-from .formats.heads import REFUSALS, Head, is_delimited, is_json, is_parquet, is_xlsx, is_xml, read_head
-from .formats.json_rows import count_json, read_json
-from .formats.parquet_rows import count_parquet_rows, parquet_columns, read_parquet
-from .formats.xlsx_rows import read_xlsx, xlsx_columns
-from .formats.xml_rows import read_xml
 from .nested import open_objects
-from .rows import BadRow, CatalogueItem, CatalogueRow, CatalogueRows, Remark, SkippedRow
-from .shapes.shape import shaped_rows
+from .rows import BadRow, CatalogueItem, CatalogueRow, CatalogueRows, Remark, ShapeRemark, SkippedRow
 
 __all__ = [
     "READERS",
@@ -34,6 +44,7 @@ __all__ = [
     "CatalogueRows",
     "Reader",
     "Remark",
+    "ShapeRemark",
     "SkippedRow",
     "count_rows",
     "declared_columns",
@@ -64,9 +75,7 @@ class Reader:
 
 _JSON = Reader(read_json, count=count_json, content=is_json)
 _CSV = Reader(read_csv, csv_columns, content=is_delimited)
-_TABS = Reader(
-    partial(read_csv, delimiter="\t"), partial(csv_columns, delimiter="\t"), content=is_delimited
-)
+_TABS = Reader(partial(read_csv, delimiter="\t"), partial(csv_columns, delimiter="\t"), content=is_delimited)
 _XML = Reader(read_xml, count=_no_count, content=is_xml)
 
 # In this order the formats are asked whether a file's content is theirs.
@@ -108,22 +117,29 @@ def reader_for(path: Path, encoding: str | None = None) -> Reader:
         raise CatalogueError(f"{path} is {refusal.kind}; {refusal.advice}")
     if by_suffix and by_suffix.content and by_suffix.content(head):
         return by_suffix
-    by_content = next((reader for reader in READERS.values() if reader.content and reader.content(head)), None)
+    by_content = next(
+        (reader for reader in READERS.values() if reader.content and reader.content(head)), None
+    )
     if reader := by_content or by_suffix:
         return reader
     raise CatalogueError(f"{path.name} is not in a known catalogue format: {expected}")
 
 
-def read_rows(path: Path, encoding: str | None = None, shape: str | None = None) -> CatalogueRows:
+def read_rows(
+    path: Path, encoding: str | None = None, shape: str | None = None, plan: FieldPlan | None = None
+) -> CatalogueRows:
     """Yield every row of a catalogue in file order; memory holds one row (Parquet: a thousand).
 
     Objects in a row are opened into columns with dotted names. `shape` is a name of `SHAPES`, `none`, or None: the shape
-    that the columns have.
+    that the columns have. With a plan whose id names the group of a shape, the variants of a group are one row; columns
+    that a shape writes as others are kept where the plan names them.
     """
     source = partial(reader_for(path, encoding).rows, path, encoding)
-    with closing(shaped_rows(source, shape)) as rows:
+    with closing(shaped_rows(source, shape, plan)) as rows:
         for item in rows:
-            yield CatalogueRow(item.line, open_objects(item.values)) if isinstance(item, CatalogueRow) else item
+            yield (
+                CatalogueRow(item.line, open_objects(item.values)) if isinstance(item, CatalogueRow) else item
+            )
 
 
 def declared_columns(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:

@@ -41,6 +41,13 @@ class Remark:
     text: str
 
 
+@dataclass(frozen=True)
+class ShapeRemark(Remark):
+    """The shape in which a catalogue is read, by its title."""
+
+    title: str
+
+
 CatalogueItem = CatalogueRow | BadRow | SkippedRow | Remark
 
 # A generator, so that a caller who stops early can close it, and with it the file.

@@ -30,6 +30,8 @@ def print_report(report: LoadReport, alias: str) -> None:
             table.add_row(f"{count:,}", label)
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
+    for reason, count in report.skipped.most_common():
+        console.print(f"{count:,} rows are no products of their own: {reason}", markup=False)
     for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
         example = report.dropped_cell_examples[column]
         console.print(f"column {column}: {count} cells left out ({example})", markup=False)

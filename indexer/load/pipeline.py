@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.catalogue.reader import CatalogueItem
 from indexer.images.source import Fetch
 from opensearch.index.bulk import Action, Outcome, Pace, write
 from opensearch.index.fields import FieldPlan
@@ -49,7 +49,7 @@ class Job:
 
 
 def load(
-    rows: Iterable[CatalogueRow | BadRow],
+    rows: Iterable[CatalogueItem],
     job: Job,
     cache: VectorCache,
     rejects: RejectedRows,

@@ -19,7 +19,15 @@ from typing import IO, Any, cast
 from vitrine.errors import CatalogueError
 
 # Raised while a damaged file is unpacked; zipfile raises RuntimeError for an encrypted file.
-DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+DAMAGE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    NotImplementedError,
+)
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _EMPTY_ZIP_MAGIC = b"PK\x05\x06"
@@ -51,6 +59,28 @@ PACKINGS = (
 )
 
 
+class _Parts(io.RawIOBase):
+    """The bytes of a packed file as they are unpacked, so that those before a damaged place are read."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at most as many bytes as the buffer holds."""
+        data = self._file.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
 class UnpackedFile(io.BufferedReader):
     """The unpacked bytes of a catalogue file; `catalogue_name` is its name, without the suffix of a packing."""
 
@@ -78,7 +108,7 @@ def open_catalogue(path: Path) -> UnpackedFile:
         for packing in PACKINGS:
             if magic.startswith(packing.magic):
                 name = file.catalogue_name.removesuffix(packing.suffix)
-                file = UnpackedFile(packing.open(file), name, packed=file)
+                file = UnpackedFile(_Parts(packing.open(file)), name, packed=file)
                 file.peek(1)  # a damaged beginning is an error here
                 break
     except DAMAGE as error:
@@ -132,17 +162,21 @@ def _open_archive(path: Path) -> UnpackedFile | None:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise CatalogueError(f"{path} begins like a zip archive and is damaged ({error}); write it again") from error
+        raise CatalogueError(
+            f"{path} begins like a zip archive and is damaged ({error}); write it again"
+        ) from error
     with archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
         if _WORKBOOK in names or "mimetype" in names:
             return None
-        names = [name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")]
+        names = [
+            name for name in names if not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")
+        ]
         if len(names) != 1:
             raise CatalogueError(_not_one_file(path, names))
         try:
             # The opened file keeps the archive's file open until it is closed itself.
-            return UnpackedFile(archive.open(names[0]), Path(names[0]).name)
+            return UnpackedFile(_Parts(archive.open(names[0])), Path(names[0]).name)
         except DAMAGE as error:
             raise damaged(path, error) from error
 

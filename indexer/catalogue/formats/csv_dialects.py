@@ -25,7 +25,7 @@ def _same(text: str) -> str:
 
 
 def _protect_letters(line: str) -> str:
-    """Return the line with `\\n` and the like replaced, and with two backslashes where one is followed by a letter."""
+    """Return the line with escaped letters replaced, and a second backslash before each letter that is none."""
 
     def replaced(match: re.Match[str]) -> str:
         sign = match.group(1)
@@ -113,7 +113,9 @@ def find_layout(lines: Sequence[str], delimiter: str | None = None) -> Layout | 
     start = 1 if named else 0
     candidates = named.group(1) if named else _candidates(lines[start:], delimiter)
     best = max(
-        (_rated(lines, start, candidate) for candidate in candidates), key=lambda rated: rated[0], default=None
+        (_rated(lines, start, candidate) for candidate in candidates),
+        key=lambda rated: rated[0],
+        default=None,
     )
     return best[1] if best else None
 

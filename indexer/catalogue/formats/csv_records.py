@@ -12,10 +12,10 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from indexer.catalogue.rows import BadRow, SAMPLE_CHARACTERS, CatalogueRows, SkippedRow
+from indexer.catalogue.rows import SAMPLE_CHARACTERS, BadRow, CatalogueRows, SkippedRow
 from vitrine.errors import CatalogueError
 
-from .csv_dialects import Dialect, Layout, fallbacks, find_layout, is_separator_line
+from .csv_dialects import Layout, fallbacks, find_layout, is_separator_line
 from .table_columns import TableColumns
 from .text_lines import TextLine, TextLines
 

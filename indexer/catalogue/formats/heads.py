@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -9,15 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vitrine.errors import CatalogueError
-
 from .containers import DAMAGE, damaged, open_catalogue
 from .csv_dialects import find_layout
-from .encodings import mark_encoding, unmarked_utf_16
+from .encodings import codec_name, mark_encoding, unmarked_utf_16
 
 _HEAD_BYTES = 64 << 10
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _MAX_CONTROL_SHARE = 0.02
+_OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis"
 _SAVE_AS = "open it in a spreadsheet program and save it as CSV in UTF-8"
 
 
@@ -46,12 +46,19 @@ class Head:
         """Whether the bytes are those of no text."""
         if self.encoding or mark_encoding(self.data)[1] or unmarked_utf_16(self.data):
             return False
-        return len(_CONTROL.findall(self.data)) > _MAX_CONTROL_SHARE * len(self.data)
+        if len(_CONTROL.findall(self.data)) <= _MAX_CONTROL_SHARE * len(self.data):
+            return False
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(self.data)
+        except UnicodeDecodeError:
+            return True
+        return self.data.count(0) > _MAX_CONTROL_SHARE * len(self.data)
 
 
 def read_head(path: Path, encoding: str | None = None) -> Head:
     """Return the first bytes of a file, fewer of one that is cut off. Raises CatalogueError when none can be unpacked."""
     data = b""
+    codec = codec_name(encoding) if encoding else None
     with closing(open_catalogue(path)) as file:
         try:
             while len(data) < _HEAD_BYTES and (part := file.read1(_HEAD_BYTES - len(data))):
@@ -59,7 +66,7 @@ def read_head(path: Path, encoding: str | None = None) -> Head:
         except DAMAGE as error:
             if not data:
                 raise damaged(path, error) from error
-        return Head(data, file.catalogue_name, encoding)
+        return Head(data, file.catalogue_name, codec)
 
 
 def is_parquet(head: Head) -> bool:
@@ -69,7 +76,7 @@ def is_parquet(head: Head) -> bool:
 
 def is_xlsx(head: Head) -> bool:
     """Return whether the file is an archive that is read as a whole, as a workbook is."""
-    return head.data.startswith(b"PK\x03\x04") and b"mimetypeapplication/vnd.oasis" not in head.data[:200]
+    return head.data.startswith(b"PK\x03\x04") and _OPEN_DOCUMENT not in head.data[:200]
 
 
 def is_xml(head: Head) -> bool:
@@ -97,9 +104,9 @@ def _is_html(head: Head) -> bool:
 
 
 def _is_sql(head: Head) -> bool:
-    return bool(re.search(r"^\s*(INSERT\s+INTO|CREATE\s+TABLE)\b", head.text, re.IGNORECASE | re.MULTILINE)) and (
-        bool(re.match(r"(--|/\*|INSERT|CREATE|SET|DROP|USE|BEGIN)", head.text, re.IGNORECASE))
-    )
+    return bool(
+        re.search(r"^\s*(INSERT\s+INTO|CREATE\s+TABLE)\b", head.text, re.IGNORECASE | re.MULTILINE)
+    ) and (bool(re.match(r"(--|/\*|INSERT|CREATE|SET|DROP|USE|BEGIN)", head.text, re.IGNORECASE)))
 
 
 @dataclass(frozen=True)
@@ -114,13 +121,19 @@ class Refusal:
 REFUSALS = (
     Refusal(lambda head: head.data.startswith(b"\xd0\xcf\x11\xe0"), "an old Excel workbook (.xls)", _SAVE_AS),
     Refusal(
-        lambda head: head.data.startswith(b"PK") and not is_xlsx(head), "an OpenDocument spreadsheet", _SAVE_AS
+        lambda head: _OPEN_DOCUMENT in head.data[:200],
+        "an OpenDocument spreadsheet",
+        _SAVE_AS,
     ),
     Refusal(lambda head: head.data.startswith(b"%PDF"), "a PDF", "export the products as CSV"),
     Refusal(lambda head: head.data.startswith(b"Rar!"), "a RAR archive", "unpack it and name the file in it"),
-    Refusal(lambda head: head.data.startswith(b"7z\xbc\xaf"), "a 7z archive", "unpack it and name the file in it"),
     Refusal(
-        lambda head: head.data[257:262] == b"ustar", "a tar archive", "unpack it and name the file with the products"
+        lambda head: head.data.startswith(b"7z\xbc\xaf"), "a 7z archive", "unpack it and name the file in it"
+    ),
+    Refusal(
+        lambda head: head.data[257:262] == b"ustar",
+        "a tar archive",
+        "unpack it and name the file with the products",
     ),
     Refusal(
         lambda head: head.data.startswith(b"SQLite format 3"), "an SQLite database", "export the table as CSV"

@@ -86,6 +86,8 @@ def _open(path: Path) -> Iterator[Any]:
         try:
             file = pq.ParquetFile(opened)
         except (pa.ArrowException, OSError) as error:
-            raise CatalogueError(f"{path} is not a complete Parquet file ({error}); write it again") from error
+            raise CatalogueError(
+                f"{path} is not a complete Parquet file ({error}); write it again"
+            ) from error
         with file:
             yield file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import re
 from collections import deque
@@ -13,12 +12,14 @@ from pathlib import Path
 from vitrine.errors import CatalogueError
 
 from .containers import DAMAGE, damaged, open_catalogue
-from .encodings import likely_encodings, mark_encoding, unmarked_utf_16
+from .encodings import codec_name, likely_encodings, mark_encoding, unmarked_utf_16
 
 MAX_LINE_CHARACTERS = 64 << 20  # a longer line is rejected and never held in memory as a whole
 _SAMPLE_BYTES = 4096
 _BLOCK_CHARACTERS = 1 << 20
-_UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not of the encoding (the handler `surrogateescape`)
+UNDECODED = re.compile(
+    "[\udc80-\udcff]"
+)  # bytes that are not of the encoding (the handler `surrogateescape`)
 _UTF_16_OR_32 = re.compile("utf-(16|32)")
 
 
@@ -44,7 +45,7 @@ class TextLines:
         self._pushed_back: deque[TextLine] = deque()
         self._likely: str | None = None
         self.cut_off: str | None = None  # why `block` ended before the text did
-        codec = _codec_name(encoding) if encoding else "utf-8"
+        codec = codec_name(encoding) if encoding else "utf-8"
         self._opened = open_catalogue(path)
         try:
             start = self._opened.peek(_SAMPLE_BYTES)
@@ -94,7 +95,7 @@ class TextLines:
 
     def undecoded(self, text: str, offset: int | None = None) -> str | None:
         """Return the reason when the text has bytes that are not of the encoding; `offset`: where it begins."""
-        if text.isascii() or not (found := _UNDECODED.search(text)):
+        if text.isascii() or not (found := UNDECODED.search(text)):
             return None
         if self._likely is None:
             self._likely = likely_encodings(self.path)
@@ -118,7 +119,7 @@ class TextLines:
             limit = MAX_LINE_CHARACTERS >> 20
             return TextLine(self._number, "", f"the line is longer than {limit} million characters")
         if problem := self.undecoded(text, start):
-            return TextLine(self._number, _UNDECODED.sub("\ufffd", text), problem)
+            return TextLine(self._number, UNDECODED.sub("\ufffd", text), problem)
         return TextLine(self._number, text, None)
 
     def _read(self, characters: int, *, by_line: bool) -> str:
@@ -132,10 +133,3 @@ class TextLines:
 
     def _bytes(self, text: str) -> int:
         return len(text) if text.isascii() else len(text.encode(self._encoding, "surrogateescape"))
-
-
-def _codec_name(encoding: str) -> str:
-    try:
-        return codecs.lookup(encoding).name
-    except LookupError as error:
-        raise CatalogueError(f"encoding {encoding!r} is not known; name one such as latin-1") from error

@@ -62,7 +62,9 @@ def _split_header(
     sample = [(line, cells) for line, cells in islice(numbered, _SAMPLE_ROWS) if _filled(cells)]
     widths = [_filled(cells) for _, cells in sample]
     position = 0
-    while position + 2 < len(sample) and widths[position] == 1 and min(widths[position + 1 : position + 3]) > 1:
+    while (
+        position + 2 < len(sample) and widths[position] == 1 and min(widths[position + 1 : position + 3]) > 1
+    ):
         position += 1
     before = [line for line, _ in sample[:position]]
     return sample[position][1], before, chain(sample[position + 1 :], numbered)
@@ -93,7 +95,9 @@ def _first_table(workbook: Any, path: Path) -> tuple[str, Iterator[Sequence[Any]
         first = list(islice(rows, _SAMPLE_ROWS))
         if any(_filled(cells) for cells in first):
             return sheet.title, chain(first, rows)
-    raise CatalogueError(f"{path} is a workbook with no filled sheet; expected a header and one product per row")
+    raise CatalogueError(
+        f"{path} is a workbook with no filled sheet; expected a header and one product per row"
+    )
 
 
 @contextmanager
@@ -111,7 +115,9 @@ def _open(path: Path) -> Iterator[Any]:
         except CatalogueError:
             raise
         except Exception as error:  # openpyxl has no common class for what it finds in a damaged workbook
-            raise CatalogueError(f"{path} is not a complete workbook ({_reason(error)}); {_ADVICE}") from error
+            raise CatalogueError(
+                f"{path} is not a complete workbook ({_reason(error)}); {_ADVICE}"
+            ) from error
         try:
             yield workbook
         finally:

@@ -18,21 +18,34 @@ from indexer.catalogue.rows import BadRow, CatalogueRow, CatalogueRows, Remark
 from vitrine.errors import CatalogueError
 
 from .containers import DAMAGE, UnpackedFile, open_catalogue
-from .encodings import mark_encoding
+from .encodings import codec_name, mark_encoding
 
 GOOGLE = "{http://base.google.com/ns/1.0}"
 _PRODUCT_ELEMENTS = frozenset(
-    {"item", "entry", "product", "offer", "article", "artikel", "produkt", "produit", "producto", "shopitem", "record"}
+    {
+        "item",
+        "entry",
+        "product",
+        "offer",
+        "article",
+        "artikel",
+        "produkt",
+        "produit",
+        "producto",
+        "shopitem",
+        "record",
+    }
     | {"row", "doc"}
 )
 _BROKEN_ADVICE = (
-    "nothing after it can be read: write the file again, or name its encoding with --encoding if it is not the declared one"
+    "nothing after it can be read: write the file again, or name its encoding with --encoding"
+    " where it is not the declared one"
 )
 _SAMPLE_ELEMENTS = 200_000
 _NAME_ATTRIBUTES = ("name", "key", "code", "attribute")  # <param name="Colour">Red</param>
 _VALUE_ATTRIBUTES = ("href", "src", "url", "value", "content")  # <image src="..."/>
 
-_HTML = frozenset("p br b i u em strong span div ul ol li a h1 h2 h3 h4 h5 h6 table img font sup sub hr".split())
+_HTML = re.compile(r"p|br|b|i|u|em|strong|span|div|ul|ol|li|a|h[1-6]|table|img|font|su[bp]|hr", re.IGNORECASE)
 _DECLARATION_BYTES = 200
 _DECLARED_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
 
@@ -87,7 +100,9 @@ def _product_path(path: Path, encoding: str | None) -> _Path:
                     break
         except (ParseError, *DAMAGE) as error:
             if not counts:
-                raise CatalogueError(f"{path} is not XML that can be read ({error}); write it again") from error
+                raise CatalogueError(
+                    f"{path} is not XML that can be read ({error}); write it again"
+                ) from error
     if not counts:
         raise CatalogueError(
             f"{path} has no element with fields in it; expected one element per product, such as <item>"
@@ -123,10 +138,7 @@ class _Source:
         start = file.peek(_DECLARATION_BYTES)
         declared = _DECLARED_ENCODING.search(start[:_DECLARATION_BYTES])
         name = encoding or (declared.group(1).decode("ascii") if declared else "utf-8")
-        try:
-            codec = codecs.lookup(name)
-        except LookupError as error:
-            raise CatalogueError(f"encoding {name!r} is not known; name one such as latin-1") from error
+        codec = codecs.lookup(codec_name(name))
         known = mark_encoding(start)[1] or codec.name.startswith(("utf-8", "utf-16"))
         self._decoder = None if known else codec.incrementaldecoder("replace")
         self.parser_encoding = "utf-8" if self._decoder else None
@@ -180,7 +192,7 @@ def _text(element: Element) -> str | None:
     """Return the text of an element, that of the HTML in it too; None when it has elements with fields."""
     if not len(element):
         return (element.text or "").strip()
-    is_html = all(_local(child.tag).lower() in _HTML for child in element)
+    is_html = all(_HTML.fullmatch(_local(child.tag)) for child in element)
     if is_html or any((child.tail or "").strip() for child in element):
         return " ".join(" ".join(element.itertext()).split())
     return None

@@ -26,8 +26,14 @@ _INHERITED = ("description", "short_description", "categories")
 _DEFAULT_VIEWS = ("", "default", "admin", "all")
 
 
-def _recognises(columns: frozenset[str]) -> bool:
-    own = {"attribute_set_code", "product_websites", "product_type", "additional_attributes", "store_view_code"}
+def _recognizes(columns: frozenset[str]) -> bool:
+    own = {
+        "attribute_set_code",
+        "product_websites",
+        "product_type",
+        "additional_attributes",
+        "store_view_code",
+    }
     return _SKU in columns and len(columns & own) > 1
 
 
@@ -37,7 +43,9 @@ class _Groups:
 
     parent_of: dict[str, str] = field(default_factory=dict)
     shared: dict[str, dict[str, Any]] = field(default_factory=dict)
-    prices: dict[str, str] = field(default_factory=dict)  # of the products that are shown in their parent only
+    prices: dict[str, str] = field(
+        default_factory=dict
+    )  # of the products that are shown in their parent only
     lowest: dict[str, str] = field(default_factory=dict)
 
     def add(self, values: dict[str, Any]) -> None:
@@ -50,7 +58,9 @@ class _Groups:
             self.shared[sku] = {name: values[name] for name in _INHERITED if name in values}
         elif parent := text_of(values.get("parent_sku")):
             self.parent_of[sku] = parent
-        if "not visible" in text_of(values.get("visibility")).lower() and (price := text_of(values.get("price"))):
+        if "not visible" in text_of(values.get("visibility")).lower() and (
+            price := text_of(values.get("price"))
+        ):
             self.prices[sku] = price
 
     def finish(self) -> None:
@@ -74,7 +84,9 @@ def _rows(source: RowSource) -> CatalogueRows:
 
 def _product(row: CatalogueRow, groups: _Groups) -> CatalogueItem:
     if not _is_default_view(row.values):
-        return SkippedRow(row.line, f"of the store view {text_of(row.values.get(_VIEW))!r}, not of the default one")
+        return SkippedRow(
+            row.line, f"of the store view {text_of(row.values.get(_VIEW))!r}, not of the default one"
+        )
     sku = text_of(row.values.get(_SKU))
     parent = groups.parent_of.get(sku, sku if sku in groups.shared else "")
     values = {**groups.shared.get(parent, {}), **row.values}
@@ -85,9 +97,10 @@ def _product(row: CatalogueRow, groups: _Groups) -> CatalogueItem:
     if isinstance(values.get("categories"), str):
         values["categories"] = _split(values["categories"])
     _set_pictures(values)
-    values.pop(_VARIATIONS, None)
-    for name, value in _attributes(text_of(values.pop(_ATTRIBUTES, None))).items():
+    for name, value in _attributes(text_of(values.get(_ATTRIBUTES))).items():
         add_column(values, name, value)
+    if _ATTRIBUTES in values:
+        values[_ATTRIBUTES] = _NEXT_ATTRIBUTE.split(text_of(values[_ATTRIBUTES]))
     return CatalogueRow(row.line, values)
 
 
@@ -137,4 +150,8 @@ def _amount(price: str) -> float:
         return float("inf")
 
 
-MAGENTO = Shape("magento", "Magento CSV", _recognises, _rows)
+def _replaced(column: str) -> bool:
+    return column in (_ATTRIBUTES, _VARIATIONS)
+
+
+MAGENTO = Shape("magento", "Magento CSV", _recognizes, _rows, _replaced)

@@ -8,10 +8,13 @@ from __future__ import annotations
 from contextlib import closing
 from itertools import islice
 
-from indexer.catalogue.rows import CatalogueRow, CatalogueRows, Remark
+from indexer.catalogue.rows import CatalogueRow, CatalogueRows, ShapeRemark
+from indexer.catalogue.unused_columns import is_used
+from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
 from .google import GOOGLE_MERCHANT
+from .joined_variants import joined_variants
 from .magento import MAGENTO
 from .shape_type import RowSource, Shape
 from .shopify import SHOPIFY
@@ -25,14 +28,27 @@ SHAPES: dict[str, Shape] = {
 _SAMPLE_ROWS = 50
 
 
-def shaped_rows(source: RowSource, name: str | None) -> CatalogueRows:
+def shaped_rows(source: RowSource, name: str | None, plan: FieldPlan | None) -> CatalogueRows:
     """Yield the rows of a source in the named shape, without one for `none`, in that of its columns for None."""
     shape = find_shape(source, name)
     if shape is None:
         yield from source()
         return
-    yield Remark(f"shape: {shape.title}")
-    yield from shape.rows(source)
+    yield ShapeRemark(f"shape: {shape.title}", shape.title)
+    rows = shape.rows(source)
+    if plan and plan.id == shape.group:
+        rows = joined_variants(rows, shape.group)
+    with closing(rows):
+        for item in rows:
+            if isinstance(item, CatalogueRow):
+                values = {
+                    name: cell
+                    for name, cell in item.values.items()
+                    if not shape.replaced(name) or (plan and is_used(name, plan))
+                }
+                yield CatalogueRow(item.line, values)
+            else:
+                yield item
 
 
 def find_shape(source: RowSource, name: str | None) -> Shape | None:
@@ -49,4 +65,4 @@ def find_shape(source: RowSource, name: str | None) -> Shape | None:
             if isinstance(row, CatalogueRow):
                 columns.update(row.values)
     found = frozenset(columns)
-    return next((shape for shape in SHAPES.values() if shape.recognises(found)), None)
+    return next((shape for shape in SHAPES.values() if shape.recognizes(found)), None)

@@ -20,14 +20,18 @@ class Shape:
 
     name: as `--shape` takes it
     title: as the report says it
-    recognises: whether a file's columns are those of the shape
+    recognizes: whether a file's columns are those of the shape
     rows: yields the products of a source, which it may read twice
+    replaced: whether a column's content stands in other columns of the products
+    group: the column that names the product of a variant, where the variants of a product follow one another
     """
 
     name: str
     title: str
-    recognises: Callable[[frozenset[str]], bool]
+    recognizes: Callable[[frozenset[str]], bool]
     rows: Callable[[RowSource], CatalogueRows]
+    replaced: Callable[[str], bool] = lambda column: False
+    group: str | None = None
 
 
 class UniqueIds:
@@ -62,7 +66,7 @@ def text_of(value: Any) -> str:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return the parts of a cell whose list is written with commas; `\\,` is a comma in a part."""
+    """Return the parts of a cell whose list is written with commas; a backslash keeps a comma in its part."""
     if isinstance(value, list):
         return value
     parts = [part.replace("\\,", ",").strip() for part in _UNESCAPED_COMMA.split(text_of(value))]

@@ -26,8 +26,11 @@ _DEFAULT_OPTION = "Title"  # of a product without options, whose only value is "
 _FORCED_TEXT = re.compile(r"'(?=\d+$)")  # '4006381333901: keeps a spreadsheet from reading a number
 
 
-def _recognises(columns: frozenset[str]) -> bool:
-    return _HANDLE in columns and len(columns & {"Variant SKU", "Variant Price", "Option1 Value", "Option1 Name"}) > 1
+def _recognizes(columns: frozenset[str]) -> bool:
+    return (
+        _HANDLE in columns
+        and len(columns & {"Variant SKU", "Variant Price", "Option1 Value", "Option1 Name"}) > 1
+    )
 
 
 def _rows(source: RowSource) -> CatalogueRows:
@@ -71,7 +74,6 @@ def _products(group: list[CatalogueRow], ids: UniqueIds) -> Iterator[CatalogueIt
         values = {**values, **{name: shared[name] for name in ("Tags",) if name in shared}}
         handle = text_of(values.get(_HANDLE))
         options = _options(first, row.values)
-        values = {name: cell for name, cell in values.items() if not _OPTION.match(name) and name != "Image Position"}
         values[_IMAGE] = _distinct([text_of(values.get(_VARIANT_IMAGE)), *pictures])
         values["Image Alt Text"] = _distinct(texts)
         if "Variant Barcode" in values:
@@ -115,4 +117,8 @@ def _distinct(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
 
 
-SHOPIFY = Shape("shopify", "Shopify CSV", _recognises, _rows)
+def _replaced(column: str) -> bool:
+    return bool(_OPTION.match(column)) or column == "Image Position"
+
+
+SHOPIFY = Shape("shopify", "Shopify CSV", _recognizes, _rows, _replaced, _HANDLE)

@@ -14,8 +14,10 @@ _OPTIONS = ("option1", "option2", "option3")
 _DEFAULT_OPTION = "Title"
 
 
-def _recognises(columns: frozenset[str]) -> bool:
-    return {"variants", "title"} <= columns and len(columns & {"handle", "options", "body_html", "bodyHtml"}) > 1
+def _recognizes(columns: frozenset[str]) -> bool:
+    return {"variants", "title"} <= columns and len(
+        columns & {"handle", "options", "body_html", "bodyHtml"}
+    ) > 1
 
 
 def _rows(source: RowSource) -> CatalogueRows:
@@ -31,7 +33,7 @@ def _rows(source: RowSource) -> CatalogueRows:
 
 
 def _variant_row(product: Mapping[str, Any], variant: Mapping[str, Any], ids: UniqueIds) -> dict[str, Any]:
-    """Return the cells of a product and one of its variants; equal names get the variant's cell, or the prefix `variant_`."""
+    """Return the cells of a product and of one of its variants, which count where both have a cell."""
     shared = {name: cell for name, cell in product.items() if name not in _PRODUCT_LISTS}
     if isinstance(shared.get("tags"), str):
         shared["tags"] = listed(shared["tags"])
@@ -82,8 +84,13 @@ def _pictures(product: Mapping[str, Any], variant: Mapping[str, Any]) -> list[st
     """Return the addresses of the pictures, the variant's own first."""
     pictures = [picture for picture in _nodes(product.get("images")) if picture]
     own = [variant.get("featured_image"), variant.get("image")]
-    own += [p for p in pictures if isinstance(p, Mapping) and variant.get("image_id") and p.get("id") == variant["image_id"]]
-    addresses = [_address(picture) for picture in [*own, *pictures, product.get("image"), product.get("featuredImage")]]
+    if image_id := variant.get("image_id"):
+        own += [
+            picture for picture in pictures if isinstance(picture, Mapping) and picture.get("id") == image_id
+        ]
+    addresses = [
+        _address(picture) for picture in [*own, *pictures, product.get("image"), product.get("featuredImage")]
+    ]
     return list(dict.fromkeys(address for address in addresses if address))
 
 
@@ -104,4 +111,4 @@ def _nodes(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-SHOPIFY_JSON = Shape("shopify-json", "Shopify JSON", _recognises, _rows)
+SHOPIFY_JSON = Shape("shopify-json", "Shopify JSON", _recognizes, _rows, group="product_id")

@@ -19,7 +19,7 @@ _PRICES = ("Regular price", "Sale price")
 _GROUP = "group"
 
 
-def _recognises(columns: frozenset[str]) -> bool:
+def _recognizes(columns: frozenset[str]) -> bool:
     own = {"Parent", "Attribute 1 name", "Regular price", "Visibility in catalog", "Visibility in catalogue"}
     return {"Type", "Name"} <= columns and len(columns & own) > 1
 
@@ -50,7 +50,7 @@ class _Parents:
     def completed(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the cells of a row with what it inherits."""
         kind = text_of(values.get("Type")).lower()
-        row = {**_with_lists({n: v for n, v in values.items() if not _ATTRIBUTE.match(n)})}
+        row = _with_lists(values)
         for name, value in _attributes(values).items():
             add_column(row, name, value)
         if "variation" in kind and (key := text_of(values.get("Parent"))):
@@ -114,4 +114,8 @@ def _amount(price: str) -> float:
         return float("inf")
 
 
-WOOCOMMERCE = Shape("woocommerce", "WooCommerce CSV", _recognises, _rows)
+def _replaced(column: str) -> bool:
+    return bool(_ATTRIBUTE.match(column))
+
+
+WOOCOMMERCE = Shape("woocommerce", "WooCommerce CSV", _recognizes, _rows, _replaced)

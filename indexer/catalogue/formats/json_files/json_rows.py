@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from indexer.catalogue.formats.containers import count_lines
+from indexer.catalogue.formats.text_lines import UNDECODED, TextLines
 from indexer.catalogue.rows import SAMPLE_CHARACTERS, BadRow, CatalogueItem, CatalogueRows, Remark
 
-from .containers import count_lines
-from .json_envelopes import Envelopes
-from .json_lines import line_rows, parse_line, refuse_half_signs, type_name
-from .json_paths import ANY_KEY, products_path
+from .envelopes import Envelopes
 from .json_text import JsonText, JsonValue
-from .text_lines import TextLines
+from .lines import line_rows, parse_json_line, refuse_half_signs, type_name
+from .paths import ANY_KEY, products_path
 
 _HEAD_CHARACTERS = 256 << 10
 _MAX_BAD_ROWS_TOGETHER = 100  # consecutive unreadable values after which the rest of a document is given up
@@ -51,7 +51,7 @@ def _is_one_object_per_line(head: str) -> bool:
     filled = [line for line in re.split(r"[\r\n]+", head) if line.strip()][:2]
     for line in filled:
         try:
-            values = parse_line(line)
+            values = parse_json_line(UNDECODED.sub("\ufffd", line))
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
         if isinstance(values, dict):

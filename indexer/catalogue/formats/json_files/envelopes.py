@@ -11,8 +11,26 @@ ID_COLUMN = "_id"  # the column of a document's id in an engine
 
 _BULK_ACTIONS = frozenset({"index", "create", "update", "delete"})
 _ACTION_KEYS = frozenset(
-    {"_index", "_id", "_type", "_routing", "routing", "_version", "version", "version_type", "_parent", "if_seq_no"}
-    | {"if_primary_term", "retry_on_conflict", "_retry_on_conflict", "pipeline", "require_alias", "dynamic_templates"}
+    {
+        "_index",
+        "_id",
+        "_type",
+        "_routing",
+        "routing",
+        "_version",
+        "version",
+        "version_type",
+        "_parent",
+        "if_seq_no",
+    }
+    | {
+        "if_primary_term",
+        "retry_on_conflict",
+        "_retry_on_conflict",
+        "pipeline",
+        "require_alias",
+        "dynamic_templates",
+    }
 )
 # An object whose only key is one of these is the object in it.
 _WRAPPERS = frozenset({"product", "item", "node", "doc", "record", "offer", "article"})

@@ -11,16 +11,53 @@ ANY_KEY = "*"  # the last part of a path: the products are the values of an obje
 
 # A list of objects under such a name holds the products, and an object under it leads to them.
 _LISTS = frozenset(
-    {"products", "items", "articles", "records", "rows", "entries", "documents", "docs", "hits", "results", "data"}
+    {
+        "products",
+        "items",
+        "articles",
+        "records",
+        "rows",
+        "entries",
+        "documents",
+        "docs",
+        "hits",
+        "results",
+        "data",
+    }
     | {"nodes", "edges", "objects", "catalog", "catalogue", "@graph", "itemlistelement", "product", "entry"}
-    | {"produkte", "artikel", "produits", "productos", "articulos", "商品", "产品", "item", "article", "result"}
+    | {
+        "produkte",
+        "artikel",
+        "produits",
+        "productos",
+        "articulos",
+        "商品",
+        "产品",
+        "item",
+        "article",
+        "result",
+    }
 )
 _LEADING = _LISTS | frozenset(
-    {"response", "body", "payload", "channel", "rss", "export", "shop", "store", "_embedded", "embedded", "collection"}
+    {
+        "response",
+        "body",
+        "payload",
+        "channel",
+        "rss",
+        "export",
+        "shop",
+        "store",
+        "_embedded",
+        "embedded",
+        "collection",
+    }
     | {"feed", "value", "content", "list", "add", "root"}
 )
 # An object with such a key is a product, whatever lists it has.
-_PRODUCT_KEYS = frozenset({"id", "_id", "sku", "handle", "asin", "parent_asin", "product_id", "gtin", "ean", "mpn"})
+_PRODUCT_KEYS = frozenset(
+    {"id", "_id", "sku", "handle", "asin", "parent_asin", "product_id", "gtin", "ean", "mpn"}
+)
 _NAME_KEYS = frozenset({"title", "name", "product_name", "producttitle"})
 _SPACE = re.compile(r"[ \t\n\r]*")
 _MIN_SHARED = 0.5  # the share of keys that objects by id have in common

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
+from indexer.catalogue.formats.text_lines import TextLine
 from indexer.catalogue.rows import SAMPLE_CHARACTERS, BadRow, CatalogueRows
 
-from .json_envelopes import Envelopes
-from .text_lines import TextLine
+from .envelopes import Envelopes
 
 _TYPE_NAMES: dict[type, str] = {list: "a list", str: "a string", type(None): "null"}
 
@@ -26,12 +26,14 @@ def line_rows(lines: Iterable[TextLine]) -> CatalogueRows:
             yield BadRow(line.number, line.problem, sample)
         elif line.text.strip():
             try:
-                values = parse_line(line.text)
+                values = parse_json_line(line.text)
             except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
                 yield BadRow(line.number, f"the line is not JSON: {error}", sample)
                 continue
             if not isinstance(values, dict):
-                yield BadRow(line.number, f"the line is {type_name(values)}; expected one object per line", sample)
+                yield BadRow(
+                    line.number, f"the line is {type_name(values)}; expected one object per line", sample
+                )
             elif row := envelopes.row(line.number, values):
                 yield row
 
@@ -41,17 +43,14 @@ def type_name(value: Any) -> str:
     return _TYPE_NAMES.get(type(value), "a single value")
 
 
-def parse_line(text: str) -> Any:
+def parse_json_line(text: str) -> Any:
     """Return the value of a line of JSON, or of the Python dictionaries of older data sets; raises ValueError."""
     text = text.strip().removesuffix(",")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        if text.startswith(("{'", "{u'")):
-            values = ast.literal_eval(text)
-        else:
-            # The standard library also reads NaN and Infinity, which catalogues contain although JSON has neither.
-            values = json.loads(text)
+        # The standard library also reads NaN and Infinity, which catalogues contain although JSON has neither.
+        values = ast.literal_eval(text) if text.startswith(("{'", "{u'")) else json.loads(text)
         refuse_half_signs(values)
         return values
 
