@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch.index.mapping import field_types, vector_fields
 from opensearch.index.scan import scan
 
-from .nested import flatten
+from .flat_rows import flatten
 from .rows import CatalogueRow, CatalogueRows
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def rows_from_index(client: OpenSearch, index: str) -> CatalogueRows:
     dates = {name for name, type_name in types.items() if type_name in ("date", "date_nanos")}
     documents = scan(client, index, excludes=vector_fields(types))
     for line, (id, source) in enumerate(documents, start=1):
-        values = {name: _iso_time(value) if name in dates else value for name, value in flatten(source)}
+        flat = flatten(source)
+        values = {name: _iso_time(value) if name in dates else value for name, value in flat.items()}
         yield CatalogueRow(line, {**values, ID_COLUMN: id})
 
 

@@ -8,7 +8,6 @@ stream, so that it never stops the others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,7 @@ from indexer.catalogue.shapes.shape import shaped_rows
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
-from .nested import open_objects
+from .flat_rows import flat_rows
 from .rows import BadRow, CatalogueItem, CatalogueRow, CatalogueRows, Remark, ShapeRemark, SkippedRow
 
 __all__ = [
@@ -68,7 +67,7 @@ class Reader:
     """
 
     rows: Callable[[Path, str | None], CatalogueRows]
-    columns: Callable[[Path, str | None], tuple[str, ...]] | None = None
+    columns: Callable[[Path, str | None], tuple[str, ...] | None] | None = None
     count: Callable[[Path], int | None] = count_lines
     content: Callable[[Head], bool] | None = None
 
@@ -128,22 +127,18 @@ def reader_for(path: Path, encoding: str | None = None) -> Reader:
 def read_rows(
     path: Path, encoding: str | None = None, shape: str | None = None, plan: FieldPlan | None = None
 ) -> CatalogueRows:
-    """Yield every row of a catalogue in file order; memory holds one row (Parquet: a thousand).
+    """Yield every row of a catalogue in file order, objects opened; memory holds one row (Parquet: a thousand).
 
-    Objects in a row are opened into columns with dotted names. `shape` is a name of `SHAPES`, `none`, or None: the shape
-    that the columns have. With a plan whose id names the group of a shape, the variants of a group are one row; columns
-    that a shape writes as others are kept where the plan names them.
+    `shape` is a name of `SHAPES`, `none`, or None: the shape that the columns have. With a plan whose id names the group
+    of a shape, the variants of a group are one row; columns that a shape writes as others are kept where the plan names
+    them.
     """
     source = partial(reader_for(path, encoding).rows, path, encoding)
-    with closing(shaped_rows(source, shape, plan)) as rows:
-        for item in rows:
-            yield (
-                CatalogueRow(item.line, open_objects(item.values)) if isinstance(item, CatalogueRow) else item
-            )
+    yield from flat_rows(shaped_rows(source, shape, plan))
 
 
 def declared_columns(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:
-    """Return the columns that the file itself declares; None for JSON and XML, where each row has its own."""
+    """Return the columns that the file itself declares; None where each row has its own, as in JSON and XML."""
     columns = reader_for(path, encoding).columns
     return columns(path, encoding) if columns else None
 

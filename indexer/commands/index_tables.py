@@ -31,7 +31,8 @@ def print_report(report: LoadReport, alias: str) -> None:
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
     for reason, count in report.skipped.most_common():
-        console.print(f"{count:,} rows are no products of their own: {reason}", markup=False)
+        line = f"rows that are no products of their own: {count:,} ({reason})"
+        console.print(line, markup=False, soft_wrap=True)
     for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
         example = report.dropped_cell_examples[column]
         console.print(f"column {column}: {count} cells left out ({example})", markup=False)
@@ -43,6 +44,8 @@ def print_report(report: LoadReport, alias: str) -> None:
         console.print(note, markup=False)
     if report.rejected_file:
         console.print(f"rejected rows and images with their reasons: {report.rejected_file}", markup=False)
+    if report.refused:
+        console.print(f"error: {report.refused}", markup=False)
     if report.stopped:
         console.print(f"error: {report.stopped}", markup=False)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DELIMITERS = ",;\t|"
-_RARE_DELIMITERS = "\x01^~¦"  # looked for only where none of the others gives two columns
+_RARE_DELIMITERS = "\x01^~¦"
 _SEPARATOR_LINE = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # Excel's way to name the delimiter
 _COMMENT = re.compile(r"\s*(#|//|--|;(?=\s))")
 _LETTER_ESCAPES = {"n": "\ue00a", "t": "\ue009", "r": "\ue00d", "0": ""}  # placeholders: csv would end a row
@@ -107,26 +107,17 @@ def is_separator_line(line: str) -> bool:
 def find_layout(lines: Sequence[str], delimiter: str | None = None) -> Layout | None:
     """Return the layout of a file by its first lines; None when they are all blank or comments.
 
-    `delimiter`: the expected one, which another replaces where it does not stand in the header.
+    `delimiter`: the expected one, which another replaces where it fits better.
     """
     named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
     start = 1 if named else 0
-    candidates = named.group(1) if named else _candidates(lines[start:], delimiter)
+    candidates = named.group(1) if named else f"{delimiter or ''}{DELIMITERS}{_RARE_DELIMITERS}"
     best = max(
         (_rated(lines, start, candidate) for candidate in candidates),
         key=lambda rated: rated[0],
         default=None,
     )
     return best[1] if best else None
-
-
-def _candidates(lines: Sequence[str], delimiter: str | None) -> str:
-    text = "".join(lines)
-    if delimiter and delimiter in text:
-        return delimiter
-    if any(sign in text for sign in DELIMITERS):
-        return DELIMITERS
-    return DELIMITERS[0] + _RARE_DELIMITERS
 
 
 def _rated(lines: Sequence[str], start: int, delimiter: str) -> tuple[tuple[float, int], Layout | None]:
@@ -139,8 +130,9 @@ def _rated(lines: Sequence[str], start: int, delimiter: str) -> tuple[tuple[floa
         columns = _cells(dialect, [_uncommented(lines[header])], delimiter)
         if not columns:
             continue
-        share = _fitting(lines[header + 1 :], dialect, delimiter, len(columns))
-        rating = (share if len(columns) > 1 else 0.0, len(columns))
+        width = len(columns)
+        share = _fitting(lines[header + 1 :], dialect, delimiter, width) if width > 1 else 0.0
+        rating = (share, width)
         if best is None or rating[0] > best[0][0]:
             best = rating, Layout(header, columns, delimiter, dialect)
     return best or ((-1, 0), None)

@@ -37,10 +37,20 @@ def read_parquet(path: Path, encoding: str | None = None) -> CatalogueRows:
             yield BadRow(line + 1, f"the file is cut off here ({error}): write it again")
 
 
-def parquet_columns(path: Path, encoding: str | None = None) -> tuple[str, ...]:
-    """Return the columns of the file's schema."""
+def parquet_columns(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:
+    """Return the columns of the file's schema; None when it has objects, which open into columns row by row."""
     with _open(path) as file:
+        if any(_has_objects(field.type) for field in file.schema_arrow):
+            return None
         return tuple(dict.fromkeys(TableColumns(file.schema_arrow.names).names))
+
+
+def _has_objects(type_: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(type_) or pa.types.is_map(type_):
+        return True
+    return pa.types.is_nested(type_) and _has_objects(type_.value_type)
 
 
 def count_parquet_rows(path: Path) -> int:
@@ -50,24 +60,13 @@ def count_parquet_rows(path: Path) -> int:
 
 
 def _python_values(column: Any) -> list[Any]:
-    """Return the values of an Arrow column; maps as dictionaries, times of nanoseconds to the microsecond."""
+    """Return the values of an Arrow column; times of nanoseconds to the microsecond."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         column = pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
-    values = column.to_pylist(maps_as_pydicts="lossy") if _has_map(column.type) else column.to_pylist()
-    return [_as_text(value) for value in values]
-
-
-def _has_map(arrow_type: Any) -> bool:
-    import pyarrow as pa
-
-    if pa.types.is_map(arrow_type):
-        return True
-    if pa.types.is_nested(arrow_type):
-        return any(_has_map(arrow_type.field(n).type) for n in range(arrow_type.num_fields))
-    return False
+    return [_as_text(value) for value in column.to_pylist()]
 
 
 def _as_text(value: Any) -> Any:

@@ -74,7 +74,7 @@ def read_xml(path: Path, encoding: str | None = None) -> CatalogueRows:
                     others[_local(element.tag)] += 1
                 names.pop()
                 stack.pop()
-        except ParseError as error:
+        except (ParseError, UnicodeDecodeError) as error:
             yield BadRow(number + 1, f"the XML is broken here ({error}); {_BROKEN_ADVICE}")
         except DAMAGE as error:
             yield BadRow(number + 1, f"the file is cut off here ({error}): write it again")
@@ -98,7 +98,7 @@ def _product_path(path: Path, encoding: str | None) -> _Path:
                 names.pop()
                 if seen > _SAMPLE_ELEMENTS and counts:
                     break
-        except (ParseError, *DAMAGE) as error:
+        except (ParseError, UnicodeDecodeError, *DAMAGE) as error:
             if not counts:
                 raise CatalogueError(
                     f"{path} is not XML that can be read ({error}); write it again"
@@ -139,18 +139,23 @@ class _Source:
         declared = _DECLARED_ENCODING.search(start[:_DECLARATION_BYTES])
         name = encoding or (declared.group(1).decode("ascii") if declared else "utf-8")
         codec = codecs.lookup(codec_name(name))
-        known = mark_encoding(start)[1] or codec.name.startswith(("utf-8", "utf-16"))
-        self._decoder = None if known else codec.incrementaldecoder("replace")
+        _, marked = mark_encoding(start)
+        is_utf_8 = marked in (None, "utf-8") and codec.name in ("utf-8", "utf-8-sig")
+        self._decoder = None if is_utf_8 else codecs.getincrementaldecoder(marked or codec.name)()
         self.parser_encoding = "utf-8" if self._decoder else None
         self._started = False
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
-        data = self._file.read(size)
-        while not self._started and data and not (data := data.lstrip()):
-            data = self._file.read(size)
+        """Return the next bytes. Raises UnicodeDecodeError."""
+        data = self._next(size)
+        while not self._started and data and not (data := data.removeprefix(codecs.BOM_UTF8).lstrip()):
+            data = self._next(size)
         self._started = True
-        return self._decoder.decode(data).encode() if self._decoder else data
+        return data
+
+    def _next(self, size: int) -> bytes:
+        data = self._file.read(size)
+        return self._decoder.decode(data, final=not data).encode() if self._decoder else data
 
 
 def _row(element: Element) -> dict[str, Any]:

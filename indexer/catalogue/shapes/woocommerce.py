@@ -57,9 +57,16 @@ class _Parents:
             return {_GROUP: key, **self.inherited.get(key, {}), **row}
         if "variable" in kind:
             keys = _own_keys(values)
-            prices = next((self.lowest[key] for key in keys if key in self.lowest), {})
-            return {_GROUP: keys[0], **prices, **row}
+            return {_GROUP: keys[0], **self._lowest_prices(keys), **row}
         return row
+
+    def _lowest_prices(self, keys: list[str]) -> dict[str, str]:
+        prices = {}
+        for name in _PRICES:
+            found = [self.lowest[key][name] for key in keys if name in self.lowest.get(key, {})]
+            if found:
+                prices[name] = min(found, key=_amount)
+        return prices
 
 
 def _rows(source: RowSource) -> CatalogueRows:
@@ -115,7 +122,7 @@ def _amount(price: str) -> float:
 
 
 def _replaced(column: str) -> bool:
-    return bool(_ATTRIBUTE.match(column))
+    return bool(_ATTRIBUTE.match(column)) or column == "ID"
 
 
 WOOCOMMERCE = Shape("woocommerce", "WooCommerce CSV", _recognizes, _rows, _replaced)
