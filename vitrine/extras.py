@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "pyarrow",
         "selectolax",
         "sentence_transformers",
+        "spellchecker",
         "tomli_w",
         "torch",
         "torchvision",

@@ -17,6 +17,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # Excel's way to
 _COMMENT = re.compile(r"\s*(#|//|--|;(?=\s))")
 _LETTER_ESCAPES = {"n": "\ue00a", "t": "\ue009", "r": "\ue00d", "0": ""}  # placeholders: csv would end a row
 _PLACEHOLDERS = str.maketrans({"\ue00a": "\n", "\ue009": "\t", "\ue00d": "\r"})
+_MIN_SHARE = 0.5
 _MAX_CELL_CHARACTERS = 4 << 20  # also bounds how far a quote that never closes is followed
 
 
@@ -97,6 +98,7 @@ class Layout:
     columns: list[str]
     delimiter: str
     dialect: Dialect
+    share: float  # of the sample's rows with as many cells as columns
 
 
 def is_separator_line(line: str) -> bool:
@@ -110,32 +112,29 @@ def find_layout(lines: Sequence[str], delimiter: str | None = None) -> Layout | 
     `delimiter`: the expected one, which another replaces where it fits better.
     """
     named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    start = 1 if named else 0
     candidates = named.group(1) if named else f"{delimiter or ''}{DELIMITERS}{_RARE_DELIMITERS}"
-    best = max(
-        (_rated(lines, start, candidate) for candidate in candidates),
-        key=lambda rated: rated[0],
-        default=None,
-    )
-    return best[1] if best else None
+    layouts = (_layout(lines, 1 if named else 0, candidate) for candidate in candidates)
+    return max(filter(None, layouts), key=_rating, default=None)
 
 
-def _rated(lines: Sequence[str], start: int, delimiter: str) -> tuple[tuple[float, int], Layout | None]:
-    """Return the layout that the delimiter gives, after its rating: the share of rows that fit, then the columns."""
+def _rating(layout: Layout) -> tuple[bool, int, float, int]:
+    """Return what the better layout has more of: rows that fit, at first roughly, few lines above, columns."""
+    return layout.share >= _MIN_SHARE, -layout.header_line, layout.share, len(layout.columns)
+
+
+def _layout(lines: Sequence[str], start: int, delimiter: str) -> Layout | None:
+    """Return the layout that the delimiter gives, in the dialect that most rows fit."""
     header = _header_line(lines, start, delimiter)
     if header is None:
-        return (-1, 0), None
-    best: tuple[tuple[float, int], Layout] | None = None
+        return None
+    found = []
     for dialect in _file_dialects(delimiter, lines[header]):
         columns = _cells(dialect, [_uncommented(lines[header])], delimiter)
-        if not columns:
-            continue
-        width = len(columns)
-        share = _fitting(lines[header + 1 :], dialect, delimiter, width) if width > 1 else 0.0
-        rating = (share, width)
-        if best is None or rating[0] > best[0][0]:
-            best = rating, Layout(header, columns, delimiter, dialect)
-    return best or ((-1, 0), None)
+        if columns:
+            width = len(columns)
+            share = _fitting(lines[header + 1 :], dialect, delimiter, width) if width > 1 else 0.0
+            found.append(Layout(header, columns, delimiter, dialect, share))
+    return max(found, key=lambda layout: layout.share, default=None)
 
 
 def _header_line(lines: Sequence[str], start: int, delimiter: str) -> int | None:
