@@ -8,7 +8,7 @@ from typing import Any
 
 from indexer.catalogue.notation import column_names
 from indexer.catalogue.notation.cells import read_language
-from indexer.catalogue.notation.languages import catalogue_language
+from indexer.catalogue.notation.languages import DetectedLanguage, catalogue_language
 from indexer.catalogue.notation.lists import PATH
 from indexer.catalogue.notation.null_words import null_words
 from opensearch.index.fields import ColumnFormat, FieldPlan
@@ -93,7 +93,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
 def _kinds(columns: Columns) -> _Kinds:
     """Return the columns by the type of their values, with the notation of dates and numbers."""
     images, rest = _partition(columns, lambda column: column.is_image)
-    language = catalogue_language(_texts_of_language(rest))
+    language = detected_language(rest).code
     formats: dict[str, ColumnFormat] = {}
     dates, rest = _noted(rest, formats, lambda column: date_notation(column, language))
     hints = notation_hints(rest, language)
@@ -124,11 +124,12 @@ def _noted(
     return fitting, others
 
 
-def _texts_of_language(columns: Columns) -> list[str]:
-    """Return the titles and descriptions of the sample, or where no column is called so all its texts."""
+def detected_language(columns: Columns) -> DetectedLanguage:
+    """Return the language of the titles and descriptions, or where no column is called so of all texts."""
     texts = [column for column in columns if column.is_text]
     named = [c for c in texts if c.role_name in (*column_names.TITLES, *column_names.TEXTS)]
-    return [str(value) for column in named or texts for value in column.values]
+    values = [str(value) for column in named or texts for value in column.values]
+    return catalogue_language(values, [column.name for column in columns])
 
 
 def _is_keyword(column: ColumnStatistics) -> bool:
