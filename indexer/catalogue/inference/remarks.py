@@ -12,17 +12,16 @@ from indexer.catalogue.notation.languages import language_name
 from indexer.catalogue.notation.number_columns import currencies_beside
 from opensearch.index.fields import FieldPlan
 
-from .columns import ColumnStatistics, column_statistics
-from .infer import detected_language
+from .columns import ColumnStatistics, column_statistics, detected_language
 
 _MIN_MONEY = 0.5  # the share of a column's cells that must look like money
 
 
-def plan_remarks(plan: FieldPlan, rows: Sequence[Mapping[str, Any]], *, inferred: bool) -> list[str]:
-    """Return one sentence for each doubt about a plan and a sample of rows; `inferred`: the plan comes from the rows."""
-    null = frozenset(word.strip().casefold() for word in plan.null)
+def plan_remarks(plan: FieldPlan, rows: Sequence[Mapping[str, Any]], *, is_guess: bool) -> list[str]:
+    """Return one sentence for each doubt about a plan; `is_guess`: its language was detected in the rows."""
+    null = frozenset(word.strip().casefold() for word in plan.null or ())
     columns = [column for column in column_statistics(rows, null) if column.name != plan.id]
-    language = detected_language([c for c in columns if not c.is_image]) if inferred else None
+    language = detected_language([c for c in columns if not c.is_image]) if is_guess else None
     remarks = [_guess(language.code)] if language and not language.sure else []
     return [*remarks, *(remark for column in columns if (remark := _money(column, plan)))]
 
@@ -55,7 +54,9 @@ def _reason(column: ColumnStatistics) -> str:
             f"its cells are in several currencies ({counts}); give each currency a column of its own, or name the one to "
             f'read under [fields.columns] as currency = "{currencies.most_common(1)[0][0]}" and the column under numbers'
         )
-    unread = next((text for text in texts if not currencies_beside(text) and not text.strip().isdigit()), None)
+    unread = next(
+        (text for text in texts if not currencies_beside(text) and not text.strip().isdigit()), None
+    )
     example = f" (such as {abbreviated(unread)})" if unread is not None else ""
     return (
         f"too many of its cells{example} are in another notation; name the column under numbers and its decimal sign "
