@@ -43,7 +43,7 @@ from vitrine.store import open_store
 
 from .index import IndexOptions
 from .index_tables import print_report
-from .learn_weights import learn_version_weights
+from .learn_weights import learn_version_floors, learn_version_weights
 from .open_encoders import open_encoders, parse_encoders
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def _index(
         store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
+            learn_version_floors(target, encoders, store, report)
         publish_target(target, report)
     return report
 
