@@ -29,8 +29,11 @@ def print_report(report: LoadReport, alias: str) -> None:
             table.add_row(f"{count:,}", label)
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
+    for reason, count in report.skipped.most_common():
+        line = f"rows that are no products of their own: {count:,} ({reason})"
+        console.print(line, markup=False, soft_wrap=True)
     for line in column_lines(report):
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     if report.weights:
         console.print(_weights_line(report.weights), markup=False)
     if report.floors:
