@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from opensearch.hook.pipelines import unescaped
 from rerank.request import RankedWindow, RerankRequest
-from rerank.shoppers import is_hash, shopper_hash
+from rerank.shoppers import shopper_hash
 
 from .bodies import BadRequestError, HookBody, HookContext, error_response, json_response, read_body
 from .server import Server
@@ -21,9 +21,7 @@ async def hook(server: Server, request: Request) -> Response:
     if "" in body.docs:
         raise BadRequestError("a document came without its id; the pipeline must send the field `id`")
     context = _context(body)
-    shopper = context.shopper or None
-    if shopper and not is_hash(shopper):
-        shopper = shopper_hash(shopper)
+    shopper = shopper_hash(context.shopper) if context.shopper else None
     window = await server.rerank(
         "hook",
         request.path_params["alias"],
