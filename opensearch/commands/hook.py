@@ -98,6 +98,11 @@ def status(url: str, alias: str, as_json: bool) -> None:
                 click.echo(f"{name:<10} {plain(value)}")
         for reason in current.reasons:
             click.echo(f"{'refused':<10} {reason}")
+        if current.failures and not current.reasons:
+            click.echo(
+                f"{'refused':<10} none since the service started: the failures are searches without `ext.rerank`, or "
+                "calls that the service did not answer in time"
+            )
         for message in current.messages:
             click.echo(message, err=True)
     if not current.answers:
