@@ -11,12 +11,8 @@ from starlette.responses import Response
 
 from opensearch.hook.pipelines import unescaped
 from rerank.request import RankedWindow, RerankRequest
-<<<<<<< HEAD
 from rerank.shoppers import shopper_hash
-=======
-from rerank.shoppers import is_hash, shopper_hash
 from vitrine.errors import RerankError, VitrineError
->>>>>>> main
 
 from .bodies import BadRequestError, HookBody, HookContext, error_response, json_response, read_body
 from .server import Server
@@ -64,25 +60,13 @@ async def _rerank(server: Server, request: Request, alias: str) -> list[dict[str
     """Return the scores of the request's documents. Raises BadRequestError and RerankError."""
     body = await read_body(request, HookBody)
     context = _context(body)
-<<<<<<< HEAD
-    shopper = shopper_hash(context.shopper) if context.shopper else None
-    window = await server.rerank(
-        "hook",
-        request.path_params["alias"],
-        RerankRequest(body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms),
-        context.query_id,
-    )
-=======
     if context.sort:  # scores that fall along the order that came keep it
         return relevance_scores(_as_received(len(body.docs)))
     if "" in body.docs:
         raise BadRequestError(WITHOUT_ID)
-    shopper = context.shopper or None
-    if shopper and not is_hash(shopper):
-        shopper = shopper_hash(shopper)
+    shopper = shopper_hash(context.shopper) if context.shopper else None
     wanted = RerankRequest(body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms)
     window = await server.rerank("hook", alias, wanted, context.query_id)
->>>>>>> main
     if window.degraded:
         raise RerankError(window.degraded)
     return relevance_scores(window)
