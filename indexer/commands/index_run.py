@@ -17,15 +17,22 @@ from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
 from indexer.catalogue.plan import (
     check_columns,
     completed_plan,
+    inferred_plan,
     load_plan,
     notation_toml,
-    plan_from_rows,
     plan_toml,
 )
-from indexer.catalogue.reader import CatalogueRows, count_rows, read_rows, reader_for
+from indexer.catalogue.reader import (
+    CatalogueItem,
+    CatalogueRows,
+    Remark,
+    count_rows,
+    read_rows,
+    reader_for,
+)
 from indexer.images.fetch import Fetcher
 from indexer.images.source import ImagePlaces
-from indexer.load.encoders import schema_for
+from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
@@ -59,7 +66,9 @@ def run(options: IndexOptions) -> int:
         _require_rows(options)
     if options.print_plan:
         engine = connect(options.url) if options.source else None
-        click.echo(plan_toml(_inferred_plan(options, engine)), nl=False)
+        plan, remarks = _inferred_plan(options, engine)
+        click.echo(plan_toml(plan), nl=False)
+        _say(remarks)
         return 0
     client = connect(options.url)
     with alias_lock(client, options.alias, _command(options), wait_s=options.wait_s) as lock:
@@ -73,8 +82,9 @@ def run(options: IndexOptions) -> int:
             _set_synonyms(client, options.alias, rules)
             return 0
         recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
-        plan = _plan(options, client, recorded)
+        plan, remarks = _plan(options, client, recorded)
         report = _index(options, lock, client, plan, recorded)
+        report.notes += remarks
         if rules is not None and report.published:
             _set_synonyms(client, options.alias, rules)
     if options.as_json:
@@ -89,7 +99,7 @@ def _require_rows(options: IndexOptions) -> None:
     if (options.catalogue is None) == (options.source is None):
         raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
     if options.catalogue is not None:
-        reader_for(options.catalogue)
+        reader_for(options.catalogue, options.encoding)
 
 
 def _command(options: IndexOptions) -> str:
@@ -117,6 +127,8 @@ def _index(
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
         )
+    if problem := language_problem(plan, encoders):
+        click.echo(problem, err=True)
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
     target = choose_target(client, options.alias, schema, rebuild=options.rebuild, layout=layout)
@@ -125,7 +137,9 @@ def _index(
     job = Job(target, plan, encoders, places, fetch, options.refetch)
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
-        report, seen_ids = load(lock.guard(_rows(options, client)), job, cache, rejected_rows, on_progress)
+        report, seen_ids = load(
+            lock.guard(_rows(options, client, plan)), job, cache, rejected_rows, on_progress
+        )
     report.stopped = report.stopped or lock.problem()
     if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)
@@ -136,9 +150,9 @@ def _index(
     return report
 
 
-def _rows(options: IndexOptions, client: OpenSearch | None) -> CatalogueRows:
+def _rows(options: IndexOptions, client: OpenSearch | None, plan: FieldPlan | None = None) -> CatalogueRows:
     if options.catalogue is not None:
-        return read_rows(options.catalogue, options.encoding)
+        return read_rows(options.catalogue, options.encoding, options.shape, plan)
     return rows_from_index(client or connect(options.url), str(options.source))
 
 
@@ -151,47 +165,68 @@ def _rejected_path(options: IndexOptions) -> Path:
     return source.with_name(name) if os.access(source.parent, os.W_OK) else Path(name)
 
 
-def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None) -> FieldPlan:
-    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed."""
+def _plan(
+    options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
+
+    With it come the doubts about a plan that was decided from the rows, one sentence each.
+    """
     if options.fields:
         plan = load_plan(options.fields)
         if options.catalogue:
-            check_columns(plan, options.catalogue, options.encoding)
+            check_columns(plan, options.catalogue, options.encoding, options.shape)
         return _with_notation(plan, options, client, None if options.rebuild else recorded)
     if recorded:
         plan = recorded.plan
     else:
-        plan = _inferred_plan(options, client)
+        plan, remarks = _inferred_plan(options, client)
         click.echo("# the inferred field plan; save it, edit it, and pass it with --fields", err=True)
         click.echo(plan_toml(plan), err=True)
-        return plan
+        _say(remarks)
+        return plan, remarks
     if options.catalogue:
-        check_columns(plan, options.catalogue, options.encoding)
-    return plan
+        check_columns(plan, options.catalogue, options.encoding, options.shape)
+    return plan, []
 
 
 def _with_notation(
     plan: FieldPlan, options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
-) -> FieldPlan:
-    """Return the plan with the notation of the columns for which it states none.
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan with the language and the notation that it does not state, and the doubts about it.
 
-    It is that of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
+    They are those of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
     """
     if recorded:
         columns = {**recorded.plan.columns, **plan.columns}
-        return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
-    with closing(_rows(options, client)) as rows:
-        completed = completed_plan(plan, rows, str(options.catalogue or options.source))
+        null = recorded.plan.null if plan.null is None else plan.null
+        return replace(plan, language=plan.language or recorded.plan.language, null=null, columns=columns), []
+    with closing(_rows(options, client, plan)) as rows:
+        completed, remarks = completed_plan(plan, rows, str(options.catalogue or options.source))
     if completed != plan:
-        click.echo("# the notation of columns for which the field plan states none", err=True)
+        click.echo("# what the field plan does not state, decided from the rows", err=True)
         click.echo(notation_toml(completed, plan), err=True)
-    return completed
+    _say(remarks)
+    return completed, remarks
 
 
-def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> FieldPlan:
+def _say(remarks: list[str]) -> None:
+    for remark in remarks:
+        click.echo(remark, err=True)
+
+
+def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> tuple[FieldPlan, list[str]]:
     source = str(options.catalogue or options.source)
     with closing(_rows(options, client)) as rows:
-        return plan_from_rows(rows, source, ID_COLUMN if options.source else None)
+        return inferred_plan(_with_remarks(rows), source, ID_COLUMN if options.source else None)
+
+
+def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:
+    """Pass the rows on and write the remarks among them to stderr."""
+    for row in rows:
+        if isinstance(row, Remark):
+            click.echo(f"# {row.text}", err=True)
+        yield row
 
 
 @contextmanager

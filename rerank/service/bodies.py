@@ -28,7 +28,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/order/{alias}.
 
     `shopper` is the caller's own id of the shopper, `shopper_hash` its keyed hash. `vectors` holds the query's vector
-    in each vector space, where the caller made them.
+    in each vector space, where the caller made them. `verbatim`: the words are not corrected.
     """
 
     ids: Ids
@@ -38,14 +38,20 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     vectors: dict[str, list[float] | None] | None = None
     deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] | None = None
     query_id: Id | None = None
+    verbatim: bool = False
 
 
 class HookContext(msgspec.Struct):
-    """The context of a search that travelled through the engine, unescaped: words, shopper and query id."""
+    """The context of a search that travelled through the engine, unescaped: words, shopper and query id.
+
+    `sort`: the search sorts by a field, and its hits keep their order.
+    """
 
     q: Text = ""
     shopper: Id | None = None
     query_id: Id | None = None
+    sort: bool = False
+    verbatim: bool = False
 
 
 class HookBody(msgspec.Struct):
