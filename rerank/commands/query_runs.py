@@ -149,7 +149,7 @@ def _answer(
     for line, future in zip(batch, futures, strict=True):
         try:
             answer = future.result()
-            ids = [hit.id for hit in answer.hits]
+            ids = [hit.id for hit in answer.hits] if line.search.collapse else answer.ranking()
             report.unmatched += not ids and answer.no_match
             yield from run_lines(line.query_id, ids, f"vitrine-{answer.order}")
         except VitrineError as error:
