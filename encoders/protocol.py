@@ -29,7 +29,10 @@ class TextEncoder(Protocol):
         """The languages that the encoder knows; empty: any."""
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Return vectors (n, d) of unit length, one a text, in the order of the texts."""
+        """Return vectors (n, d) of unit length, one a text of a product, in the order of the texts."""
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """Return vectors (n, d) of unit length, one a query; they differ from `encode` where the encoder has prompts."""
 
 
 class ImageEncoder(Protocol):

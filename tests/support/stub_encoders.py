@@ -44,6 +44,8 @@ class StubText:
                 file.writelines(f"{text}\n" for text in texts)
         return np.stack([text_vector(text) for text in texts])
 
+    encode_queries = encode
+
     @property
     def texts(self) -> list[str]:
         return [text for call in self.calls for text in call]
