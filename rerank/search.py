@@ -51,7 +51,7 @@ def search_with_vectors(
     """Return the answer to a search whose query vectors are known; raises as `search` does."""
     if search.cheapest:
         return _search_cheapest(client, context, search, vectors)
-    retrieved = retrieve(client, context.alias, engine_body(context, search, vectors))
+    retrieved = retrieve(client, context.searched, engine_body(context, search, vectors))
     candidates = [*retrieved.candidates, *_not_retrieved(search.candidates, retrieved)]
     window = engine_order(len(candidates))
     if search.reranks:
@@ -173,7 +173,7 @@ def _search_cheapest(
     """Return the products whose image is as near as the index's similarity threshold, by price; a score is a cosine."""
     threshold, price = cheapest.comparison_terms(context.alias, context.schema)
     body = engine_body(context, replace(search, window=max(search.window, cheapest.WINDOW)), vectors)
-    retrieved = retrieve(client, context.alias, body)
+    retrieved = retrieve(client, context.searched, body)
     hits = cheapest.cheapest_hits(retrieved.candidates, threshold, price)
     may_be_more = bool(hits) and len(hits) == body["size"]  # every retrieved product is near enough
     retrieved = replace(retrieved, total=len(hits), total_is_exact=not may_be_more)

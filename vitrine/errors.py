@@ -4,6 +4,7 @@ VitrineError
 ├── EngineError              OpenSearch is unreachable, refuses, or lacks something
 │   ├── NodeError            the local node
 │   ├── IndexMissingError    no such index or alias
+│   ├── AliasBusyError       another command is changing the alias
 │   └── SchemaMismatchError  the index has another field plan, other encoders, or a schema of another release
 ├── QueryError               a filter, facet, sort, vector or context of a query
 ├── WeightsError             sub-query weights cannot be learned
@@ -35,6 +36,12 @@ class NodeError(EngineError):
 
 class IndexMissingError(EngineError):
     """The named index or alias does not exist."""
+
+
+class AliasBusyError(EngineError):
+    """Another command is changing the alias; nothing was done."""
+
+    exit_code = 2
 
 
 class SchemaMismatchError(EngineError):

@@ -28,10 +28,20 @@ def read_parquet(path: Path, encoding: str | None = None) -> CatalogueRows:
         yield BadRow(line + 1, f"the file is cut off here ({error}): write it again")
 
 
-def parquet_columns(path: Path, encoding: str | None = None) -> tuple[str, ...]:
-    """Return the columns of the file's schema."""
+def parquet_columns(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:
+    """Return the columns of the file's schema; None when it has objects, which open into columns row by row."""
     with _open(path) as file:
+        if any(_has_objects(field.type) for field in file.schema_arrow):
+            return None
         return tuple(file.schema_arrow.names)
+
+
+def _has_objects(type_: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(type_) or pa.types.is_map(type_):
+        return True
+    return pa.types.is_nested(type_) and _has_objects(type_.value_type)
 
 
 def count_parquet_rows(path: Path) -> int:

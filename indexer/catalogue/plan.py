@@ -25,7 +25,7 @@ SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
 _COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "dates")
 _LIST_KEYS = (*_COLUMNS_KEYS, "null")
-_COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created")
+_COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created", "price")
 _KEYS = tuple(field.name for field in fields(FieldPlan))
 
 
@@ -75,7 +75,10 @@ def _parse_table(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
             else:
                 expected = "a language code" if key == "language" else "one column name"
                 problems.append(f"{key} is {value!r}; expected {expected}")
-    return replace(FieldPlan(), **values), problems
+    plan = replace(FieldPlan(), **values)
+    if plan.price is not None and plan.price not in plan.numbers:
+        problems.append(f"price is {plan.price!r}, which is not under numbers; add it there")
+    return plan, problems
 
 
 def _vector_columns(value: Any) -> tuple[dict[str, tuple[str, ...]], list[str]]:

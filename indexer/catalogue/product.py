@@ -14,11 +14,12 @@ from indexer.catalogue.notation.cells import (
     abbreviated,
     read_available,
     read_date,
+    read_dates,
     read_images,
     read_keyword,
     read_keywords,
     read_language,
-    read_number,
+    read_numbers,
     read_text,
 )
 from indexer.catalogue.notation.languages import detect_product_language
@@ -54,9 +55,10 @@ class Product:
     images: tuple[ImageSource, ...] = ()
     # by vector space besides text and image: embedded, not in the document
     contents: dict[str, str] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
+    # several: of variants, or both ends of a range
+    numbers: dict[str, float | list[float]] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
-    dates: dict[str, str] = field(default_factory=dict)
+    dates: dict[str, str | list[str]] = field(default_factory=dict)
     language: str = "en"
     group: str | None = None
     available: bool | None = None
@@ -100,9 +102,9 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         extra=extra,
         images=tuple(image for images in cells(plan.images, read_images).values() for image in images),
         contents={space: content for space, content in contents.items() if content},
-        numbers=cells(plan.numbers, read_number),
+        numbers=cells(plan.numbers, read_numbers),
         keywords=cells(plan.keywords, read_keywords),
-        dates=cells(plan.dates, read_date),
+        dates=cells(plan.dates, read_dates),
         language=language or detect_product_language(" ".join([title, *texts.values()]), plan.language),
         group=cell(plan.group, read_keyword),
         available=cell(plan.available, read_available),

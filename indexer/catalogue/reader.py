@@ -14,6 +14,7 @@ from pathlib import Path
 from vitrine.errors import CatalogueError
 
 from .csv_records import csv_columns, read_csv
+from .flat_rows import flat_rows
 from .json_lines import read_json_lines
 from .parquet_rows import count_parquet_rows, parquet_columns, read_parquet
 from .rows import BadRow, CatalogueRow, CatalogueRows
@@ -42,7 +43,7 @@ class Reader:
     """
 
     rows: Callable[[Path, str | None], CatalogueRows]
-    columns: Callable[[Path, str | None], tuple[str, ...]] | None = None
+    columns: Callable[[Path, str | None], tuple[str, ...] | None] | None = None
     count: Callable[[Path], int | None] = count_lines
 
 
@@ -74,12 +75,12 @@ def reader_for(path: Path) -> Reader:
 
 
 def read_rows(path: Path, encoding: str | None = None) -> CatalogueRows:
-    """Yield every row of a catalogue in file order; memory holds one row (Parquet: a thousand)."""
-    yield from reader_for(path).rows(path, encoding)
+    """Yield every row of a catalogue in file order, objects opened; memory holds one row (Parquet: a thousand)."""
+    yield from flat_rows(reader_for(path).rows(path, encoding))
 
 
 def declared_columns(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:
-    """Return the columns that the file itself declares; None for JSONL, where each row has its own."""
+    """Return the columns that the file itself declares; None where each row has its own, as in JSONL."""
     columns = reader_for(path).columns
     return columns(path, encoding) if columns else None
 

@@ -30,6 +30,7 @@ from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
 from indexer.load.vocabulary import store_vocabulary
+from opensearch.alias_lock import AliasLock, alias_lock
 from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan, IndexSchema
@@ -51,34 +52,49 @@ if TYPE_CHECKING:
 def run(options: IndexOptions) -> int:
     """Do what the options request and return the exit status."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # one per image with damaged metadata
-    if options.rollback:
-        client = connect(options.url)
-        click.echo(f"{options.alias} is {versions.rollback(client, options.alias)} again")
-        restore_weights(client, options.alias)
-        return 0
     rules = read_rules(options.synonyms) if options.synonyms else None
-    if rules is not None and options.catalogue is None and options.source is None:
-        _set_synonyms(connect(options.url), options.alias, rules)
-        return 0
-    if (options.catalogue is None) == (options.source is None):
-        raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
-    if options.catalogue is not None:
-        reader_for(options.catalogue)  # an unusable file is an error before any connection
+    only_synonyms = rules is not None and options.catalogue is None and options.source is None
+    if not (options.rollback or only_synonyms):
+        _require_rows(options)
     if options.print_plan:
         engine = connect(options.url) if options.source else None
         click.echo(plan_toml(_inferred_plan(options, engine)), nl=False)
         return 0
     client = connect(options.url)
-    recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
-    plan = _plan(options, client, recorded)
-    report = _index(options, client, plan, recorded)
-    if rules is not None and report.published:
-        _set_synonyms(client, options.alias, rules)
+    with alias_lock(client, options.alias, _command(options), wait_s=options.wait_s) as lock:
+        if mended := versions.mend(client, options.alias):
+            click.echo(mended, err=True)
+        if options.rollback:
+            click.echo(f"{options.alias} is {versions.rollback(client, options.alias)} again")
+            restore_weights(client, options.alias)
+            return 0
+        if rules is not None and only_synonyms:
+            _set_synonyms(client, options.alias, rules)
+            return 0
+        recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
+        plan = _plan(options, client, recorded)
+        report = _index(options, lock, client, plan, recorded)
+        if rules is not None and report.published:
+            _set_synonyms(client, options.alias, rules)
     if options.as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         print_report(report, options.alias)
     return report.exit_code
+
+
+def _require_rows(options: IndexOptions) -> None:
+    """Raise an error for options without rows, or a catalogue that cannot be used, before any connection."""
+    if (options.catalogue is None) == (options.source is None):
+        raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
+    if options.catalogue is not None:
+        reader_for(options.catalogue)
+
+
+def _command(options: IndexOptions) -> str:
+    """Return the command as another run that has to wait is told about it."""
+    flags = {"--rollback": options.rollback, "--rebuild": options.rebuild, "--sync": options.sync}
+    return " ".join(["vitrine index", *(flag for flag, given in flags.items() if given)])
 
 
 def _set_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
@@ -87,7 +103,11 @@ def _set_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
 
 
 def _index(
-    options: IndexOptions, client: OpenSearch, plan: FieldPlan, recorded: IndexSchema | None
+    options: IndexOptions,
+    lock: AliasLock,
+    client: OpenSearch,
+    plan: FieldPlan,
+    recorded: IndexSchema | None,
 ) -> LoadReport:
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
@@ -104,8 +124,9 @@ def _index(
     job = Job(target, plan, encoders, folder, fetch, options.refetch)
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
-        report, seen_ids = load(_rows(options, client), job, cache, rejected_rows, on_progress)
-    if complete(target, report, seen_ids, sync=options.sync):
+        report, seen_ids = load(lock.guard(_rows(options, client)), job, cache, rejected_rows, on_progress)
+    report.stopped = report.stopped or lock.problem()
+    if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)

@@ -41,6 +41,8 @@ def print_report(report: LoadReport, alias: str) -> None:
         console.print(note, markup=False)
     if report.rejected_file:
         console.print(f"rejected rows and images with their reasons: {report.rejected_file}", markup=False)
+    if report.refused:
+        console.print(f"error: {report.refused}", markup=False)
     if report.stopped:
         console.print(f"error: {report.stopped}", markup=False)
 

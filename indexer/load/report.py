@@ -41,6 +41,7 @@ class LoadReport:
     unused_columns: UnusedColumns = field(default_factory=UnusedColumns)
     weights: dict[str, Any] | None = None  # the sub-query weights, where this load learned them
     notes: list[str] = field(default_factory=list)
+    refused: str | None = None  # why products that are gone were kept: the loss must be confirmed
     stopped: str | None = None  # the reason why the load ended before the catalogue did
     published: bool = False
     seconds: float = 0.0
@@ -58,8 +59,9 @@ class LoadReport:
 
     @property
     def exit_code(self) -> int:
-        """The exit status: 1 when a row failed or nothing was published."""
-        return 1 if self.rejected or self.failed or self.stopped or not self.published else 0
+        """The exit status: 1 when a row failed, a loss was refused, or nothing was published."""
+        failed = self.rejected or self.failed or self.refused or self.stopped
+        return 1 if failed or not self.published else 0
 
     def add_dropped_cell(self, line: int, cell: DroppedCell) -> None:
         """Count a cell that was left out of the product in `line`."""

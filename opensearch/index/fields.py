@@ -66,6 +66,7 @@ class FieldPlan:
     group: str | None = None  # the column whose value the variants of one product share
     available: str | None = None
     created: str | None = None
+    price: str | None = None  # the number column with what a product costs today
     null: tuple[str, ...] = ()  # words that stand for an empty cell in any column; case does not count
     columns: Mapping[str, ColumnFormat] = field(default_factory=dict)  # the notation of single columns
 
