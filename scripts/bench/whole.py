@@ -34,8 +34,8 @@ import numpy as np
 
 from encoders.protocol import FloatArray, TextEncoder
 from encoders.text import open_text_encoder
-from encoders.torch_text import TOKENS_PER_BATCH
 from encoders.tokens import batches_by_length
+from encoders.torch_text import TOKENS_PER_BATCH
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
