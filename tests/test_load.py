@@ -21,6 +21,7 @@ from support.stub_encoders import StubImage, StubText, save_colour_image, text_v
 
 from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
@@ -70,7 +71,7 @@ class Shop:
             encoders["image"] = self.image
         schema = schema_for(self.plan, encoders)
         target = choose_target(self.engine, self.alias, schema, rebuild=rebuild)
-        job = Job(target, self.plan, encoders, self.folder, lambda url: b"")
+        job = Job(target, self.plan, encoders, ImagePlaces(self.folder), lambda url: b"")
         stream = (
             row if isinstance(row, BadRow) else CatalogueRow(n, row) for n, row in enumerate(rows, start=1)
         )
@@ -336,6 +337,7 @@ from pathlib import Path
 from support.stub_encoders import StubText
 from indexer.catalogue.reader import CatalogueRow
 from indexer.load.embed import BatchSizes
+from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows
@@ -350,7 +352,7 @@ client = connect(url)
 encoders = {"text": StubText(log=folder / "embedded.log", pause=float(pause))}
 plan = FieldPlan(numbers=("price",))
 target = choose_target(client, alias, schema_for(plan, encoders), rebuild=False)
-job = Job(target, plan, encoders, folder, lambda url: b"",
+job = Job(target, plan, encoders, ImagePlaces(folder), lambda url: b"",
           pace=Pace(20_000, 50, 2, 30.0), batches=BatchSizes(window=64, contents=16))
 rows = (CatalogueRow(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for n in range(int(count)))
 rejects = RejectedRows(folder / "r.jsonl")

@@ -14,6 +14,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "pyarrow",
         "selectolax",
         "sentence_transformers",
+        "spellchecker",
         "tomli_w",
         "torch",
         "torchvision",

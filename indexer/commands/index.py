@@ -15,6 +15,8 @@ import click
 from opensearch import options
 from vitrine import settings
 
+from . import image_options
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _MAX_LISTED_IDS = 20
 
@@ -46,6 +48,7 @@ class IndexOptions:
     print_plan: bool
     encoding: str | None
     rejected: Path | None
+    image_base: str | None
     allow_private_urls: bool
     refetch: bool
     shards: int
@@ -149,6 +152,7 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     type=_FILE,
     help="File for rejected rows and images with reasons (default: CATALOGUE.rejected.jsonl).",
 )
+@image_options.image_base
 @click.option("--allow-private-urls", is_flag=True, help="Also fetch images from private addresses.")
 @click.option("--refetch", is_flag=True, help="Fetch image URLs again that are in the index already.")
 @click.option(

@@ -25,6 +25,7 @@ from indexer.catalogue.plan import (
 )
 from indexer.catalogue.reader import CatalogueRows, count_rows, read_rows, reader_for
 from indexer.images.fetch import Fetcher
+from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
@@ -122,9 +123,9 @@ def _index(
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
     target = choose_target(client, options.alias, schema, rebuild=options.rebuild, layout=layout)
-    folder = options.catalogue.parent if options.catalogue else None
+    places = ImagePlaces(options.catalogue.parent if options.catalogue else None, options.image_base)
     fetch = Fetcher(allow_private=options.allow_private_urls)
-    job = Job(target, plan, encoders, folder, fetch, options.refetch)
+    job = Job(target, plan, encoders, places, fetch, options.refetch)
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
         report, seen_ids = load(lock.guard(_rows(options, client)), job, cache, rejected_rows, on_progress)

@@ -22,10 +22,10 @@ CODE_NAME = re.compile(
     r"编号|编码|货号|条码|条形码|邮编|电话"
 )
 _NAME_KEY = re.compile(r"\.(name|label|value|amount|text|title)$", re.IGNORECASE)
-URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
+URL = re.compile(r"([a-z]+:)?//\S+$", re.IGNORECASE)
 HAN = re.compile(r"[\u3400-\u9fff]")
 _IMAGE_VALUE = re.compile(
-    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
+    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])([?#].*)?$", re.IGNORECASE | re.DOTALL
 )
 _HAN_SAMPLE_CHARACTERS = 500
 

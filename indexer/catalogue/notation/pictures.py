@@ -17,7 +17,7 @@ PICTURE_KEYS = (
 _ADDRESS = r"(?:https?:)?//|data:|[a-z]:\\|\.{0,2}/"
 _ADDRESS_CUT = re.compile(rf"\s*[,;|]\s*(?={_ADDRESS})|\s+(?=https?://)", re.IGNORECASE)
 _IMAGE_SUFFIX = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)(?:[?#][^\s,;]*)?$", re.IGNORECASE
+    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf]|svg)(?:[?#][^\s,;]*)?$", re.IGNORECASE
 )
 
 
