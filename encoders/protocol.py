@@ -54,6 +54,10 @@ class ImageEncoder(Protocol):
     def languages(self) -> tuple[str, ...]:
         """The languages that the query encoder knows; empty: any."""
 
+    @property
+    def size(self) -> int:
+        """The side of the square of pixels that it takes; images are decoded to at least that, never larger for nothing."""
+
     def prepare(self, image: Image.Image) -> ByteArray:
         """Return the pixels (size, size, 3) that `encode` takes, of an RGB image; safe in any thread."""
 

@@ -7,12 +7,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoders.onnx.packed_e5 import store_packed_e5
+from encoders.onnx.text import OnnxCatalogueEncoder
 from vitrine.errors import EncoderError
 from vitrine.store import Store
 
 from .card import CARD_FILE, KIND, TORCH_FOLDER, TextCard, derive_encoder, require_card, slug, store_encoder
-from .onnx.packed_e5 import store_packed_e5
-from .onnx.text import OnnxCatalogueEncoder
 from .protocol import TextEncoder
 from .text_export import MAX_DISTANCE, export_directory, model_languages, sample_distance
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from encoders.onnx.text import OnnxCatalogueEncoder
 from vitrine.errors import EncoderError
 from vitrine.store import Store, content_name
 
 from .card import MODEL_FILE, TOKENIZER_FILE, TORCH_FOLDER, TextCard, export_once
-from .onnx.text import OnnxCatalogueEncoder
 from .prompts import Prompts, configured_prompts, family_prompts
 from .protocol import FloatArray
 
@@ -132,7 +132,7 @@ def _write_tokenizer(model: SentenceTransformer, max_tokens: int, path: Path) ->
 
 
 def _write_graph(model: SentenceTransformer, card: TextCard, directory: Path) -> None:
-    from .onnx.export import export_text_onnx
+    from encoders.onnx.export import export_text_onnx
 
     try:
         export_text_onnx(model, directory / MODEL_FILE, card.max_tokens, card.prompt_pooled)

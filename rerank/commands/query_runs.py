@@ -98,7 +98,7 @@ def parse_line(
     request = decode_request({**defaults, **fields, "filters": filters}, QueryLine)
     if not request.query.strip() and not request.image:
         raise QueryError("the line holds neither `query` nor `image`")
-    image = read_query_image(folder / request.image) if request.image else None
+    image = read_query_image(folder / request.image, context.encoders.image_side) if request.image else None
     return str(request.id), resolve(request, context.schema, image, context.vocabulary)
 
 

@@ -59,6 +59,7 @@ class StubImage:
     query_encoder: str = "stub-text-0"
     dimension: int = 4
     languages: tuple[str, ...] = ()
+    size: int = 8
     seen: list[tuple[int, ...]] = field(default_factory=list)
 
     def prepare(self, image: Image.Image) -> ByteArray:
