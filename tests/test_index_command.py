@@ -148,16 +148,21 @@ def test_a_plan_is_printed_edited_and_used_and_another_one_needs_a_rebuild(vitri
 def test_a_new_version_learns_its_sub_query_weights_before_it_goes_into_service(vitrine: Command) -> None:
     tiny = str(tiny_text_encoder(vitrine.folder))
     path = vitrine.catalogue(ROWS)
-    learned = vitrine.report(path, encoder=tiny)["weights"]
+    report = vitrine.report(path, encoder=tiny)
+    learned, floors = report["weights"], report["floors"]
     assert learned["queries"] == 40
     assert learned["weights"]["image"] == 0
     recorded = read_schema(vitrine.engine, vitrine.alias).weights
     assert recorded == learned["weights"]
+    assert list(floors) == ["text"]
+    assert read_schema(vitrine.engine, vitrine.alias).floors == {"text": floors["text"]["cosine"]}
+    assert f"text {floors['text']['cosine']:g}" in vitrine("weights", "show").stdout
     assert vitrine.pipeline_weights() == pytest.approx(list(learned["weights"].values()))
     # A run into the version in service does not change them, and neither does a rebuild with --no-learn-weights.
     vitrine("weights", "reset")
     assert vitrine.report(vitrine.catalogue(ROWS[:-1], "fewer.jsonl"), encoder=tiny)["weights"] is None
     assert read_schema(vitrine.engine, vitrine.alias).weights is None
+    assert read_schema(vitrine.engine, vitrine.alias).floors == {}
     assert vitrine.pipeline_weights() == pytest.approx([0.5, 0.2, 0.3])
     assert vitrine.report(path, "--rebuild", "--no-learn-weights", encoder=tiny)["weights"] is None
     assert read_schema(vitrine.engine, vitrine.alias).weights is None

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 from PIL import Image
-from support.rerank_index import image_encoder, text_encoder
+from support.rerank_index import DIMENSION, image_encoder, text_encoder
 from support.stub_encoders import StubImage
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
@@ -119,7 +119,7 @@ def test_a_photo_is_decoded_at_the_size_of_the_encoder_on_both_sides(tmp_path: P
 
     store = Store(str(tmp_path))
     words = text_encoder(store)
-    fields = {"image": VectorField(image_encoder(store, words), words, 8)}
+    fields = {"image": VectorField(image_encoder(store, words), words, DIMENSION)}
     encoders = query_encoders.QueryEncoders(IndexSchema(FieldPlan(), fields), store)
     photo = encoded(Image.effect_noise((640, 480), 60).convert("RGB"), "JPEG")
     side = encoders.image_side

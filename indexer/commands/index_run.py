@@ -44,7 +44,7 @@ from vitrine.store import open_store
 
 from .index import IndexOptions
 from .index_tables import print_report
-from .learn_weights import learn_version_weights
+from .learn_weights import learn_version_floors, learn_version_weights
 from .open_encoders import encoder_names, open_encoders, parse_encoders
 from .text_encoder_choice import catalogue_languages
 
@@ -134,6 +134,7 @@ def _index(
         store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
+            learn_version_floors(target, encoders, store, report)
         publish_target(target, report)
     return report
 

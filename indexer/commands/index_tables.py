@@ -37,6 +37,8 @@ def print_report(report: LoadReport, alias: str) -> None:
         console.print(line, markup=False)
     if report.weights:
         console.print(_weights_line(report.weights), markup=False)
+    if report.floors:
+        console.print(_floors_line(report.floors), markup=False)
     for note in report.notes:
         console.print(note, markup=False)
     if report.rejected_file:
@@ -72,6 +74,15 @@ def _weights_line(learned: Mapping[str, Any]) -> str:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in learned["weights"].items() if weight)
     mrr = ", ".join(f"{name} {value:.3f}" for name, value in learned["mrr"].items())
     return f"sub-query weights, learned from {learned['queries']} known-item queries: {weights} (MRR: {mrr})"
+
+
+def _floors_line(learned: Mapping[str, Mapping[str, float]]) -> str:
+    floors = ", ".join(
+        f"{name} {floor['cosine']:g} (kept: {100 * floor['kept']:.0f} % of queries that fit, "
+        f"rejected: {100 * floor['rejected']:.0f} % of nonsense)"
+        for name, floor in learned.items()
+    )
+    return f"cosine from which a neighbour matches: {floors}"
 
 
 def _main_counts(report: LoadReport) -> list[tuple[int, str]]:

@@ -40,6 +40,7 @@ class LoadReport:
     cells_null: Counter[str] = field(default_factory=Counter)  # by column: words that stand for an empty cell
     unused_columns: UnusedColumns = field(default_factory=UnusedColumns)
     weights: dict[str, Any] | None = None  # the sub-query weights, where this load learned them
+    floors: dict[str, Any] | None = None  # of the vector sub-queries, where this load learned them
     notes: list[str] = field(default_factory=list)
     refused: str | None = None  # why products that are gone were kept: the loss must be confirmed
     stopped: str | None = None  # the reason why the load ended before the catalogue did
