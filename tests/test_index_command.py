@@ -336,3 +336,27 @@ def test_the_text_encoder_follows_from_the_languages_of_the_catalogue(vitrine: C
     assert schema.vectors["text"].encoder.startswith("multilingual-e5-small-")
     found = json.loads(vitrine("search", "running shoes", "--json", encoder=None).stdout)["hits"]
     assert int(found[0]["id"][1:]) % 3 == 0
+
+
+def test_the_variants_of_a_shopify_export_are_found_by_the_words_of_their_product(vitrine: Command) -> None:
+    path = vitrine.folder / "shopify.csv"
+    path.write_text(
+        "Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src\n"
+        "coat,Harbour Raincoat,Nordkai,Size,S,C-S,129.00,https://x.example/1.jpg\n"
+        "coat,,,,M,C-M,139.00,https://x.example/2.jpg\n"
+        "coat,,,,,,,https://x.example/back.jpg\n"
+        "mug,Pebble Mug,Clayroom,Title,Default Title,MUG,18.50,https://x.example/mug.jpg\n"
+    )
+    report = vitrine.report(path, "--no-learn-weights")
+    assert (report["read"], report["indexed"], report["rejected"]) == (4, 3, 0)
+    assert report["skipped"] == {"brings only a picture, which its product has": 1}
+    assert "shape: Shopify CSV" in report["notes"]
+    hits = json.loads(vitrine("search", "harbour raincoat", "--json").stdout)["hits"]
+    assert {hit["id"] for hit in hits} >= {"C-S", "C-M"}
+    coat = vitrine.sources()["C-M"]
+    assert (coat["group"], coat["keywords"]["Size"], coat["numbers"]["Variant Price"]) == ("coat", "M", 139.0)
+    assert [image["ref"] for image in coat["images"]] == [
+        "https://x.example/1.jpg",
+        "https://x.example/2.jpg",
+        "https://x.example/back.jpg",
+    ]

@@ -23,7 +23,14 @@ from indexer.catalogue.plan import (
     plan_from_rows,
     plan_toml,
 )
-from indexer.catalogue.reader import CatalogueRows, count_rows, read_rows, reader_for
+from indexer.catalogue.reader import (
+    CatalogueItem,
+    CatalogueRows,
+    Remark,
+    count_rows,
+    read_rows,
+    reader_for,
+)
 from indexer.images.fetch import Fetcher
 from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
@@ -91,7 +98,7 @@ def _require_rows(options: IndexOptions) -> None:
     if (options.catalogue is None) == (options.source is None):
         raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
     if options.catalogue is not None:
-        reader_for(options.catalogue)
+        reader_for(options.catalogue, options.encoding)
 
 
 def _command(options: IndexOptions) -> str:
@@ -128,7 +135,9 @@ def _index(
     job = Job(target, plan, encoders, places, fetch, options.refetch)
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
-        report, seen_ids = load(lock.guard(_rows(options, client)), job, cache, rejected_rows, on_progress)
+        report, seen_ids = load(
+            lock.guard(_rows(options, client, plan)), job, cache, rejected_rows, on_progress
+        )
     report.stopped = report.stopped or lock.problem()
     if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)
@@ -140,7 +149,7 @@ def _index(
 
 
 def _languages(options: IndexOptions, client: OpenSearch, plan: FieldPlan) -> list[str]:
-    with closing(_rows(options, client)) as rows:
+    with closing(_rows(options, client, plan)) as rows:
         return catalogue_languages(rows, plan)
 
 
@@ -150,9 +159,9 @@ def _text_settings(options: IndexOptions) -> TextSettings:
     )
 
 
-def _rows(options: IndexOptions, client: OpenSearch | None) -> CatalogueRows:
+def _rows(options: IndexOptions, client: OpenSearch | None, plan: FieldPlan | None = None) -> CatalogueRows:
     if options.catalogue is not None:
-        return read_rows(options.catalogue, options.encoding)
+        return read_rows(options.catalogue, options.encoding, options.shape, plan)
     return rows_from_index(client or connect(options.url), str(options.source))
 
 
@@ -170,7 +179,7 @@ def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | Non
     if options.fields:
         plan = load_plan(options.fields)
         if options.catalogue:
-            check_columns(plan, options.catalogue, options.encoding)
+            check_columns(plan, options.catalogue, options.encoding, options.shape)
         return _with_notation(plan, options, client, None if options.rebuild else recorded)
     if recorded:
         plan = recorded.plan
@@ -180,7 +189,7 @@ def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | Non
         click.echo(plan_toml(plan), err=True)
         return plan
     if options.catalogue:
-        check_columns(plan, options.catalogue, options.encoding)
+        check_columns(plan, options.catalogue, options.encoding, options.shape)
     return plan
 
 
@@ -194,7 +203,7 @@ def _with_notation(
     if recorded:
         columns = {**recorded.plan.columns, **plan.columns}
         return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
-    with closing(_rows(options, client)) as rows:
+    with closing(_rows(options, client, plan)) as rows:
         completed = completed_plan(plan, rows, str(options.catalogue or options.source))
     if completed != plan:
         click.echo("# the notation of columns for which the field plan states none", err=True)
@@ -205,7 +214,15 @@ def _with_notation(
 def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> FieldPlan:
     source = str(options.catalogue or options.source)
     with closing(_rows(options, client)) as rows:
-        return plan_from_rows(rows, source, ID_COLUMN if options.source else None)
+        return plan_from_rows(_with_remarks(rows), source, ID_COLUMN if options.source else None)
+
+
+def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:
+    """Pass the rows on and write the remarks among them to stderr."""
+    for row in rows:
+        if isinstance(row, Remark):
+            click.echo(f"# {row.text}", err=True)
+        yield row
 
 
 @contextmanager

@@ -30,6 +30,9 @@ def print_report(report: LoadReport, alias: str) -> None:
             table.add_row(f"{count:,}", label)
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
+    for reason, count in report.skipped.most_common():
+        line = f"rows that are no products of their own: {count:,} ({reason})"
+        console.print(line, markup=False, soft_wrap=True)
     for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
         example = report.dropped_cell_examples[column]
         console.print(f"column {column}: {count} cells left out ({example})", markup=False)

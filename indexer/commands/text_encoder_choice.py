@@ -9,7 +9,7 @@ from itertools import islice
 
 from indexer.catalogue.plan import SAMPLE_ROWS
 from indexer.catalogue.product import read_product
-from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.catalogue.reader import CatalogueRow
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
@@ -49,11 +49,11 @@ def choose_text_encoder(languages: Sequence[str], multilingual: bool) -> Encoder
     )
 
 
-def catalogue_languages(rows: Iterable[CatalogueRow | BadRow], plan: FieldPlan) -> list[str]:
+def catalogue_languages(rows: Iterable[object], plan: FieldPlan) -> list[str]:
     """Return the languages of the first 1,000 products, most frequent first, without those of fewer than one in fifty."""
     counts: Counter[str] = Counter()
     for row in islice(rows, SAMPLE_ROWS):
-        if isinstance(row, BadRow):
+        if not isinstance(row, CatalogueRow):
             continue
         try:
             product, _ = read_product(row.values, plan)
