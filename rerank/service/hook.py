@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from opensearch.hook.pipelines import unescaped
 from rerank.request import RankedWindow, RerankRequest
-from rerank.shoppers import is_hash, shopper_hash
+from rerank.shoppers import shopper_hash
 from vitrine.errors import RerankError, VitrineError
 
 from .bodies import BadRequestError, HookBody, HookContext, error_response, json_response, read_body
@@ -64,9 +64,7 @@ async def _rerank(server: Server, request: Request, alias: str) -> list[dict[str
         return relevance_scores(_as_received(len(body.docs)))
     if "" in body.docs:
         raise BadRequestError(WITHOUT_ID)
-    shopper = context.shopper or None
-    if shopper and not is_hash(shopper):
-        shopper = shopper_hash(shopper)
+    shopper = shopper_hash(context.shopper) if context.shopper else None
     wanted = RerankRequest(body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms)
     window = await server.rerank("hook", alias, wanted, context.query_id)
     if window.degraded:
