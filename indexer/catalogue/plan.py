@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from .reader import BadRow, CatalogueRow, declared_columns, read_rows
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
 _COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "dates")
-_LIST_KEYS = (*_COLUMNS_KEYS, "null")
+_LIST_KEYS = (*_COLUMNS_KEYS, "null", "joined")
 _COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created", "price")
 _KEYS = tuple(field.name for field in fields(FieldPlan))
 
@@ -115,15 +115,18 @@ def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
     return keys_by_column
 
 
-def check_columns(plan: FieldPlan, catalogue: Path, encoding: str | None = None) -> None:
+def check_columns(
+    plan: FieldPlan, catalogue: Path, encoding: str | None = None, joined: Collection[str] = ()
+) -> None:
     """Raise CatalogueError when the catalogue lacks planned columns; it names each with close matches.
 
-    A JSONL row need not have every column, so a column counts as missing only when no row has it.
+    Those that the plan or `joined` says to come from other files need not be in it. A JSONL row need not have every column, so a column counts as missing only when no row has it.
     """
     keys_by_column = plan_columns(plan)
     declared = declared_columns(catalogue, encoding)
     columns: dict[str, None] = dict.fromkeys(declared or ())
-    missing = [column for column in keys_by_column if column not in columns]
+    elsewhere = {*plan.joined, *joined}
+    missing = [column for column in keys_by_column if column not in columns and column not in elsewhere]
     if declared is None:
         for row in read_rows(catalogue, encoding):
             if isinstance(row, CatalogueRow):
@@ -171,6 +174,26 @@ def plan_toml(plan: FieldPlan) -> str:
     """Return the plan as the TOML that `--fields` reads."""
     values = {key: value for key, value in plan.to_dict().items() if value not in (None, [], {})}
     return tomli_w.dumps({"fields": values}, multiline_strings=False)
+
+
+def extended_plan(plan: FieldPlan, inferred: FieldPlan, columns: Collection[str]) -> FieldPlan:
+    """Return the plan with what another one, inferred from the same rows, says about further columns.
+
+    A column of text is searched and not embedded, so that the vectors stay.
+    """
+    keys = {
+        "numbers": "numbers",
+        "keywords": "keywords",
+        "dates": "dates",
+        "search": "search",
+        "text": "search",
+    }
+    values: dict[str, Any] = {}
+    for source, key in keys.items():
+        names = values.get(key, getattr(plan, key))
+        values[key] = (*names, *(c for c in getattr(inferred, source) if c in columns and c not in names))
+    notation = {name: form for name, form in inferred.columns.items() if name in columns}
+    return replace(plan, **values, columns={**plan.columns, **notation})
 
 
 def notation_toml(completed: FieldPlan, stated: FieldPlan) -> str:

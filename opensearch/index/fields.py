@@ -69,6 +69,7 @@ class FieldPlan:
     price: str | None = None  # the number column with what a product costs today
     null: tuple[str, ...] = ()  # words that stand for an empty cell in any column; case does not count
     columns: Mapping[str, ColumnFormat] = field(default_factory=dict)  # the notation of single columns
+    joined: tuple[str, ...] = ()  # columns of other files; a load without those files keeps their values
 
     @cached_property
     def _null_words(self) -> dict[str | None, frozenset[str]]:
