@@ -120,7 +120,8 @@ def check_columns(
 ) -> None:
     """Raise CatalogueError when the catalogue lacks planned columns; it names each with close matches.
 
-    Those that the plan or `joined` says to come from other files need not be in it. A JSONL row need not have every column, so a column counts as missing only when no row has it.
+    Those of `joined`, or that the plan says to come from other files, need not be in it. A JSONL row need not have every
+    column, so a column counts as missing only when no row has it.
     """
     keys_by_column = plan_columns(plan)
     declared = declared_columns(catalogue, encoding)

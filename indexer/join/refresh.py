@@ -10,7 +10,7 @@ from indexer.catalogue.product import is_extra, read_product
 from indexer.catalogue.unused_columns import is_used
 from indexer.load.document import OPTIONAL, fields_of, stored_product, with_columns
 from indexer.load.report import LoadReport, RejectedRows
-from indexer.load.target import Target
+from indexer.load.target import Target, may_lose
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, FieldPlan
 from opensearch.index.patch import patch
@@ -61,15 +61,19 @@ def refresh_columns(
     rejects: RejectedRows,
     *,
     clear: bool = False,
+    confirmed: bool = False,
     guard: Guard = iter,
 ) -> JoinOutcome:
     """Write the columns of a table to the products of an index, and return what was joined; counts go to the report.
 
-    Products without a row keep their values, or lose them with `clear`. Raises EngineError when the engine stops writing.
+    Products without a row keep their values, or lose them with `clear`; more of them than `may_lose` allows have to be
+    `confirmed`. Raises EngineError when the engine stops writing.
     """
     outcome = JoinOutcome(table)
     report.read += len(table.rows) + len(table.repeated) + len(table.bad)
     refresh(target.client, target.index)
+    if clear and not confirmed and (refused := _reason_against_clearing(target, table, plan)):
+        report.refused, clear = refused, False
     documents = _documents(target.client, target.index, table, plan, everything=clear)
     actions = guard(_actions(documents, table, plan, report, outcome, clear=clear))
     for written in write(target.client, target.index, actions):
@@ -82,6 +86,20 @@ def refresh_columns(
             report.unchanged += 1
     refresh(target.client, target.index)
     return outcome
+
+
+def _reason_against_clearing(target: Target, table: JoinTable, plan: FieldPlan) -> str | None:
+    """Return why the values of products without a row are kept; None when few enough would lose theirs."""
+    products = without = 0
+    for id, source in scan(target.client, target.index, includes=["keywords", "numbers", "extra", "group"]):
+        products += 1
+        without += table.row_of(_value(id, source, table.left, plan)) is None
+    if without <= may_lose(products):
+        return None
+    return (
+        f"{without} of {products} products have no row in {table.name}; their values were kept; "
+        "pass --yes with --sync if they are to go"
+    )
 
 
 def changes_words(table: JoinTable, plan: FieldPlan) -> bool:
@@ -108,10 +126,10 @@ def _actions(
         else:
             outcome.products += 1
             outcome.matched.add(found[0])
-        values = {**(found[1] if found else {}), plan.id: id}
+        values = {**(found[1].values if found else {}), plan.id: id}
         product, dropped = read_product(values, plan)
         for cell in dropped:
-            report.add_dropped_cell(0, cell)
+            report.add_dropped_cell(found[1].line if found else 0, cell)
         report.unused_columns.add(values, plan)
         fields = fields_of(with_columns(stored_product(source), product, columns, plan))
         action = _action(id, source, fields)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from indexer.catalogue.names import suggestion
-from indexer.catalogue.reader import BadRow, CatalogueRow, CatalogueRows, read_rows
+from indexer.catalogue.reader import BadRow, CatalogueRow, CatalogueRows, declared_columns, read_rows
 from vitrine.errors import CatalogueError
 
 _MAX_LISTED = 5  # keys that a sentence names
@@ -23,11 +23,11 @@ class JoinTable:
     left: str  # the key's column in the catalogue
     right: str  # the key's column in the file
     columns: tuple[str, ...]  # the others of the file
-    rows: dict[str, dict[str, Any]]
+    rows: dict[str, CatalogueRow]
     repeated: tuple[str, ...] = ()  # keys of further rows, which are left out
     bad: tuple[BadRow, ...] = ()  # unreadable, or without key
 
-    def row_of(self, value: Any) -> tuple[str, dict[str, Any]] | None:
+    def row_of(self, value: Any) -> tuple[str, CatalogueRow] | None:
         """Return the key and the row that a value of the catalogue's column names; of a list the first that has one."""
         return next(((key, self.rows[key]) for key in keys_of(value) if key in self.rows), None)
 
@@ -83,8 +83,8 @@ def read_join(path: Path, on: str, encoding: str | None = None) -> JoinTable:
     """Return the table of a file. `on` is the key's column, or `CATALOGUE_COLUMN=FILE_COLUMN`. Raises CatalogueError."""
     left, _, right = (part.strip() for part in on.partition("="))
     right = right or left
-    rows: dict[str, dict[str, Any]] = {}
-    columns: dict[str, None] = {}
+    rows: dict[str, CatalogueRow] = {}
+    columns: dict[str, None] = dict.fromkeys(declared_columns(path, encoding) or ())
     repeated: list[str] = []
     bad: list[BadRow] = []
     for row in read_rows(path, encoding):
@@ -98,7 +98,8 @@ def read_join(path: Path, on: str, encoding: str | None = None) -> JoinTable:
         elif key in rows:
             repeated.append(key)
         else:
-            rows[key] = {column: value for column, value in row.values.items() if column != right}
+            values = {column: value for column, value in row.values.items() if column != right}
+            rows[key] = CatalogueRow(row.line, values)
     if columns and right not in columns:
         raise CatalogueError(
             f"{path.name} has no column {right!r}{suggestion(right, columns)}: name the key of both files with --on, "
@@ -113,28 +114,22 @@ def read_join(path: Path, on: str, encoding: str | None = None) -> JoinTable:
     return JoinTable(path.name, left, right, others, rows, tuple(repeated), tuple(bad))
 
 
-def joined_rows(
-    rows: CatalogueRows, outcomes: Sequence[JoinOutcome], *, clear: bool = False
-) -> CatalogueRows:
+def joined_rows(rows: CatalogueRows, outcomes: Sequence[JoinOutcome]) -> CatalogueRows:
     """Yield the rows with the columns of their tables' rows, and count in the outcomes.
 
     An empty cell of a table leaves the catalogue's own value of that column. A row without key of the table lacks its
-    columns, so that the product keeps their values, or with `clear` has them empty.
+    columns, so that the product keeps the values that it has in the index.
     """
     with closing(rows):
         for row in rows:
             if isinstance(row, CatalogueRow):
-                yield CatalogueRow(row.line, _joined(row.values, outcomes, clear=clear))
+                yield CatalogueRow(row.line, _joined(row.values, outcomes))
             else:
                 yield row
 
 
-def require_left_columns(rows: Iterator[CatalogueRow | BadRow], tables: Sequence[JoinTable]) -> None:
-    """Raise CatalogueError when none of the rows has the column by which a table is joined."""
-    columns: dict[str, None] = {}
-    for row in rows:
-        if isinstance(row, CatalogueRow):
-            columns.update(dict.fromkeys(row.values))
+def require_left_columns(columns: Collection[str], tables: Sequence[JoinTable]) -> None:
+    """Raise CatalogueError when the catalogue's columns lack that by which a table is joined."""
     for table in tables:
         if columns and table.left not in columns:
             raise CatalogueError(
@@ -155,22 +150,20 @@ def keys_of(value: Any) -> list[str]:
     return [text] if text else []
 
 
-def _joined(values: dict[str, Any], outcomes: Sequence[JoinOutcome], *, clear: bool) -> dict[str, Any]:
+def _joined(values: dict[str, Any], outcomes: Sequence[JoinOutcome]) -> dict[str, Any]:
     joined = dict(values)
     for outcome in outcomes:
         table = outcome.table
         found = table.row_of(values.get(table.left))
         if found is None:
             outcome.without += 1
-            if clear:
-                joined.update({c: None for c in table.columns if c not in joined})
             continue
         key, row = found
         outcome.matched.add(key)
         outcome.products += 1
         for column in table.columns:
-            if row.get(column) not in (None, "") or column not in joined:
-                joined[column] = row.get(column)
+            if row.values.get(column) not in (None, "") or column not in joined:
+                joined[column] = row.values.get(column)
     return joined
 
 

@@ -1,0 +1,134 @@
+"""The rows that `vitrine index` loads, with the columns of joined files, and their field plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
+from indexer.catalogue.plan import (
+    SAMPLE_ROWS,
+    check_columns,
+    completed_plan,
+    extended_plan,
+    load_plan,
+    notation_toml,
+    plan_from_rows,
+    plan_toml,
+)
+from indexer.catalogue.reader import CatalogueRow, CatalogueRows, read_rows
+from indexer.catalogue.unused_columns import is_used
+from indexer.join.table import JoinOutcome, JoinTable, joined_rows, require_left_columns
+from opensearch.client import connect
+from opensearch.index.fields import FieldPlan, IndexSchema
+from vitrine.errors import CatalogueError
+
+from .index import IndexOptions
+
+if TYPE_CHECKING:
+    from opensearch.client import OpenSearch
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """A catalogue or an index, and the tables that are joined to its rows."""
+
+    options: IndexOptions
+    client: OpenSearch | None = None  # None: connect when it is needed
+    tables: tuple[JoinTable, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the catalogue or index in errors."""
+        return str(self.options.catalogue or self.options.source)
+
+    def rows(self, outcomes: Sequence[JoinOutcome] | None = None) -> CatalogueRows:
+        """Yield the joined rows from the first on; `outcomes` of the tables count what was joined."""
+        if not self.tables:
+            return self._own_rows()
+        counted = [JoinOutcome(table) for table in self.tables] if outcomes is None else outcomes
+        return joined_rows(self._own_rows(), counted)
+
+    def plan(self, recorded: IndexSchema | None) -> FieldPlan:
+        """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
+
+        Raises CatalogueError when the rows lack columns of the plan, or a joined file those of its key.
+        """
+        require_left_columns(self._own_columns, self.tables)
+        if self.options.fields:
+            plan = self._checked(load_plan(self.options.fields))
+            return self._with_joined(self._with_notation(plan, recorded), recorded)
+        if recorded:
+            return self._with_joined(self._checked(self._extended(recorded.plan)), recorded)
+        plan = self._with_joined(self.inferred_plan(), None)
+        click.echo("# the inferred field plan; save it, edit it, and pass it with --fields", err=True)
+        click.echo(plan_toml(plan), err=True)
+        return plan
+
+    def inferred_plan(self) -> FieldPlan:
+        """Return the plan inferred from the first rows."""
+        with closing(self.rows()) as rows:
+            plan = plan_from_rows(rows, self.name, ID_COLUMN if self.options.source else None)
+        return self._with_joined(plan, None)
+
+    def _own_rows(self) -> CatalogueRows:
+        if self.options.catalogue is not None:
+            return read_rows(self.options.catalogue, self.options.encoding)
+        return rows_from_index(self.client or connect(self.options.url), str(self.options.source))
+
+    @cached_property
+    def _own_columns(self) -> set[str]:
+        """The columns of the first rows without the joined ones; empty when nothing is joined."""
+        if not self.tables:
+            return set()
+        with closing(self._own_rows()) as rows:
+            sample = [row.values for row in islice(rows, SAMPLE_ROWS) if isinstance(row, CatalogueRow)]
+        return {column for values in sample for column in values}
+
+    @property
+    def _joined_columns(self) -> list[str]:
+        """The columns that the tables add; one that the catalogue has too is the catalogue's."""
+        columns = dict.fromkeys(column for table in self.tables for column in table.columns)
+        return [column for column in columns if column not in self._own_columns]
+
+    def _with_joined(self, plan: FieldPlan, recorded: IndexSchema | None) -> FieldPlan:
+        earlier = recorded.plan.joined if recorded else ()
+        return replace(plan, joined=tuple(dict.fromkeys((*plan.joined, *earlier, *self._joined_columns))))
+
+    def _checked(self, plan: FieldPlan) -> FieldPlan:
+        if self.options.catalogue:
+            check_columns(plan, self.options.catalogue, self.options.encoding, self._joined_columns)
+        return plan
+
+    def _extended(self, plan: FieldPlan) -> FieldPlan:
+        """Return the plan of the index with the further columns of the tables, which need a new version."""
+        further = [c for c in self._joined_columns if not is_used(c, plan) and c not in plan.joined]
+        if not further:
+            return plan
+        if not self.options.rebuild:
+            raise CatalogueError(
+                f"the joined files have columns that index {self.options.alias} does not have ({', '.join(further)}), and "
+                "nothing was changed: add --rebuild to load them, or leave them out of the files"
+            )
+        return extended_plan(plan, self.inferred_plan(), further)
+
+    def _with_notation(self, plan: FieldPlan, recorded: IndexSchema | None) -> FieldPlan:
+        """Return the plan with the notation of the columns for which it states none.
+
+        It is that of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
+        """
+        if recorded and not self.options.rebuild:
+            columns = {**recorded.plan.columns, **plan.columns}
+            return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
+        with closing(self.rows()) as rows:
+            completed = completed_plan(plan, rows, self.name)
+        if completed != plan:
+            click.echo("# the notation of columns for which the field plan states none", err=True)
+            click.echo(notation_toml(completed, plan), err=True)
+        return completed
