@@ -14,7 +14,7 @@ from encoders.training.captions import ProductText
 from encoders.training.pixel_file import pixel_file
 from encoders.training.samples import Samples
 from indexer.catalogue.product import ImageSource, Product, read_product
-from indexer.catalogue.reader import BadRow, read_rows
+from indexer.catalogue.reader import CatalogueRow, read_rows
 from indexer.images.fetch import Fetcher
 from indexer.images.source import ImagePlaces, read_image
 from opensearch.index.fields import FieldPlan
@@ -72,8 +72,8 @@ def read_samples(
 
 
 def _products(catalogue: Path, plan: FieldPlan) -> Iterator[Product]:
-    for row in read_rows(catalogue):
-        if isinstance(row, BadRow):
+    for row in read_rows(catalogue, plan=plan):
+        if not isinstance(row, CatalogueRow):
             continue
         try:
             yield read_product(row.values, plan)[0]

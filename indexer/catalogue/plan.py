@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from vitrine.errors import CatalogueError
 
 from .names import suggestion, unknown_name
 from .plan_formats import parse_formats
-from .reader import BadRow, CatalogueRow, declared_columns, read_rows
+from .reader import BadRow, CatalogueItem, CatalogueRow, ShapeRemark, declared_columns, read_rows
 
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
@@ -116,38 +117,39 @@ def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
 
 
 def check_columns(
-    plan: FieldPlan, catalogue: Path, encoding: str | None = None, joined: Collection[str] = ()
+    plan: FieldPlan, catalogue: Path, encoding: str | None = None, shape: str | None = None
 ) -> None:
     """Raise CatalogueError when the catalogue lacks planned columns; it names each with close matches.
 
-    Those of `joined`, or that the plan says to come from other files, need not be in it. A JSONL row need not have every
-    column, so a column counts as missing only when no row has it.
+    A row need not have every column of its file, and a shape adds columns, so a column counts as missing only when
+    neither the header nor a row has it, and the plan does not say that it comes from another file.
     """
     keys_by_column = plan_columns(plan)
-    declared = declared_columns(catalogue, encoding)
-    columns: dict[str, None] = dict.fromkeys(declared or ())
-    elsewhere = {*plan.joined, *joined}
-    missing = [column for column in keys_by_column if column not in columns and column not in elsewhere]
-    if declared is None:
-        for row in read_rows(catalogue, encoding):
+    columns: dict[str, None] = dict.fromkeys(declared_columns(catalogue, encoding) or ())
+    missing = [c for c in keys_by_column if c not in columns and c not in plan.joined]
+    if not missing:
+        return
+    shape_title = ""
+    with closing(read_rows(catalogue, encoding, shape, plan)) as rows:
+        for row in rows:
             if isinstance(row, CatalogueRow):
                 columns.update(dict.fromkeys(row.values))
                 missing = [column for column in missing if column not in row.values]
-                if not missing:
-                    return
+            elif isinstance(row, ShapeRemark):
+                shape_title = f", read as {row.title} (`--shape none` reads its rows as they are)"
+            if not missing:
+                return
     if missing:
         problems = (
             f"{column!r} for {' and '.join(keys_by_column[column])}{suggestion(column, columns)}"
             for column in missing
         )
         raise CatalogueError(
-            f"the field plan names columns that {catalogue.name} does not have: {'; '.join(problems)}"
+            f"the field plan names columns that {catalogue.name}{shape_title} does not have: {'; '.join(problems)}"
         )
 
 
-def plan_from_rows(
-    rows: Iterable[CatalogueRow | BadRow], source: str, id_column: str | None = None
-) -> FieldPlan:
+def plan_from_rows(rows: Iterable[CatalogueItem], source: str, id_column: str | None = None) -> FieldPlan:
     """Return the plan inferred from the first 1,000 rows; `id_column` is the id's column where it is known.
 
     `source` is the name of the catalogue in errors. Raises CatalogueError when none of the rows can be read.
@@ -155,12 +157,13 @@ def plan_from_rows(
     return infer_plan(_sample(rows, source), id_column)
 
 
-def completed_plan(plan: FieldPlan, rows: Iterable[CatalogueRow | BadRow], source: str) -> FieldPlan:
+def completed_plan(plan: FieldPlan, rows: Iterable[CatalogueItem], source: str) -> FieldPlan:
     """Return the plan with the notation of the columns for which it states none, from the first 1,000 rows."""
     return complete_plan(plan, _sample(rows, source))
 
 
-def _sample(rows: Iterable[CatalogueRow | BadRow], source: str) -> list[dict[str, Any]]:
+def _sample(rows: Iterable[CatalogueItem], source: str) -> list[dict[str, Any]]:
+    rows = (row for row in rows if isinstance(row, (CatalogueRow, BadRow)))
     sample = list(islice(rows, SAMPLE_ROWS))
     readable = [row.values for row in sample if isinstance(row, CatalogueRow)]
     if not readable:

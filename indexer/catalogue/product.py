@@ -100,7 +100,9 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         title=title,
         texts=texts,
         extra=extra,
-        images=tuple(image for images in cells(plan.images, read_images).values() for image in images),
+        images=tuple(
+            dict.fromkeys(image for part in cells(plan.images, read_images).values() for image in part)
+        ),
         contents={space: content for space, content in contents.items() if content},
         numbers=cells(plan.numbers, read_numbers),
         keywords=cells(plan.keywords, read_keywords),

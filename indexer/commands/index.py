@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import click
 
+from indexer.catalogue.shapes.shape import NO_SHAPE, SHAPES
 from opensearch import options
 from vitrine import settings
 
@@ -45,6 +46,7 @@ class IndexOptions:
     wait_s: float
     print_plan: bool
     encoding: str | None
+    shape: str | None
     rejected: Path | None
     image_base: str | None
     allow_private_urls: bool
@@ -140,6 +142,11 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     "--encoding", help="Encoding of a text catalogue that is not UTF-8, such as latin-1 or gb18030."
 )
 @click.option(
+    "--shape",
+    type=click.Choice([*SHAPES, NO_SHAPE]),
+    help="Export of a shop system (default: by the columns); none: every row is a product as it is.",
+)
+@click.option(
     "--rejected",
     type=_FILE,
     help="File for rejected rows and images with reasons (default: CATALOGUE.rejected.jsonl).",
@@ -156,7 +163,9 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
 @options.as_json
 @_as_index_options
 def index(index_options: IndexOptions) -> None:
-    """Index CATALOGUE (JSONL, CSV or TSV, also with .gz, or Parquet) in bulk behind an alias.
+    """Index CATALOGUE in bulk behind an alias: CSV, TSV, JSON of every layout, XML, xlsx or Parquet, also packed.
+
+    The exports of Shopify, WooCommerce, Magento and Google Merchant are recognized: docs/catalogues.md.
 
     A second run writes only what changed. Rejected rows and images are written to a file with their reasons. The exit
     status is 1 when a row was rejected, products that are gone were kept, or the new version is not in service, and 2 when

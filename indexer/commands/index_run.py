@@ -35,7 +35,7 @@ from vitrine.store import open_store
 
 from .index import IndexOptions
 from .index_tables import print_report
-from .learn_weights import learn_version_weights
+from .learn_weights import learn_version_floors, learn_version_weights
 from .open_encoders import open_encoders, parse_encoders
 from .refresh_run import refresh_joined
 from .row_source import RowSource
@@ -96,7 +96,7 @@ def _check_options(options: IndexOptions, *, has_rows: bool) -> None:
             "--rebuild, --fields and --print-plan need a CATALOGUE, or an index with --from INDEX"
         )
     if options.catalogue is not None:
-        reader_for(options.catalogue)
+        reader_for(options.catalogue, options.encoding)
 
 
 def _tables(options: IndexOptions) -> tuple[JoinTable, ...]:
@@ -140,13 +140,14 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
         joins = [JoinOutcome(table) for table in source.tables]
-        report, seen_ids = load(lock.guard(source.rows(joins)), job, cache, rejected_rows, on_progress)
+        report, seen_ids = load(lock.guard(source.rows(plan, joins)), job, cache, rejected_rows, on_progress)
     report.joins = joins
     report.stopped = report.stopped or lock.problem()
     if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
+            learn_version_floors(target, encoders, store, report)
         set_joined(client, target.index, plan.joined)
         publish_target(target, report)
     return report

@@ -30,6 +30,9 @@ def print_report(report: LoadReport, alias: str) -> None:
             table.add_row(f"{count:,}", label)
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
+    for reason, count in report.skipped.most_common():
+        line = f"rows that are no products of their own: {count:,} ({reason})"
+        console.print(line, markup=False, soft_wrap=True)
     for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
         example = report.dropped_cell_examples[column]
         console.print(f"column {column}: {count} cells left out ({example})", markup=False)
@@ -37,6 +40,8 @@ def print_report(report: LoadReport, alias: str) -> None:
         console.print(line, markup=False)
     if report.weights:
         console.print(_weights_line(report.weights), markup=False)
+    if report.floors:
+        console.print(_floors_line(report.floors), markup=False)
     for join in report.joins:
         console.print(join.sentence(), markup=False)
     for note in report.notes:
@@ -74,6 +79,15 @@ def _weights_line(learned: Mapping[str, Any]) -> str:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in learned["weights"].items() if weight)
     mrr = ", ".join(f"{name} {value:.3f}" for name, value in learned["mrr"].items())
     return f"sub-query weights, learned from {learned['queries']} known-item queries: {weights} (MRR: {mrr})"
+
+
+def _floors_line(learned: Mapping[str, Mapping[str, float]]) -> str:
+    floors = ", ".join(
+        f"{name} {floor['cosine']:g} (kept: {100 * floor['kept']:.0f} % of queries that fit, "
+        f"rejected: {100 * floor['rejected']:.0f} % of nonsense)"
+        for name, floor in learned.items()
+    )
+    return f"cosine from which a neighbour matches: {floors}"
 
 
 def _main_counts(report: LoadReport) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +22,7 @@ from indexer.catalogue.plan import (
     plan_from_rows,
     plan_toml,
 )
-from indexer.catalogue.reader import CatalogueRow, CatalogueRows, read_rows
+from indexer.catalogue.reader import CatalogueItem, CatalogueRow, CatalogueRows, Remark, read_rows
 from indexer.catalogue.unused_columns import is_used
 from indexer.join.table import JoinOutcome, JoinTable, joined_rows, require_left_columns
 from opensearch.client import connect
@@ -48,12 +48,14 @@ class RowSource:
         """The name of the catalogue or index in errors."""
         return str(self.options.catalogue or self.options.source)
 
-    def rows(self, outcomes: Sequence[JoinOutcome] | None = None) -> CatalogueRows:
-        """Yield the joined rows from the first on; `outcomes` of the tables count what was joined."""
+    def rows(
+        self, plan: FieldPlan | None = None, outcomes: Sequence[JoinOutcome] | None = None
+    ) -> CatalogueRows:
+        """Yield the joined rows from the first on, in the shape of a plan; `outcomes` count what was joined."""
+        rows = self._own_rows(plan)
         if not self.tables:
-            return self._own_rows()
-        counted = [JoinOutcome(table) for table in self.tables] if outcomes is None else outcomes
-        return joined_rows(self._own_rows(), counted)
+            return rows
+        return joined_rows(rows, outcomes or [JoinOutcome(table) for table in self.tables])
 
     def plan(self, recorded: IndexSchema | None) -> FieldPlan:
         """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
@@ -74,12 +76,12 @@ class RowSource:
     def inferred_plan(self) -> FieldPlan:
         """Return the plan inferred from the first rows."""
         with closing(self.rows()) as rows:
-            plan = plan_from_rows(rows, self.name, ID_COLUMN if self.options.source else None)
+            plan = plan_from_rows(_with_remarks(rows), self.name, ID_COLUMN if self.options.source else None)
         return self._with_joined(plan, None)
 
-    def _own_rows(self) -> CatalogueRows:
+    def _own_rows(self, plan: FieldPlan | None = None) -> CatalogueRows:
         if self.options.catalogue is not None:
-            return read_rows(self.options.catalogue, self.options.encoding)
+            return read_rows(self.options.catalogue, self.options.encoding, self.options.shape, plan)
         return rows_from_index(self.client or connect(self.options.url), str(self.options.source))
 
     @cached_property
@@ -103,7 +105,11 @@ class RowSource:
 
     def _checked(self, plan: FieldPlan) -> FieldPlan:
         if self.options.catalogue:
-            check_columns(plan, self.options.catalogue, self.options.encoding, self._joined_columns)
+            joined = (*plan.joined, *self._joined_columns)
+            options = self.options
+            check_columns(
+                replace(plan, joined=joined), self.options.catalogue, options.encoding, options.shape
+            )
         return plan
 
     def _extended(self, plan: FieldPlan) -> FieldPlan:
@@ -126,9 +132,17 @@ class RowSource:
         if recorded and not self.options.rebuild:
             columns = {**recorded.plan.columns, **plan.columns}
             return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
-        with closing(self.rows()) as rows:
+        with closing(self.rows(plan)) as rows:
             completed = completed_plan(plan, rows, self.name)
         if completed != plan:
             click.echo("# the notation of columns for which the field plan states none", err=True)
             click.echo(notation_toml(completed, plan), err=True)
         return completed
+
+
+def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:
+    """Pass the rows on and write the remarks among them to stderr."""
+    for row in rows:
+        if isinstance(row, Remark):
+            click.echo(f"# {row.text}", err=True)
+        yield row

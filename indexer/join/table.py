@@ -10,6 +10,7 @@ from typing import Any
 
 from indexer.catalogue.names import suggestion
 from indexer.catalogue.reader import BadRow, CatalogueRow, CatalogueRows, declared_columns, read_rows
+from indexer.catalogue.shapes.shape import NO_SHAPE
 from vitrine.errors import CatalogueError
 
 _MAX_LISTED = 5  # keys that a sentence names
@@ -87,9 +88,10 @@ def read_join(path: Path, on: str, encoding: str | None = None) -> JoinTable:
     columns: dict[str, None] = dict.fromkeys(declared_columns(path, encoding) or ())
     repeated: list[str] = []
     bad: list[BadRow] = []
-    for row in read_rows(path, encoding):
+    for row in read_rows(path, encoding, NO_SHAPE):
         if isinstance(row, BadRow):
             bad.append(row)
+        if not isinstance(row, CatalogueRow):
             continue
         columns.update(dict.fromkeys(row.values))
         key = next(iter(keys_of(row.values.get(right))), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.catalogue.reader import CatalogueItem
 from indexer.images.source import Fetch, ImagePlaces
 from indexer.join.kept import kept_columns
 from opensearch.index.bulk import Action, Outcome, Pace, write
@@ -49,7 +49,7 @@ class Job:
 
 
 def load(
-    rows: Iterable[CatalogueRow | BadRow],
+    rows: Iterable[CatalogueItem],
     job: Job,
     cache: VectorCache,
     rejects: RejectedRows,

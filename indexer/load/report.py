@@ -20,7 +20,7 @@ from vitrine.errors import CatalogueError
 
 @dataclass
 class LoadReport:
-    """The counts of one load. Each row read is in exactly one of indexed, updated, unchanged, rejected and failed."""
+    """The counts of one load. Each row read is one of indexed, updated, unchanged, rejected, failed and skipped."""
 
     index: str = ""
     read: int = 0
@@ -29,6 +29,9 @@ class LoadReport:
     unchanged: int = 0
     rejected: int = 0  # the row is not a product
     failed: int = 0  # the engine rejected the document
+    skipped: Counter[str] = field(
+        default_factory=Counter
+    )  # rows that are no products of their own, by reason
     deleted: int = 0
     orphaned: int = 0  # in the index but no longer in the catalogue, not deleted
     embedded: Counter[str] = field(default_factory=Counter)  # vectors computed, by space
@@ -42,6 +45,7 @@ class LoadReport:
     unused_columns: UnusedColumns = field(default_factory=UnusedColumns)
     joins: list[JoinOutcome] = field(default_factory=list)  # of the files whose columns were joined
     weights: dict[str, Any] | None = None  # the sub-query weights, where this load learned them
+    floors: dict[str, Any] | None = None  # of the vector sub-queries, where this load learned them
     notes: list[str] = field(default_factory=list)
     refused: str | None = None  # why products that are gone were kept: the loss must be confirmed
     stopped: str | None = None  # the reason why the load ended before the catalogue did
@@ -52,7 +56,12 @@ class LoadReport:
     @property
     def settled(self) -> int:
         """The number of rows whose outcome is known."""
-        return self.indexed + self.updated + self.unchanged + self.rejected + self.failed
+        return self.products + self.rejected + self.failed + self.skipped.total()
+
+    @property
+    def products(self) -> int:
+        """The number of rows whose products are in the index."""
+        return self.indexed + self.updated + self.unchanged
 
     @property
     def rows_per_second(self) -> float:
@@ -80,6 +89,7 @@ class LoadReport:
         values = {name: getattr(self, name) for name in names}
         return {
             **values,
+            "skipped": dict(self.skipped),
             "cells_dropped": dict(self.cells_dropped),
             "cells_null": dict(self.cells_null),
             "unused_columns": self.unused_columns.to_dict(),

@@ -115,9 +115,9 @@ def publish_target(target: Target, report: LoadReport) -> None:
 
 
 def _reason_against_publishing(report: LoadReport) -> str | None:
-    if report.settled == report.rejected + report.failed:
+    if not report.products:
         return "no row of the catalogue became a product"
-    if report.rejected + report.failed > report.read / 2:
+    if report.rejected + report.failed > report.products:
         return f"{report.rejected + report.failed} of {report.read} rows failed; correct them and run again"
     return None
 

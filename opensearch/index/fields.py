@@ -132,7 +132,8 @@ class IndexSchema:
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
     queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
-    is the name of the artifact with the words of the products.
+    is the name of the artifact with the words of the products. `floors` are the learned cosines from which a neighbour
+    matches a query: of words by vector space, and of an image (`photo`).
     """
 
     plan: FieldPlan
@@ -140,6 +141,7 @@ class IndexSchema:
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
     vocabulary: str | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON values, for the mapping's `_meta`."""
@@ -149,6 +151,7 @@ class IndexSchema:
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
             "vocabulary": self.vocabulary,
+            "floors": dict(self.floors),
         }
 
     @classmethod
@@ -167,4 +170,5 @@ class IndexSchema:
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
             values.get("vocabulary"),
+            values.get("floors") or {},
         )

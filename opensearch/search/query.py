@@ -17,7 +17,7 @@ from opensearch.index.fields import SEARCH, IndexSchema, VectorField
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
-from .facets import facet_aggregations
+from .facets import facet_aggregations, group_aggregations
 from .fusion import (
     DEFAULT_FUSION,
     IMAGE_AND_WORDS_WEIGHTS,
@@ -27,6 +27,7 @@ from .fusion import (
     schema_weights,
     shares,
 )
+from .matches import Floors, at_least, match_aggregation, matching_clause
 from .query_text import clean_words, language_of
 
 Clause = dict[str, Any]
@@ -76,13 +77,19 @@ class Query:
 
 @dataclass(frozen=True)
 class Page:
-    """The part of the window that an answer returns. `size` None: the whole window. `source`: the fields of each hit."""
+    """The part of the window that an answer returns. `size` None: the whole window. `source`: the fields of each hit.
+
+    `groups`: count the groups of variants too. `any_word`: a sorted page takes every product that matches, not only
+    those with most of the words.
+    """
 
     start: int = 0
     size: int | None = None
     source: Sequence[str] | None = None
     facets: Sequence[str] = ()
     sort: Sequence[Mapping[str, Any]] = ()
+    groups: bool = False
+    any_word: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,12 +125,15 @@ def hybrid_body(
     window: int = WINDOW,
     page: Page = Page(),
     fusion: Fusion = Fusion(),
+    floors: Floors | None = None,
 ) -> dict[str, Any]:
     """Return the `_search` body of a query.
 
     A page that begins or ends beyond the window is cut there, never refused. With `page.sort` (clauses of
     `filters.parse_sort`) the hits are the products that match most of the words, or the nearest ones to the image, in
-    that order and without fusion. Raises QueryError for weights, vectors or facets that do not fit.
+    that order and without fusion. With `floors` (cosine by vector space, possibly empty) total and facets count the
+    products that match (`matches`); None: all that any sub-query returns. Raises QueryError for weights, vectors or
+    facets that do not fit.
     """
     if not 1 <= window <= MAX_WINDOW:
         raise QueryError(f"the window is {window}, and the engine takes 1 to {MAX_WINDOW} products")
@@ -138,11 +148,14 @@ def hybrid_body(
     clauses = _clauses(query, schema, window)
     if fusion.sub_queries is not None:
         clauses = {name: clause for name, clause in clauses.items() if name in fusion.sub_queries}
-    if page.facets:
-        body["aggs"] = facet_aggregations(page.facets, schema.plan)
+    aggregations = facet_aggregations(page.facets, schema.plan) | (
+        group_aggregations() if page.groups else {}
+    )
+    if aggregations:
+        body["aggs"] = aggregations
         body["track_total_hits"] = True
     if page.sort:
-        body["query"] = _sorted_query(query, clauses)
+        body["query"] = _sorted_query(query, clauses, floors, page.any_word)
         body["sort"] = [dict(clause) for clause in page.sort]
         return body
     share = dict(zip(sub_queries(), shares(weights), strict=True))
@@ -152,6 +165,8 @@ def hybrid_body(
     queries = [clauses.get(name, _NO_MATCH) for name in sub_queries()]
     body["query"] = {"hybrid": {"pagination_depth": window, "queries": queries}}
     body["search_pipeline"] = {"phase_results_processors": [fusion_processor(weights, fusion.method)]}
+    if floors is not None and (counted := match_aggregation(clauses, floors, body["size"], aggregations)):
+        body["aggs"] = counted
     return body
 
 
@@ -223,11 +238,15 @@ def _vector_clause(
     return {"nested": {**name, **clause}}
 
 
-def _sorted_query(query: Query, clauses: Mapping[str, Clause]) -> Clause:
+def _sorted_query(
+    query: Query, clauses: Mapping[str, Clause], floors: Floors | None, any_word: bool
+) -> Clause:
     """Return the query whose matches are sorted: the image decides what matches, else the words."""
     words = clean_words(query.words)
+    if any_word and (matches := matching_clause(clauses, floors or {})):
+        return matches
     if query.has_image and IMAGE in clauses:
-        return clauses[IMAGE]
+        return at_least(clauses[IMAGE], floors[IMAGE]) if floors and IMAGE in floors else clauses[IMAGE]
     if words and LEXICAL in clauses:
         return _lexical_clause(words, [dict(clause) for clause in query.filters], _SORTED_MINIMUM_MATCH)
     return next((clauses[name] for name in sub_queries() if name in clauses), _NO_MATCH)

@@ -28,6 +28,7 @@ _MIN_FILL_RATE = 0.02  # a number or keyword column that is sparser is left out
 # A column that is sparser or has fewer words per value is an attribute: in the lexical sub-query, not embedded.
 _MIN_TEXT_FILL_RATE = 0.5
 _MIN_TEXT_WORDS = 3
+_MIN_DESCRIPTION_WORDS = 2
 _MAX_KEYWORD_WORDS = 5
 _MAX_KEYWORD_CHARACTERS = 100
 _MAX_RANKED_WORDS = 200  # beyond this many words per value, more words do not move a text column forward
@@ -136,6 +137,8 @@ def _is_keyword(column: ColumnStatistics) -> bool:
         return False
     if all(isinstance(value, bool) for value in column.values):
         return True
+    if column.role_name in column_names.TEXTS and column.mean_words >= _MIN_DESCRIPTION_WORDS:
+        return False  # the description of a product repeats in the rows of its variants
     code = bool(CODE_NAME.search(column.name.lower())) and column.mean_words <= 2
     column = column.parts()
     is_path = column.mostly(lambda value: isinstance(value, str) and bool(PATH.search(value)))
