@@ -21,7 +21,7 @@ from opensearch.search.query import MAX_WINDOW, WINDOW, Clause, Fusion
 from opensearch.understanding.plan import ConstraintMode, QueryPlan, understand
 from vitrine.errors import QueryError
 
-from .shoppers import shopper_hash
+from .shoppers import hash_of_request
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -164,7 +164,7 @@ def resolve(
         plan=query,
         image=image,
         filters=(*parse_filters(as_list(request.filters), plan), *query.filters),
-        shopper=shopper_hash(request.shopper) if request.shopper else request.shopper_hash,
+        shopper=hash_of_request(request.shopper, request.shopper_hash),
         order=request.order,
         cheapest=request.cheapest,
         facets=tuple(as_list(request.facets)),

@@ -13,6 +13,8 @@ VitrineError
 │   ├── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
 │   └── ImageError           an image cannot be fetched or decoded
 └── RerankError
+    ├── NothingLearnedError  a ranker cannot be learned from a log
+    │   └── SmallLogError    the log is too small for it
     ├── ArtifactError        a model, item table or behaviour snapshot
     └── JudgmentError        ratings or runs
 """
@@ -74,6 +76,14 @@ class ImageError(IndexerError):
 
 class RerankError(VitrineError):
     """A search cannot be reranked, or a ranker cannot be trained, as requested."""
+
+
+class NothingLearnedError(RerankError):
+    """The log holds nothing that a ranker could learn."""
+
+
+class SmallLogError(NothingLearnedError):
+    """The log has too few searches with a click, or too little time between them, to learn a ranker from."""
 
 
 class ArtifactError(RerankError):

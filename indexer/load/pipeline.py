@@ -139,7 +139,8 @@ def _count(outcome: Outcome, pending: PendingDocument, report: LoadReport, rejec
 def action_of(pending: PendingDocument, encoders: Encoders) -> Action | None:
     """Return the write that brings the index up to date: none, a patch without unchanged vectors, or all."""
     if pending.stored is None:
-        return Action("index", pending.product.id, document(pending.fields, pending.vectors, pending.images))
+        fields = document(pending.fields, pending.vectors, pending.images)
+        return Action("index", pending.product.id, fields, routed=True)
     changed = [space for space in content_encoders(encoders) if pending.content_changed(space)]
     if not (changed or pending.row_changed or pending.images_changed):
         return None
