@@ -17,7 +17,7 @@ from indexer.catalogue.reader import count_rows, reader_for
 from indexer.images.fetch import Fetcher
 from indexer.images.source import ImagePlaces
 from indexer.join.table import JoinOutcome, JoinTable, read_join
-from indexer.load.encoders import schema_for
+from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
@@ -38,7 +38,7 @@ from .index_tables import print_report
 from .learn_weights import learn_version_floors, learn_version_weights
 from .open_encoders import open_encoders, parse_encoders
 from .refresh_run import refresh_joined
-from .row_source import RowSource
+from .row_source import RowSource, say
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -51,7 +51,9 @@ def run(options: IndexOptions) -> int:
     has_rows = options.catalogue is not None or options.source is not None
     _check_options(options, has_rows=has_rows)
     if options.print_plan:
-        click.echo(plan_toml(RowSource(options, tables=_tables(options)).inferred_plan()), nl=False)
+        plan, remarks = RowSource(options, tables=_tables(options)).inferred_plan()
+        click.echo(plan_toml(plan), nl=False)
+        say(remarks)
         return 0
     tables = () if options.rollback else _tables(options)
     client = connect(options.url)
@@ -123,7 +125,7 @@ def _set_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
 def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadReport:
     client = lock.client
     recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
-    plan = source.plan(recorded)
+    plan, remarks = source.plan(recorded)
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
     encoders = open_encoders(names, recorded, store)
@@ -131,6 +133,8 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
         )
+    if problem := language_problem(plan, encoders):
+        click.echo(problem, err=True)
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
     target = choose_target(client, options.alias, schema, rebuild=options.rebuild, layout=layout)
@@ -142,6 +146,7 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
         joins = [JoinOutcome(table) for table in source.tables]
         report, seen_ids = load(lock.guard(source.rows(plan, joins)), job, cache, rejected_rows, on_progress)
     report.joins = joins
+    report.notes += remarks
     report.stopped = report.stopped or lock.problem()
     if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)

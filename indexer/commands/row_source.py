@@ -17,9 +17,9 @@ from indexer.catalogue.plan import (
     check_columns,
     completed_plan,
     extended_plan,
+    inferred_plan,
     load_plan,
     notation_toml,
-    plan_from_rows,
     plan_toml,
 )
 from indexer.catalogue.reader import CatalogueItem, CatalogueRow, CatalogueRows, Remark, read_rows
@@ -57,27 +57,31 @@ class RowSource:
             return rows
         return joined_rows(rows, outcomes or [JoinOutcome(table) for table in self.tables])
 
-    def plan(self, recorded: IndexSchema | None) -> FieldPlan:
+    def plan(self, recorded: IndexSchema | None) -> tuple[FieldPlan, list[str]]:
         """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
 
-        Raises CatalogueError when the rows lack columns of the plan, or a joined file those of its key.
+        With it come the doubts about a plan that was decided from the rows, one sentence each. Raises CatalogueError when
+        the rows lack columns of the plan, or a joined file those of its key.
         """
         require_left_columns(self._own_columns, self.tables)
         if self.options.fields:
-            plan = self._checked(load_plan(self.options.fields))
-            return self._with_joined(self._with_notation(plan, recorded), recorded)
+            stated = self._checked(load_plan(self.options.fields))
+            plan, remarks = self._with_notation(stated, None if self.options.rebuild else recorded)
+            return self._with_joined(plan, recorded), remarks
         if recorded:
-            return self._with_joined(self._checked(self._extended(recorded.plan)), recorded)
-        plan = self._with_joined(self.inferred_plan(), None)
+            return self._with_joined(self._checked(self._extended(recorded.plan)), recorded), []
+        plan, remarks = self.inferred_plan()
         click.echo("# the inferred field plan; save it, edit it, and pass it with --fields", err=True)
         click.echo(plan_toml(plan), err=True)
-        return plan
+        say(remarks)
+        return plan, remarks
 
-    def inferred_plan(self) -> FieldPlan:
-        """Return the plan inferred from the first rows."""
+    def inferred_plan(self) -> tuple[FieldPlan, list[str]]:
+        """Return the plan inferred from the first rows, and the doubts about it."""
         with closing(self.rows()) as rows:
-            plan = plan_from_rows(_with_remarks(rows), self.name, ID_COLUMN if self.options.source else None)
-        return self._with_joined(plan, None)
+            id_column = ID_COLUMN if self.options.source else None
+            plan, remarks = inferred_plan(_with_remarks(rows), self.name, id_column)
+        return self._with_joined(plan, None), remarks
 
     def _own_rows(self, plan: FieldPlan | None = None) -> CatalogueRows:
         if self.options.catalogue is not None:
@@ -122,22 +126,31 @@ class RowSource:
                 f"the joined files have columns that index {self.options.alias} does not have ({', '.join(further)}), and "
                 "nothing was changed: add --rebuild to load them, or leave them out of the files"
             )
-        return extended_plan(plan, self.inferred_plan(), further)
+        return extended_plan(plan, self.inferred_plan()[0], further)
 
-    def _with_notation(self, plan: FieldPlan, recorded: IndexSchema | None) -> FieldPlan:
-        """Return the plan with the notation of the columns for which it states none.
+    def _with_notation(self, plan: FieldPlan, recorded: IndexSchema | None) -> tuple[FieldPlan, list[str]]:
+        """Return the plan with the language and the notation that it does not state, and the doubts about it.
 
-        It is that of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
+        They are those of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
         """
-        if recorded and not self.options.rebuild:
+        if recorded:
             columns = {**recorded.plan.columns, **plan.columns}
-            return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
+            null = recorded.plan.null if plan.null is None else plan.null
+            language = plan.language or recorded.plan.language
+            return replace(plan, language=language, null=null, columns=columns), []
         with closing(self.rows(plan)) as rows:
-            completed = completed_plan(plan, rows, self.name)
+            completed, remarks = completed_plan(plan, rows, self.name)
         if completed != plan:
-            click.echo("# the notation of columns for which the field plan states none", err=True)
+            click.echo("# what the field plan does not state, decided from the rows", err=True)
             click.echo(notation_toml(completed, plan), err=True)
-        return completed
+        say(remarks)
+        return completed, remarks
+
+
+def say(remarks: Sequence[str]) -> None:
+    """Write remarks on a plan to stderr, one a line."""
+    for remark in remarks:
+        click.echo(remark, err=True)
 
 
 def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:

@@ -117,7 +117,7 @@ _DATE = re.compile(
 
 
 _IMAGE = re.compile(
-    r"image|img|picture|photo|thumb|gallery|media$|bild(?!schirm)|foto|imagen|imagem|immagin|afbeelding|zdjeci|obraz|galer|图|写真|画像"
+    r"image|img|picture|photo|^pics?$|thumb|gallery|media$|bild(?!schirm)|foto|imagen|imagem|immagin|afbeelding|zdjeci|obraz|galer|图|写真|画像"
 )
 
 
