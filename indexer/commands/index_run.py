@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from encoders.text import TextSettings
 from indexer.catalogue.plan import plan_toml
 from indexer.catalogue.reader import count_rows, reader_for
 from indexer.images.fetch import Fetcher
@@ -26,6 +27,7 @@ from indexer.load.vocabulary import store_vocabulary
 from opensearch.alias_lock import AliasLock, alias_lock
 from opensearch.client import connect
 from opensearch.index import versions
+from opensearch.index.fields import FieldPlan
 from opensearch.index.meta import set_joined
 from opensearch.index.spaces import IMAGE, TEXT
 from opensearch.index.synonyms import read_rules, set_synonyms
@@ -36,9 +38,10 @@ from vitrine.store import open_store
 from .index import IndexOptions
 from .index_tables import print_report
 from .learn_weights import learn_version_floors, learn_version_weights
-from .open_encoders import open_encoders, parse_encoders
+from .open_encoders import encoder_names, open_encoders, parse_encoders
 from .refresh_run import refresh_joined
 from .row_source import RowSource, say
+from .text_encoder_choice import catalogue_languages
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -128,7 +131,8 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
     plan, remarks = source.plan(recorded)
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
-    encoders = open_encoders(names, recorded, store)
+    chosen = encoder_names(names, recorded, lambda: _languages(source, plan))
+    encoders = open_encoders(chosen, recorded, store, _text_settings(options))
     if plan.images and IMAGE not in encoders:
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
@@ -156,6 +160,17 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
         set_joined(client, target.index, plan.joined)
         publish_target(target, report)
     return report
+
+
+def _languages(source: RowSource, plan: FieldPlan) -> list[str]:
+    with closing(source.rows(plan)) as rows:
+        return catalogue_languages(rows, plan)
+
+
+def _text_settings(options: IndexOptions) -> TextSettings:
+    return TextSettings(
+        options.query_prompt, options.document_prompt, options.dimension, options.trust_remote_code
+    )
 
 
 def _rejected_path(options: IndexOptions) -> Path:
