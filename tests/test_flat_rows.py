@@ -42,6 +42,19 @@ def test_two_spellings_of_one_path_keep_both_values() -> None:
     assert flatten({"size.eu": 42, "size": {"eu": 43}}) == {"size.eu": [42, 43]}
 
 
+def test_a_list_of_texts_and_objects_opens_its_objects_and_keeps_its_texts() -> None:
+    assert flatten({"tags": ["new", {"name": "red"}, None]}) == {"tags": ["new"], "tags.name": ["red"]}
+
+
+def test_values_in_the_extended_json_of_mongodb_are_plain() -> None:
+    row = {
+        "_id": {"$oid": "6a"},
+        "price": {"$numberDecimal": "9.5"},
+        "since": {"$date": {"$numberLong": "17"}},
+    }
+    assert flatten(row) == {"_id": "6a", "price": "9.5", "since": "17"}
+
+
 def test_objects_nested_deeper_than_the_engine_takes_stay_a_value() -> None:
     deep: dict[str, Any] = {"end": 1}
     for _ in range(500):

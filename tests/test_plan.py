@@ -146,6 +146,7 @@ def test_each_field_is_inferred_from_names_and_values() -> None:
         available="stock",
         created="created_at",
         price="price",
+        null=(),
     )
 
 

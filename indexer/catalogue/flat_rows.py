@@ -11,6 +11,9 @@ from indexer.catalogue.notation.pictures import picture_addresses
 
 from .rows import CatalogueRow, CatalogueRows
 
+_EXTENDED_JSON = frozenset({
+    "$oid", "$numberDecimal", "$numberInt", "$numberLong", "$numberDouble", "$date", "$uuid",
+})  # fmt: skip
 _MAX_DEPTH = 15  # objects in one another; the engine allows 20, and a document has some of its own
 
 
@@ -35,16 +38,18 @@ def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pairs(values: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        column = f"{path}{name}"
-        objects = _objects(value)
+    for name, raw in values.items():
+        column, value = f"{path}{name}", _plain(raw)
         if value is None:
             continue
-        if objects is None or depth >= _MAX_DEPTH:
+        objects, others = _objects(value)
+        if not objects or depth >= _MAX_DEPTH:
             yield column, value
             continue
         if is_image_name(str(name)):
             yield column, picture_addresses(value)
+        elif others:
+            yield column, others
         if isinstance(value, Mapping):
             yield from _pairs(value, f"{column}.", depth + 1)
             continue
@@ -55,18 +60,23 @@ def _pairs(values: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[s
         yield from lists.items()
 
 
-def _objects(value: Any) -> list[Mapping[str, Any]] | None:
-    """Return the objects of a value that is one or a list of them; None for any other value."""
+def _objects(value: Any) -> tuple[list[Mapping[str, Any]], list[Any]]:
+    """Return the objects of a value that is one or a list, and the other parts of the list, null left out."""
     if isinstance(value, Mapping):
-        return [value]
+        return [value], []
     if not isinstance(value, list):
-        return None
-    parts = [part for part in value if part is not None]
-    if parts and all(isinstance(part, Mapping) for part in parts):
-        return parts
+        return [], []
+    parts = [part for part in map(_plain, value) if part is not None]
     if parts and all(isinstance(part, tuple) and len(part) == 2 for part in parts):  # a map of Parquet
-        return [{str(key): item for key, item in parts}]
-    return None
+        return [{str(key): item for key, item in parts}], []
+    return [p for p in parts if isinstance(p, Mapping)], [p for p in parts if not isinstance(p, Mapping)]
+
+
+def _plain(value: Any) -> Any:
+    """Return the value that MongoDB's extended JSON writes as an object of one key such as `$oid`."""
+    while isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in _EXTENDED_JSON:
+        value = next(iter(value.values()))
+    return value
 
 
 def _as_list(value: Any) -> list[Any]:

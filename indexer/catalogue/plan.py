@@ -14,6 +14,7 @@ import tomli_w
 
 from indexer.catalogue.inference.column_formats import complete_plan
 from indexer.catalogue.inference.infer import infer_plan
+from indexer.catalogue.inference.remarks import plan_remarks
 from opensearch.index.fields import FieldPlan
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 from vitrine.errors import CatalogueError
@@ -76,7 +77,7 @@ def _parse_table(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
             else:
                 expected = "a language code" if key == "language" else "one column name"
                 problems.append(f"{key} is {value!r}; expected {expected}")
-    plan = replace(FieldPlan(), **values)
+    plan = replace(FieldPlan(language=""), **values)  # "": not stated, so that it is detected
     if plan.price is not None and plan.price not in plan.numbers:
         problems.append(f"price is {plan.price!r}, which is not under numbers; add it there")
     return plan, problems
@@ -154,12 +155,28 @@ def plan_from_rows(rows: Iterable[CatalogueItem], source: str, id_column: str | 
 
     `source` is the name of the catalogue in errors. Raises CatalogueError when none of the rows can be read.
     """
-    return infer_plan(_sample(rows, source), id_column)
+    return inferred_plan(rows, source, id_column)[0]
 
 
-def completed_plan(plan: FieldPlan, rows: Iterable[CatalogueItem], source: str) -> FieldPlan:
-    """Return the plan with the notation of the columns for which it states none, from the first 1,000 rows."""
-    return complete_plan(plan, _sample(rows, source))
+def inferred_plan(
+    rows: Iterable[CatalogueItem], source: str, id_column: str | None = None
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan of `plan_from_rows`, and one sentence for each doubt about it."""
+    sample = _sample(rows, source)
+    plan = infer_plan(sample, id_column)
+    return plan, plan_remarks(plan, sample, is_guess=True)
+
+
+def completed_plan(
+    plan: FieldPlan, rows: Iterable[CatalogueItem], source: str
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan with the language and the notation that it does not state, from the first 1,000 rows.
+
+    With it comes one sentence for each doubt about the plan.
+    """
+    sample = _sample(rows, source)
+    completed = complete_plan(plan, sample)
+    return completed, plan_remarks(completed, sample, is_guess=not plan.language)
 
 
 def _sample(rows: Iterable[CatalogueItem], source: str) -> list[dict[str, Any]]:
@@ -176,13 +193,17 @@ def _sample(rows: Iterable[CatalogueItem], source: str) -> list[dict[str, Any]]:
 
 def plan_toml(plan: FieldPlan) -> str:
     """Return the plan as the TOML that `--fields` reads."""
-    values = {key: value for key, value in plan.to_dict().items() if value not in (None, [], {})}
+    entries = plan.to_dict().items()
+    values = {
+        key: value for key, value in entries if value not in (None, [], {}) or (key == "null" and value == [])
+    }
     return tomli_w.dumps({"fields": values}, multiline_strings=False)
 
 
 def notation_toml(completed: FieldPlan, stated: FieldPlan) -> str:
-    """Return the null words and formats that the plan `completed` has beyond those of `stated`, as TOML."""
+    """Return the language, null words and formats that `completed` has beyond those of `stated`, as TOML."""
     columns = {name: c.to_dict() for name, c in completed.columns.items() if name not in stated.columns}
-    null = [] if stated.null else list(completed.null)
-    values = {key: value for key, value in (("null", null), ("columns", columns)) if value}
+    null = list(completed.null or ()) if stated.null is None else []
+    decided = {"language": "" if stated.language else completed.language, "null": null, "columns": columns}
+    values = {key: value for key, value in decided.items() if value}
     return tomli_w.dumps({"fields": values}, multiline_strings=False)

@@ -16,7 +16,7 @@ from encoders.text import open_text_encoder
 from encoders.training.samples import Samples
 from encoders.training.schedule import RunProgress, TowerSettings
 from encoders.training.train import CHECKPOINT, TrainedTower, Trainer, stored_size, write_artifact
-from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows
+from indexer.catalogue.plan import check_columns, completed_plan, load_plan, plan_from_rows
 from indexer.catalogue.reader import read_rows
 from indexer.tower_samples import read_samples
 from opensearch.index.fields import FieldPlan
@@ -63,7 +63,7 @@ def _plan(catalogue: Path, fields: Path | None) -> FieldPlan:
         return plan_from_rows(read_rows(catalogue), catalogue.name)
     plan = load_plan(fields)
     check_columns(plan, catalogue)
-    return plan
+    return completed_plan(plan, read_rows(catalogue), catalogue.name)[0]
 
 
 def _check_out(out: Path, resume: bool) -> None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from encoders.text import TextSettings
 from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
 from indexer.catalogue.plan import (
     check_columns,
     completed_plan,
+    inferred_plan,
     load_plan,
     notation_toml,
-    plan_from_rows,
     plan_toml,
 )
 from indexer.catalogue.reader import (
@@ -32,7 +33,7 @@ from indexer.catalogue.reader import (
 )
 from indexer.images.fetch import Fetcher
 from indexer.images.source import ImagePlaces
-from indexer.load.encoders import schema_for
+from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
@@ -51,7 +52,8 @@ from vitrine.store import open_store
 from .index import IndexOptions
 from .index_tables import print_report
 from .learn_weights import learn_version_floors, learn_version_weights
-from .open_encoders import open_encoders, parse_encoders
+from .open_encoders import encoder_names, open_encoders, parse_encoders
+from .text_encoder_choice import catalogue_languages
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -66,7 +68,9 @@ def run(options: IndexOptions) -> int:
         _require_rows(options)
     if options.print_plan:
         engine = connect(options.url) if options.source else None
-        click.echo(plan_toml(_inferred_plan(options, engine)), nl=False)
+        plan, remarks = _inferred_plan(options, engine)
+        click.echo(plan_toml(plan), nl=False)
+        _say(remarks)
         return 0
     client = connect(options.url)
     with alias_lock(client, options.alias, _command(options), wait_s=options.wait_s) as lock:
@@ -80,8 +84,9 @@ def run(options: IndexOptions) -> int:
             _set_synonyms(client, options.alias, rules)
             return 0
         recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
-        plan = _plan(options, client, recorded)
+        plan, remarks = _plan(options, client, recorded)
         report = _index(options, lock, client, plan, recorded)
+        report.notes += remarks
         if rules is not None and report.published:
             _set_synonyms(client, options.alias, rules)
     if options.as_json:
@@ -119,11 +124,14 @@ def _index(
 ) -> LoadReport:
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
-    encoders = open_encoders(names, recorded, store)
+    chosen = encoder_names(names, recorded, lambda: _languages(options, client, plan))
+    encoders = open_encoders(chosen, recorded, store, _text_settings(options))
     if plan.images and IMAGE not in encoders:
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
         )
+    if problem := language_problem(plan, encoders):
+        click.echo(problem, err=True)
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
     target = choose_target(client, options.alias, schema, rebuild=options.rebuild, layout=layout)
@@ -145,6 +153,17 @@ def _index(
     return report
 
 
+def _languages(options: IndexOptions, client: OpenSearch, plan: FieldPlan) -> list[str]:
+    with closing(_rows(options, client, plan)) as rows:
+        return catalogue_languages(rows, plan)
+
+
+def _text_settings(options: IndexOptions) -> TextSettings:
+    return TextSettings(
+        options.query_prompt, options.document_prompt, options.dimension, options.trust_remote_code
+    )
+
+
 def _rows(options: IndexOptions, client: OpenSearch | None, plan: FieldPlan | None = None) -> CatalogueRows:
     if options.catalogue is not None:
         return read_rows(options.catalogue, options.encoding, options.shape, plan)
@@ -160,8 +179,13 @@ def _rejected_path(options: IndexOptions) -> Path:
     return source.with_name(name) if os.access(source.parent, os.W_OK) else Path(name)
 
 
-def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None) -> FieldPlan:
-    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed."""
+def _plan(
+    options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
+
+    With it come the doubts about a plan that was decided from the rows, one sentence each.
+    """
     if options.fields:
         plan = load_plan(options.fields)
         if options.catalogue:
@@ -170,37 +194,45 @@ def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | Non
     if recorded:
         plan = recorded.plan
     else:
-        plan = _inferred_plan(options, client)
+        plan, remarks = _inferred_plan(options, client)
         click.echo("# the inferred field plan; save it, edit it, and pass it with --fields", err=True)
         click.echo(plan_toml(plan), err=True)
-        return plan
+        _say(remarks)
+        return plan, remarks
     if options.catalogue:
         check_columns(plan, options.catalogue, options.encoding, options.shape)
-    return plan
+    return plan, []
 
 
 def _with_notation(
     plan: FieldPlan, options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
-) -> FieldPlan:
-    """Return the plan with the notation of the columns for which it states none.
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan with the language and the notation that it does not state, and the doubts about it.
 
-    It is that of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
+    They are those of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
     """
     if recorded:
         columns = {**recorded.plan.columns, **plan.columns}
-        return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
+        null = recorded.plan.null if plan.null is None else plan.null
+        return replace(plan, language=plan.language or recorded.plan.language, null=null, columns=columns), []
     with closing(_rows(options, client, plan)) as rows:
-        completed = completed_plan(plan, rows, str(options.catalogue or options.source))
+        completed, remarks = completed_plan(plan, rows, str(options.catalogue or options.source))
     if completed != plan:
-        click.echo("# the notation of columns for which the field plan states none", err=True)
+        click.echo("# what the field plan does not state, decided from the rows", err=True)
         click.echo(notation_toml(completed, plan), err=True)
-    return completed
+    _say(remarks)
+    return completed, remarks
 
 
-def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> FieldPlan:
+def _say(remarks: list[str]) -> None:
+    for remark in remarks:
+        click.echo(remark, err=True)
+
+
+def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> tuple[FieldPlan, list[str]]:
     source = str(options.catalogue or options.source)
     with closing(_rows(options, client)) as rows:
-        return plan_from_rows(_with_remarks(rows), source, ID_COLUMN if options.source else None)
+        return inferred_plan(_with_remarks(rows), source, ID_COLUMN if options.source else None)
 
 
 def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:

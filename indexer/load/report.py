@@ -35,7 +35,9 @@ class LoadReport:
     orphaned: int = 0  # in the index but no longer in the catalogue, not deleted
     embedded: Counter[str] = field(default_factory=Counter)  # vectors computed, by space
     cached: Counter[str] = field(default_factory=Counter)  # vectors from the cache, by space
-    texts_unsupported: int = 0  # in a language that the text encoder does not support
+    texts_unsupported: Counter[str] = field(
+        default_factory=Counter
+    )  # by language that the text encoder does not know
     images_failed: int = 0
     unreadable: int = 0  # the part of `rejected` whose id is unknown
     cells_dropped: Counter[str] = field(default_factory=Counter)  # by column
@@ -88,6 +90,8 @@ class LoadReport:
             **values,
             "skipped": dict(self.skipped),
             "cells_dropped": dict(self.cells_dropped),
+            "texts_unsupported": self.texts_unsupported.total(),
+            "languages_unsupported": dict(self.texts_unsupported),
             "cells_null": dict(self.cells_null),
             "unused_columns": self.unused_columns.to_dict(),
             "rows_per_second": self.rows_per_second,

@@ -67,13 +67,14 @@ class FieldPlan:
     available: str | None = None
     created: str | None = None
     price: str | None = None  # the number column with what a product costs today
-    null: tuple[str, ...] = ()  # words that stand for an empty cell in any column; case does not count
+    # words that stand for an empty cell in any column, case does not count; None: not stated, so that they are decided
+    null: tuple[str, ...] | None = None
     columns: Mapping[str, ColumnFormat] = field(default_factory=dict)  # the notation of single columns
 
     @cached_property
     def _null_words(self) -> dict[str | None, frozenset[str]]:
         """Return the null words in lower case: those of all columns under None, and of each column with its own."""
-        common = frozenset(word.strip().casefold() for word in self.null)
+        common = frozenset(word.strip().casefold() for word in self.null or ())
         own = {
             name: frozenset(word.strip().casefold() for word in c.null) for name, c in self.columns.items()
         }

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from indexer.catalogue.notation import column_names
 from indexer.catalogue.notation.cells import CellError, CellParser, read_date
 from indexer.catalogue.notation.column_names import is_image_name, normalized, without_language
+from indexer.catalogue.notation.languages import DetectedLanguage, catalogue_language
 from indexer.catalogue.notation.lists import list_separator, split_cell, written_list
 from indexer.catalogue.notation.number_columns import NumberEvidence, number_evidence
 from indexer.catalogue.notation.pictures import PICTURE_KEYS, split_pictures
@@ -173,3 +175,11 @@ def _is_image(value: Any, image_name: bool) -> bool:
     return image_name and all(
         isinstance(part, str) and URL.match(part.strip()) for part in split_pictures(value, None)
     )
+
+
+def detected_language(columns: Sequence[ColumnStatistics]) -> DetectedLanguage:
+    """Return the language of the titles and descriptions, or where no column is called so of all texts."""
+    texts = [column for column in columns if column.is_text]
+    named = [c for c in texts if c.role_name in (*column_names.TITLES, *column_names.TEXTS)]
+    values = [str(value) for column in named or texts for value in column.values]
+    return catalogue_language(values, [column.name for column in columns])

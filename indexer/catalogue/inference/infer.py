@@ -8,13 +8,12 @@ from typing import Any
 
 from indexer.catalogue.notation import column_names
 from indexer.catalogue.notation.cells import read_language
-from indexer.catalogue.notation.languages import catalogue_language
 from indexer.catalogue.notation.lists import PATH
 from indexer.catalogue.notation.null_words import null_words
 from opensearch.index.fields import ColumnFormat, FieldPlan
 
 from .column_formats import date_notation, list_notation, notation_hints, number_notation, stated
-from .columns import CODE_NAME, URL, ColumnStatistics, column_statistics
+from .columns import CODE_NAME, URL, ColumnStatistics, column_statistics, detected_language
 from .holdable import holdable
 from .image_columns import best_images
 from .roles import available_column, current_price_column, first_named, group_column, id_column, title_column
@@ -59,6 +58,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
     rest = [column for column in columns if column is not id_]
     language_field = first_named(rest, column_names.LANGUAGES, lambda c: c.mostly_parses(read_language))
     kinds = _kinds([column for column in rest if column.name != language_field])
+    available = available_column(columns, kinds.formats)
     title = title_column(kinds.others)
     group = group_column([*kinds.others, *kinds.numbers])
     taken = (title, group)
@@ -69,13 +69,14 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
     keywords = _holdable(keywords)
     kinds.formats |= {column.name: list_notation(column) for column in keywords}
     texts = [column for column in others if _is_text(column)]
+    texts.sort(key=_text_order)
     measures = [c for c in numbers if kinds.formats[c.name].unit]  # shoppers type "500 ml"
-    searched = [*(column for column in words if column not in texts and has_words(column)), *measures]
+    searched = [c for c in words if c not in texts[:MAX_TEXTS] and c.name != available and has_words(c)]
     plan = FieldPlan(
         id=id_.name,
         title=title or id_.name,
-        text=_names(sorted(texts, key=_text_order), MAX_TEXTS),
-        search=search_columns(searched, keywords[:MAX_KEYWORDS], columns),
+        text=_names(texts, MAX_TEXTS),
+        search=search_columns([*searched, *measures], keywords[:MAX_KEYWORDS], columns),
         images=best_images(kinds.images),
         numbers=_names(numbers, MAX_NUMBERS),
         keywords=_names(keywords, MAX_KEYWORDS),
@@ -83,7 +84,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
         language=kinds.language,
         language_field=language_field,
         group=group,
-        available=available_column(columns, kinds.formats),
+        available=available,
         created=first_named(dates, column_names.CREATED),
         price=current_price_column(numbers[:MAX_NUMBERS], kinds.formats),
         null=null,
@@ -94,7 +95,9 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
 def _kinds(columns: Columns) -> _Kinds:
     """Return the columns by the type of their values, with the notation of dates and numbers."""
     images, rest = _partition(columns, lambda column: column.is_image)
-    language = catalogue_language(_texts_of_language(rest))
+    parts = tuple(f"{column.name}." for column in images)  # of picture objects: position, width, id
+    rest = [column for column in rest if not column.name.startswith(parts) or column.mean_words > 1]
+    language = detected_language(rest).code
     formats: dict[str, ColumnFormat] = {}
     dates, rest = _noted(rest, formats, lambda column: date_notation(column, language))
     hints = notation_hints(rest, language)
@@ -125,15 +128,8 @@ def _noted(
     return fitting, others
 
 
-def _texts_of_language(columns: Columns) -> list[str]:
-    """Return the titles and descriptions of the sample, or where no column is called so all its texts."""
-    texts = [column for column in columns if column.is_text]
-    named = [c for c in texts if c.role_name in (*column_names.TITLES, *column_names.TEXTS)]
-    return [str(value) for column in named or texts for value in column.values]
-
-
 def _is_keyword(column: ColumnStatistics) -> bool:
-    if column.fill_rate < _MIN_FILL_RATE:
+    if column.fill_rate < _MIN_FILL_RATE or column.role_name in column_names.TEXTS:
         return False
     if all(isinstance(value, bool) for value in column.values):
         return True

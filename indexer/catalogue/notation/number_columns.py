@@ -120,15 +120,17 @@ def catalogue_decimal(columns: Iterable[NumberEvidence]) -> str | None:
     return proven.most_common(1)[0][0] if proven else None
 
 
-def number_format(name: str, values: Sequence[Any], hints: NotationHints) -> ColumnFormat | None:
-    """Return the notation of a column; None when its values are not numbers in one notation.
+def number_format(
+    name: str, values: Sequence[Any], hints: NotationHints, agreement: float = MIN_AGREEMENT
+) -> ColumnFormat | None:
+    """Return the notation of a column; None when a smaller share of its values than `agreement` are numbers in it.
 
     The decimal sign is the first that is proven by: the column's own values; for an amount of money that it never has
     exactly three decimals; the other columns; the catalogue's language. A column in the notation of programming
     languages has the default format.
     """
     evidence = number_evidence(name, values)
-    if not evidence.is_number:
+    if not evidence.values or evidence.plain + evidence.numerals < agreement * evidence.values:
         return None
     decimal = _decimal(name, evidence, hints)
     if not evidence.numerals and (decimal == "." or not evidence.ambiguous):
@@ -143,10 +145,10 @@ def number_format(name: str, values: Sequence[Any], hints: NotationHints) -> Col
     if currency and unit:
         unit = _UNITS_OF_PRICES.get(unit, unit)
     chosen = ColumnFormat(decimal=decimal, currency=currency, unit=unit)
-    if unit and units.total() < MIN_AGREEMENT * evidence.values:
+    if unit and units.total() < agreement * evidence.values:
         return None  # 500 ml beside 5: the bare number may measure anything
     fitting = sum(1 for value in values if not isinstance(value, str) or _fits(value, chosen))
-    return chosen if fitting >= (_MIN_CURRENCY if currency else MIN_AGREEMENT) * len(values) else None
+    return chosen if fitting >= min(agreement, _MIN_CURRENCY if currency else 1) * len(values) else None
 
 
 def _fits(text: str, notation: ColumnFormat) -> bool:
