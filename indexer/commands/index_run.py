@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from encoders.text import TextSettings
 from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
 from indexer.catalogue.plan import (
     check_columns,
@@ -51,7 +52,8 @@ from vitrine.store import open_store
 from .index import IndexOptions
 from .index_tables import print_report
 from .learn_weights import learn_version_floors, learn_version_weights
-from .open_encoders import open_encoders, parse_encoders
+from .open_encoders import encoder_names, open_encoders, parse_encoders
+from .text_encoder_choice import catalogue_languages
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -122,7 +124,8 @@ def _index(
 ) -> LoadReport:
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
-    encoders = open_encoders(names, recorded, store)
+    chosen = encoder_names(names, recorded, lambda: _languages(options, client, plan))
+    encoders = open_encoders(chosen, recorded, store, _text_settings(options))
     if plan.images and IMAGE not in encoders:
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
@@ -148,6 +151,17 @@ def _index(
             learn_version_floors(target, encoders, store, report)
         publish_target(target, report)
     return report
+
+
+def _languages(options: IndexOptions, client: OpenSearch, plan: FieldPlan) -> list[str]:
+    with closing(_rows(options, client, plan)) as rows:
+        return catalogue_languages(rows, plan)
+
+
+def _text_settings(options: IndexOptions) -> TextSettings:
+    return TextSettings(
+        options.query_prompt, options.document_prompt, options.dimension, options.trust_remote_code
+    )
 
 
 def _rows(options: IndexOptions, client: OpenSearch | None, plan: FieldPlan | None = None) -> CatalogueRows:
