@@ -39,6 +39,8 @@ class IndexOptions:
     image_encoder: str | None
     encoder: tuple[str, ...]
     source: str | None
+    join: tuple[Path, ...]
+    on: tuple[str, ...]
     rebuild: bool
     rollback: bool
     learn_weights: bool
@@ -120,6 +122,19 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     "source",
     metavar="INDEX",
     help="Index the documents of this index instead of a CATALOGUE; the index itself is not changed.",
+)
+@click.option(
+    "--join",
+    type=_FILE,
+    multiple=True,
+    help="File whose columns are added to the products, such as market prices; without CATALOGUE only these columns are "
+    "refreshed, and nothing is embedded. Can be given several times.",
+)
+@click.option(
+    "--on",
+    multiple=True,
+    metavar="COLUMN|COLUMN=FILE_COLUMN",
+    help="Key of the products in the catalogue and in the file of --join.",
 )
 @click.option(
     "--rebuild",
