@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from .column_names import LISTS, normalized
+from .text_cleaning import clean_text
 
 SEPARATORS = (";", ",", "，", "、", "\n")  # `|` always separates
 PATH = re.compile(r"\S\s*(?:>|»|›|→)\s*\S")
@@ -32,12 +33,13 @@ def split_cell(value: Any, separator: str | None) -> list[Any]:
     parsed = written_list(value)
     if parsed is not None:
         return parsed
+    text = clean_text(value) if "&" in value or "<" in value else value  # the semicolon of &amp; cuts nothing
     if separator:
-        parts = re.split(rf"(?<!\\){re.escape(separator)}", value)
+        parts = re.split(rf"(?<!\\){re.escape(separator)}", text)
         return [part.replace(f"\\{separator}", separator).strip() for part in parts]
-    if "|" in value and not value.startswith("data:"):
-        return value.split("|")
-    return [value]
+    if "|" in text and not text.startswith("data:"):
+        return list(text.split("|"))
+    return [text]
 
 
 def written_list(text: str) -> list[Any] | None:

@@ -38,6 +38,11 @@ def picture_addresses(value: Any) -> list[Any]:
         return [address for address in chosen if address]
     if found and isinstance(found[0], Mapping):  # {"image": {"src": ...}}
         return picture_addresses(found[0])
+    inner = [] if found else [v for v in value.values() if isinstance(v, (Mapping, list))]
+    if addresses := [
+        a for a in picture_addresses(inner) if isinstance(a, (str, bytes))
+    ]:  # {"main": {"url": ...}}
+        return addresses
     return [found[0] if found else value]
 
 
