@@ -116,6 +116,9 @@ def test_missing_cells_are_empty_and_further_cells_must_be(tmp_path: Path) -> No
         {"id": "1", "title": "cup"},
         {"id": "2", "title": "pot", "price": "3"},
     ]
+    (remark,) = [item.text for item in read_rows(path) if isinstance(item, Remark)]
+    assert "fewer cells than the header" in remark
+    assert "1 (the first in line 2)" in remark
     (row,) = bad(path)
     assert (row.line, row.reason) == (4, "the row has 4 cells and the header 3 columns")
 
@@ -151,6 +154,15 @@ def test_a_whole_file_with_backslash_escapes_keeps_backslashes_before_other_lett
 def test_quotes_are_plain_text_in_a_file_with_tabs_that_does_not_use_them(tmp_path: Path) -> None:
     path = write(tmp_path / "c.tsv", 'id\ttitle\tprice\n1\t"Best" mug\t5\n2\t"never closed\t6\n3\tcup\t7\n')
     assert [row["title"] for row in rows(path)] == ['"Best" mug', '"never closed', "cup"]
+
+
+@pytest.mark.parametrize(("end", "inner"), [("\r\n", "\n"), ("\r", "\n"), ("\n", "\r")])
+def test_line_ends_of_another_kind_than_the_headers_may_stand_in_cells_without_quotes(
+    tmp_path: Path, end: str, inner: str
+) -> None:
+    lines = ["id,title,price", f"1,two{inner}lines,5", "2,cup,6", f'3,"and ""these""{inner}two",7']
+    path = write(tmp_path / "c.csv", end.join([*lines, ""]))
+    assert [row["title"] for row in rows(path)] == [f"two{inner}lines", "cup", f'and "these"{inner}two']
 
 
 # encodings

@@ -77,6 +77,32 @@ def test_shopifys_rows_become_variants_with_the_cells_and_pictures_of_their_prod
     assert not any("Option1 Value" in values for values in products(items))
 
 
+def test_shopifys_newer_template_is_read_alike(tmp_path: Path) -> None:
+    path = table(tmp_path / "c.csv", [
+        {"Title": "Cap", "URL handle": "cap", "Description": "A cap", "SKU": "", "Option1 name": "Colour",
+         "Option1 value": "Red", "Price": "10", "Inventory quantity": "4", "Product image URL": "http://x/1.jpg",
+         "Image position": "1", "Image alt text": "front", "Variant image URL": "http://x/red.jpg"},
+        {"URL handle": "cap", "SKU": "CAP-B", "Option1 value": "Blue", "Price": "11", "Inventory quantity": ""},
+        {"URL handle": "cap", "Product image URL": "http://x/2.jpg", "Image position": "2", "Image alt text": "back"},
+        {"URL handle": "Note: the red columns are required"},
+    ])  # fmt: skip
+    items = list(read_rows(path))
+    assert shape(items) == "shape: Shopify CSV"
+    assert skipped(items) == [
+        (4, "brings only a picture, which its product has"),
+        (5, "has nothing but a handle"),
+    ]
+    assert column(items, "id") == ["cap-Red", "CAP-B"]
+    assert column(items, "Colour") == ["Red", "Blue"]
+    assert column(items, "Description") == ["A cap", "A cap"]
+    assert column(items, "Inventory quantity") == ["4", None]
+    assert column(items, "Image alt text") == [["front", "back"], ["front", "back"]]
+    assert column(items, "Product image URL") == [
+        ["http://x/red.jpg", "http://x/1.jpg", "http://x/2.jpg"],
+        ["http://x/1.jpg", "http://x/2.jpg"],
+    ]
+
+
 def test_a_plan_is_inferred_from_shopifys_rows_and_groups_the_variants(tmp_path: Path) -> None:
     path = table(tmp_path / "c.csv", SHOPIFY)
     plan = plan_from_rows(read_rows(path), path.name)

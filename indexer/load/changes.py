@@ -64,6 +64,7 @@ class ChangeDetector:
     image_loader: ImageLoader | None  # None: without an image encoder
     report: LoadReport
     rejects: RejectedRows
+    complete: Callable[[list[PendingDocument]], None] | None = None  # adds stored values that the rows lack
     seen_ids: SeenIds = field(default_factory=SeenIds)
 
     def pages(self, rows: Iterable[CatalogueItem]) -> Iterator[list[PendingDocument]]:
@@ -112,6 +113,8 @@ class ChangeDetector:
         return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces))
 
     def _look_up(self, page: list[PendingDocument]) -> list[PendingDocument]:
+        if self.complete:
+            self.complete(page)
         stored = self.lookup([pending.product.id for pending in page])
         for pending in page:
             pending.stored = stored.get(pending.product.id)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product
-from opensearch.index.fields import HASHES, IMAGES, ROW_HASH
+from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, FieldPlan
 from opensearch.index.spaces import SPACES, TEXT
 
 FORM = 2  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
@@ -100,6 +100,32 @@ def fields_of(product: Product, spaces: Iterable[str] = ()) -> dict[str, Any]:
     hashes = {space: content_hash(product, space) for space in (TEXT, *contents)}
     hashes[ROW_HASH] = digest(orjson.dumps([FORM, fields], option=orjson.OPT_SORT_KEYS))
     return {**fields, HASHES: hashes}
+
+
+def stored_product(source: Mapping[str, Any]) -> Product:
+    """Return the product of a document, as far as `source` has its fields; images and further contents are left out."""
+    names = ("title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
+    return Product(str(source.get("id", "")), **{name: source[name] for name in names if name in source})
+
+
+def with_columns(product: Product, other: Product, columns: Collection[str], plan: FieldPlan) -> Product:
+    """Return the product with the values that `other` has of the columns, and without those that it lacks."""
+    ordered = {"texts": plan.text, "numbers": plan.numbers, "keywords": plan.keywords, "dates": plan.dates}
+    values: dict[str, Any] = {}
+    for name in ("extra", *ordered):
+        merged, taken = dict(getattr(product, name)), getattr(other, name)
+        for column in columns:
+            if column in taken:
+                merged[column] = taken[column]
+            else:
+                merged.pop(column, None)
+        values[name] = {c: merged[c] for c in ordered[name] if c in merged} if name in ordered else merged
+    for name in ("title", *OPTIONAL):
+        if getattr(plan, name) in columns:
+            values[name] = getattr(other, name)
+    if any(column in columns for column in (plan.title, *plan.text)):
+        values["language"] = other.language
+    return replace(product, **values)
 
 
 def document(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from indexer.catalogue.reader import CatalogueItem
 from indexer.images.source import Fetch, ImagePlaces
+from indexer.join.kept import kept_columns
 from opensearch.index.bulk import Action, Outcome, Pace, write
 from opensearch.index.fields import FieldPlan
 from opensearch.index.indexed_state import read_indexed_state
@@ -62,7 +63,8 @@ def load(
     report, clock = LoadReport(index=job.target.index), Stopwatch()
     loader = _image_loader(job, cache)
     spaces = list(content_encoders(job.encoders))
-    detector = ChangeDetector(job.plan, spaces, _lookup(job.target), loader, report, rejects)
+    lookup, kept = _lookup(job.target), kept_columns(job.target, job.plan, spaces)
+    detector = ChangeDetector(job.plan, spaces, lookup, loader, report, rejects, kept)
     embedder = Embedder(job.encoders, cache, report, rejects, job.batches)
     pages = prefetch(detector.pages(rows), _PAGES_AHEAD)
     try:

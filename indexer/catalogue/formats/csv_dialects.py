@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 DELIMITERS = ",;\t|"
@@ -16,7 +16,13 @@ _RARE_DELIMITERS = "\x01^~¦"
 _SEPARATOR_LINE = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # Excel's way to name the delimiter
 _COMMENT = re.compile(r"\s*(#|//|--|;(?=\s))")
 _LETTER_ESCAPES = {"n": "\ue00a", "t": "\ue009", "r": "\ue00d", "0": ""}  # placeholders: csv would end a row
+_LINE_ENDS = str.maketrans({"\n": "\ue00a", "\r": "\ue00d"})
 _PLACEHOLDERS = str.maketrans({"\ue00a": "\n", "\ue009": "\t", "\ue00d": "\r"})
+_ESCAPED_QUOTE = re.compile(
+    r'\\"(?![,;\t|\r\n]|$)'
+)  # not one at the end of a cell that ends with a backslash
+_NULL_SIGN = "N"
+_MIN_BACKSLASHES = 2
 _MIN_SHARE = 0.5
 _MAX_CELL_CHARACTERS = 4 << 20  # also bounds how far a quote that never closes is followed
 
@@ -37,8 +43,14 @@ def _protect_letters(line: str) -> str:
     return re.sub(r"\\(.)", replaced, line)
 
 
-def _restore_letters(cell: str) -> str:
+def show_line_ends(cell: str) -> str:
+    """Return the cell with line ends and tabs where placeholders stand."""
     return cell.translate(_PLACEHOLDERS)
+
+
+def hide_line_ends(line: str, end: str) -> str:
+    """Return the line with placeholders for the line ends before its own, `end`."""
+    return line.removesuffix(end).translate(_LINE_ENDS) + end
 
 
 def _with_line_end(line: str) -> str:
@@ -67,7 +79,7 @@ class Dialect:
 
 STANDARD = Dialect("standard")
 SPACED = Dialect("a space after each delimiter", {"skipinitialspace": True})
-BACKSLASHES = Dialect("backslash escapes", {"escapechar": "\\"}, _protect_letters, _restore_letters)
+BACKSLASHES = Dialect("backslash escapes", {"escapechar": "\\"}, _protect_letters, show_line_ends)
 SINGLE_QUOTES = Dialect("single quotes", {"quotechar": "'"})
 UNQUOTED = Dialect("no quotes", {"quoting": csv.QUOTE_NONE}, _with_line_end, one_line=True)
 LOOSE = Dialect("a quote inside a quoted cell", {"strict": False}, _with_line_end, one_line=True)
@@ -81,13 +93,26 @@ def fallbacks(delimiter: str) -> tuple[Dialect, ...]:
     return (SPACED, BACKSLASHES, UNQUOTED) if delimiter == "\t" else (SPACED, BACKSLASHES, LOOSE)
 
 
-def _file_dialects(delimiter: str, header: str) -> tuple[Dialect, ...]:
+def _file_dialects(delimiter: str, header: str, text: str) -> tuple[Dialect, ...]:
     """Return the dialects that a file may have, the most likely first."""
     cells = [cell.strip() for cell in header.strip().split(delimiter)]
     if all(len(cell) > 1 and cell.startswith("'") and cell.endswith("'") for cell in cells):
         return (SINGLE_QUOTES,)
     both = (STANDARD, SPACED, BACKSLASHES)
+    if _is_escaped(text, delimiter):
+        return (BACKSLASHES, STANDARD, SPACED)
     return (*both, UNQUOTED) if delimiter == "\t" else both
+
+
+def _is_escaped(text: str, delimiter: str) -> bool:
+    """Return whether every backslash of the text escapes a sign that needs it, a quote or a backslash among them."""
+    escaped = [match.group(1) for match in re.finditer(r"\\(.|$)", text, re.DOTALL)]
+    doubled = re.search(r'[^"\\,;\t|\r\n]""[^",;\t|\r\n]', text)
+    return bool(
+        (_ESCAPED_QUOTE.search(text) or escaped.count("\\") > _MIN_BACKSLASHES)
+        and not doubled
+        and all(sign in f'\\"{delimiter}\r\n{_NULL_SIGN}' or sign in _LETTER_ESCAPES for sign in escaped)
+    )
 
 
 @dataclass(frozen=True)
@@ -99,6 +124,7 @@ class Layout:
     delimiter: str
     dialect: Dialect
     share: float  # of the sample's rows with as many cells as columns
+    row_end: str | None = None  # the only line end that ends a row; None: each
 
 
 def is_separator_line(line: str) -> bool:
@@ -113,7 +139,32 @@ def find_layout(lines: Sequence[str], delimiter: str | None = None) -> Layout | 
     """
     named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
     candidates = named.group(1) if named else f"{delimiter or ''}{DELIMITERS}{_RARE_DELIMITERS}"
-    layouts = (_layout(lines, 1 if named else 0, candidate) for candidate in candidates)
+    start = 1 if named else 0
+    found = _best_layout(lines, start, candidates)
+    if found is None or found.share == 1:
+        return found
+    # A row may end as the header does and at no other line end: those are then in its cells.
+    end = re.sub(r".*?(\r?\n?)$", r"\1", lines[found.header_line], flags=re.DOTALL)
+    below = found.header_line + 1
+    whole = [hide_line_ends(line, end) for line in _joined_lines(lines[below:], end)]
+    joined = _best_layout([*lines[:below], *whole], start, candidates)
+    return replace(joined, row_end=end) if joined and joined.share > found.share else found
+
+
+def _joined_lines(lines: Iterable[str], end: str) -> Iterator[str]:
+    """Yield the lines, joined where one does not end with `end`."""
+    parts: list[str] = []
+    for line in lines:
+        parts.append(line)
+        if line.endswith(end) and not (end == "\r" and line.endswith("\n")):
+            yield "".join(parts)
+            parts.clear()
+    if parts:
+        yield "".join(parts)
+
+
+def _best_layout(lines: Sequence[str], start: int, candidates: str) -> Layout | None:
+    layouts = (_layout(lines, start, candidate) for candidate in candidates)
     return max(filter(None, layouts), key=_rating, default=None)
 
 
@@ -128,7 +179,7 @@ def _layout(lines: Sequence[str], start: int, delimiter: str) -> Layout | None:
     if header is None:
         return None
     found = []
-    for dialect in _file_dialects(delimiter, lines[header]):
+    for dialect in _file_dialects(delimiter, lines[header], "".join(lines)):
         columns = _cells(dialect, [_uncommented(lines[header])], delimiter)
         if columns:
             width = len(columns)

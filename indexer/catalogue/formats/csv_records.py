@@ -15,7 +15,15 @@ from pathlib import Path
 from indexer.catalogue.rows import SAMPLE_CHARACTERS, BadRow, CatalogueRows, SkippedRow
 from vitrine.errors import CatalogueError
 
-from .csv_dialects import Layout, fallbacks, find_layout, is_separator_line
+from .csv_dialects import (
+    Dialect,
+    Layout,
+    fallbacks,
+    find_layout,
+    hide_line_ends,
+    is_separator_line,
+    show_line_ends,
+)
 from .table_columns import TableColumns
 from .text_lines import TextLine, TextLines
 
@@ -54,6 +62,7 @@ def _read_header(lines: TextLines, delimiter: str | None) -> tuple[list[TextLine
     header = sample[layout.header_line]
     if header.problem:
         raise CatalogueError(f"the header of {lines.path} cannot be read: {header.problem}")
+    lines.row_end = layout.row_end
     lines.push_back(sample[layout.header_line + 1 :])
     return sample[: layout.header_line], layout
 
@@ -73,7 +82,7 @@ class _Records:
             record: list[TextLine] = []
             cells, fault = self._record(record)
             if not record:
-                return
+                break
             first = record[0]
             problem = next((line.problem for line in (record[:1] if fault else record) if line.problem), None)
             ragged = None if fault else self._columns.problem(cells)
@@ -87,11 +96,12 @@ class _Records:
                 continue
             if row := self._columns.row(first.number, cells):
                 yield row
+        yield from self._columns.remarks()
 
     def _record(self, record: list[TextLine]) -> tuple[Sequence[str], str | None]:
         """Return the cells of the next record and why it is not CSV; `record` receives its lines."""
         try:
-            return self._layout.dialect.record(self._texts(record), self._layout.delimiter) or (), None
+            return self._cells(self._layout.dialect, record), None
         except csv.Error as error:
             return (), f"the row is not CSV: {error}"
 
@@ -104,17 +114,22 @@ class _Records:
             self._lines.push_back(record)
             used: list[TextLine] = []
             try:
-                cells = dialect.record(self._texts(used), self._layout.delimiter) or []
+                cells = self._cells(dialect, used)
             except csv.Error:
                 cells = []
             if len(cells) == len(self._columns.names):
                 return cells
             self._lines.push_back(used)
-            record[:] = [next(self._lines) for _ in range(max(len(record), len(used)))]
+            record[:] = [next(self._lines) for _ in record]
         return None
 
-    def _texts(self, record: list[TextLine]) -> Iterator[str]:
-        """Yield the texts of the next lines; `record` receives the lines."""
-        for line in self._lines:
-            record.append(line)
-            yield line.text
+    def _cells(self, dialect: Dialect, record: list[TextLine]) -> list[str]:
+        end = self._layout.row_end
+
+        def texts() -> Iterator[str]:
+            for line in self._lines:
+                record.append(line)
+                yield hide_line_ends(line.text, end) if end else line.text
+
+        cells = dialect.record(texts(), self._layout.delimiter) or []
+        return [show_line_ends(cell) for cell in cells] if end else cells

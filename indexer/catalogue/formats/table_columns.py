@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from indexer.catalogue.rows import CatalogueRow, SkippedRow
+from indexer.catalogue.rows import CatalogueRow, Remark, SkippedRow
 
 # One value per product: of two columns with such a name the first filled one counts.
 _SINGLE = re.compile(r"(product|item|article)?[\s_-]*(id|sku|title|name|handle)", re.IGNORECASE)
@@ -20,6 +20,7 @@ class TableColumns:
         names = ["" if cell is None else str(cell).strip() for cell in cells]
         self.header = names
         self.names = [name or f"column {position}" for position, name in enumerate(names, start=1)]
+        self._short_rows = self._first_short_row = 0
         self.repeated = len(set(self.names)) < len(self.names)
 
     def problem(self, cells: Sequence[Any]) -> str | None:
@@ -37,7 +38,18 @@ class TableColumns:
         if self._is_header(cells):
             return SkippedRow(line, "the header once more")
         values = self.values(cells)
+        if values and len(cells) < len(self.names):
+            self._short_rows += 1
+            self._first_short_row = self._first_short_row or line
         return CatalogueRow(line, values) if values else None
+
+    def remarks(self) -> Iterator[Remark]:
+        """Yield what the user should know of the rows that were read."""
+        if self._short_rows:
+            yield Remark(
+                f"rows with fewer cells than the header, read as if the last ones were empty: {self._short_rows:,}"
+                f" (the first in line {self._first_short_row})"
+            )
 
     def values(self, cells: Sequence[Any]) -> dict[str, Any]:
         """Return the cells that are not empty by column."""
@@ -49,6 +61,8 @@ class TableColumns:
         return _joined(filled) if self.repeated else dict(filled)
 
     def _is_header(self, cells: Sequence[Any]) -> bool:
+        if not cells or str(cells[0]).strip() != self.header[0]:
+            return False
         texts = ["" if cell is None else str(cell).strip() for cell in cells[: len(self.header)]]
         return texts == self.header and len(texts) > 1
 

@@ -15,6 +15,7 @@ from .containers import DAMAGE, damaged, open_catalogue
 from .encodings import codec_name, likely_encodings, mark_encoding, unmarked_utf_16
 
 MAX_LINE_CHARACTERS = 64 << 20  # a longer line is rejected and never held in memory as a whole
+_MAX_JOINED_LINES = 1000
 _SAMPLE_BYTES = 4096
 _BLOCK_CHARACTERS = 1 << 20
 UNDECODED = re.compile(
@@ -42,6 +43,7 @@ class TextLines:
     def __init__(self, path: Path, encoding: str | None) -> None:
         self.path = path
         self._number = 0
+        self.row_end: str | None = None  # the only line end that ends a line; None: each
         self._pushed_back: deque[TextLine] = deque()
         self._likely: str | None = None
         self.cut_off: str | None = None  # why `block` ended before the text did
@@ -73,17 +75,32 @@ class TextLines:
         return self
 
     def __next__(self) -> TextLine:
+        line = self._one_line()
+        if line is None:
+            raise StopIteration
+        if self.row_end is None or self._is_whole(line):
+            return line
+        parts = [line]
+        while len(parts) < _MAX_JOINED_LINES and (further := self._one_line()):
+            parts.append(further)
+            if self._is_whole(further):
+                break
+        problem = next((part.problem for part in parts if part.problem), None)
+        return TextLine(line.number, "".join(part.text for part in parts), problem)
+
+    def _is_whole(self, line: TextLine) -> bool:
+        text = line.text
+        return text.endswith(self.row_end or "") and not (self.row_end == "\r" and text.endswith("\n"))
+
+    def _one_line(self) -> TextLine | None:
         if self._pushed_back:
             return self._pushed_back.popleft()
         self._number += 1
         try:
-            line = self._next_line()
+            return self._next_line()
         except DAMAGE as error:
             self._text = io.StringIO()  # ends the iteration
             return TextLine(self._number, "", f"the file is cut off here ({error}): write it again")
-        if line is None:
-            raise StopIteration
-        return line
 
     def block(self) -> str:
         """Return the next million characters; the empty string at the end, and where a damaged file is cut off."""

@@ -70,7 +70,7 @@ CREATED = _names(
     "上架时间|创建时间|发布时间|发布日期|上市时间|上市日期|上架日期|创建日期|発売日|登録日|公開日"
 )
 GROUPS = _names(
-    "group id|item group id|group|style id|parent id|parent sku|model id|variant of|parent|handle|product id|"
+    "group id|item group id|group|style id|parent id|parent sku|model id|variant of|parent|handle|url handle|product id|"
     "gruppe|gruppen id|modellnummer|modell id|vaterartikel|hauptartikel|elternartikel|"
     "groupe|id groupe|modèle id|id modèle|produit parent|grupo|id grupo|producto padre|modelo id|"
     "款号|商品组|父商品|父编号|spu|spuid"

@@ -36,8 +36,8 @@ def shaped_rows(source: RowSource, name: str | None, plan: FieldPlan | None) -> 
         return
     yield ShapeRemark(f"shape: {shape.title}", shape.title)
     rows = shape.rows(source)
-    if plan and plan.id == shape.group:
-        rows = joined_variants(rows, shape.group)
+    if plan and plan.id in shape.groups:
+        rows = joined_variants(rows, plan.id)
     with closing(rows):
         for item in rows:
             if isinstance(item, CatalogueRow):

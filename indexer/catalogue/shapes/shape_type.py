@@ -23,7 +23,7 @@ class Shape:
     recognizes: whether a file's columns are those of the shape
     rows: yields the products of a source, which it may read twice
     replaced: whether a column's content stands in other columns of the products
-    group: the column that names the product of a variant, where the variants of a product follow one another
+    groups: columns that name the product of a variant, where the variants of a product follow one another
     """
 
     name: str
@@ -31,7 +31,7 @@ class Shape:
     recognizes: Callable[[frozenset[str]], bool]
     rows: Callable[[RowSource], CatalogueRows]
     replaced: Callable[[str], bool] = lambda column: False
-    group: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 class UniqueIds:

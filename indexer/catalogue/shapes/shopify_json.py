@@ -111,4 +111,4 @@ def _nodes(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-SHOPIFY_JSON = Shape("shopify-json", "Shopify JSON", _recognizes, _rows, group="product_id")
+SHOPIFY_JSON = Shape("shopify-json", "Shopify JSON", _recognizes, _rows, groups=("product_id", "handle"))

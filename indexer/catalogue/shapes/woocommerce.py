@@ -20,7 +20,14 @@ _GROUP = "group"
 
 
 def _recognizes(columns: frozenset[str]) -> bool:
-    own = {"Parent", "Attribute 1 name", "Regular price", "Visibility in catalog", "Visibility in catalogue"}
+    own = {
+        "Parent",
+        "Attribute 1 name",
+        "Attribute 1 Name",
+        "Regular price",
+        "Visibility in catalog",
+        "Visibility in catalogue",
+    }
     return {"Type", "Name"} <= columns and len(columns & own) > 1
 
 
@@ -104,10 +111,15 @@ def _attributes(values: dict[str, Any]) -> dict[str, Any]:
         match = _ATTRIBUTE.match(column)
         name = text_of(cell)
         if match and match.group(2).lower() == "name" and name:
-            parts = listed(values.get(f"Attribute {match.group(1)} value(s)"))
+            parts = listed(_attribute_values(values, match.group(1)))
             if parts:
                 attributes[name] = parts[0] if len(parts) == 1 else parts
     return attributes
+
+
+def _attribute_values(values: dict[str, Any], number: str) -> Any:
+    names = (f"Attribute {number} value(s)", f"Attribute {number} Value(s)")
+    return next((values[name] for name in names if name in values), None)
 
 
 def _with_lists(values: dict[str, Any]) -> dict[str, Any]:

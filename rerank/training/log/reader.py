@@ -41,6 +41,7 @@ class LogReader:
         self._tally = Tally()
         self._actions: Counter[str] = Counter()
         self._shoppers: dict[str, RawShopper] = {}  # by query id
+        self._searches = 0
 
     def count_unread(self, actions: Mapping[str, int]) -> None:
         """Count events by name that are not read, because no name of theirs means a click, a cart or a purchase."""
@@ -83,9 +84,11 @@ class LogReader:
             sorted((replace(event, shopper=hashes.of(raw)) for event, raw in found), key=lambda e: e.at),
             dict(self._actions),
             self._tally.notes(),
+            self._searches + self._actions.total(),
         )
 
     def _slate(self, record: LogRecord) -> Slate | None:
+        self._searches += 1
         slate = Slate.from_record(record.source, record.at)
         if slate is None or slate.at < _OLDEST:
             self._tally.add("incomplete slate")
@@ -111,6 +114,7 @@ class LogReader:
         return answers
 
     def _answer(self, record: LogRecord) -> _Answer | None:
+        self._searches += 1
         source, at = record
         hits = next((source[name] for name in _HITS if source.get(name)), None)
         query_id = source.get("query_id")
