@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
 
+from opensearch.analysis.chains import DEFAULT_CHAINS, in_order
+
 from .spaces import space_names, sub_queries
 
 # Fields of a document that several modules name; the vector fields are the paths in `spaces.SPACES`.
@@ -60,6 +62,7 @@ class FieldPlan:
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()  # for filters and facets, and in the lexical sub-query
+    codes: tuple[str, ...] = ()  # besides the id: SKU, EAN, model number; found exactly and by their beginning
     dates: tuple[str, ...] = ()
     language: str = "en"  # of a row whose language is neither stated nor detected
     language_field: str | None = None  # the column with the language code of a row
@@ -129,13 +132,15 @@ class IndexSchema:
     """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
-    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product.
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `chains` holds
+    the analysis chain of each language that has a field under `search`; one that a product's language lacks is in `any`.
     """
 
     plan: FieldPlan
     vectors: Mapping[str, VectorField] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
+    chains: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CHAINS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON values, for the mapping's `_meta`."""
@@ -144,6 +149,7 @@ class IndexSchema:
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
+            "chains": dict(self.chains),
         }
 
     @classmethod
@@ -161,4 +167,5 @@ class IndexSchema:
             vectors,
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
+            in_order(values.get("chains") or DEFAULT_CHAINS),
         )
