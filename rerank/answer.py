@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from opensearch.search.retrieve import Candidate, Retrieved
+from opensearch.understanding.plan import QueryPlan
 from vitrine.store import ArtifactSet
 
 from .request import RankedWindow
@@ -32,7 +33,7 @@ class Answer:
     """The hits of the whole window in their final order; pages are slices of it, so none repeats or loses a product.
 
     `window` is the ranked window that the hits come from; None when the cheapest products were requested, and
-    `similarity_threshold` then is the smallest cosine of a hit.
+    `similarity_threshold` then is the smallest cosine of a hit. `plan` says how the shopper's words were understood.
     """
 
     hits: list[Hit]
@@ -40,6 +41,7 @@ class Answer:
     order: Order
     window: RankedWindow | None = field(default=None, compare=False, repr=False)
     similarity_threshold: float | None = None
+    plan: QueryPlan | None = field(default=None, compare=False)
 
     @property
     def artifacts(self) -> ArtifactSet | None:
@@ -95,6 +97,7 @@ def answer_to_dict(answer: Answer, page: int, size: int, both_orders: bool = Fal
         "took_ms": answer.retrieved.took_ms,
         "facets": answer.retrieved.facets,
         "similarity_threshold": answer.similarity_threshold,
+        **(answer.plan or QueryPlan("", "")).to_dict(),
         "hits": [asdict(hit) for hit in answer.page(page, size)],
     }
     if both_orders:

@@ -25,10 +25,10 @@ from rerank.models.ranker import Ranker
 from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
 
 from . import cheapest
-from .answer import Answer, hits_of
+from .answer import Answer, Order, hits_of
 from .arrays import FloatArray
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
-from .rules import apply_rules
+from .rules import EXACT_CODE, apply_rules
 from .search_request import Search
 from .serving_context import ServingContext
 from .shoppers import read_history
@@ -56,8 +56,12 @@ def search_with_vectors(
     window = engine_order(len(candidates))
     if search.reranks:
         window = rerank(context, rerank_request(client, context, search, vectors, candidates))
+    if not search.sort:  # the engine put them first, whatever the ranker did
+        rules = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
+        window = replace(window, rules={**window.rules, **rules})
     hits = hits_of(candidates, window)
-    return Answer(hits, retrieved, "reranked" if window.artifacts else "engine", window)
+    order: Order = "reranked" if window.artifacts else "engine"
+    return Answer(hits, retrieved, order, window, plan=search.plan)
 
 
 def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
@@ -99,7 +103,8 @@ def embed_queries(context: ServingContext, searches: Sequence[Search]) -> list[Q
 def engine_body(context: ServingContext, search: Search, vectors: QueryVectors) -> dict[str, Any]:
     """Return the engine's query for the whole window."""
     filters = [*search.filters, *([ids_filter(search.candidates)] if search.candidates else [])]
-    query = Query(search.query, vectors, filters, has_image=search.image is not None)
+    boosts = search.plan.boosts if search.plan else ()
+    query = Query(search.query, vectors, filters, has_image=search.image is not None, boosts=boosts)
     return hybrid_body(
         query,
         context.schema,
@@ -125,6 +130,7 @@ def rerank_request(
         as_of=this_minute(),
         shopper=search.shopper,
         unavailable={c.id for c in candidates if c.source.get("available") is False},
+        exact_codes={c.id for c in candidates if c.exact_code},
     )
 
 

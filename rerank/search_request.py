@@ -17,13 +17,17 @@ from opensearch.index.spaces import sub_queries
 from opensearch.search.filter_columns import filter_columns
 from opensearch.search.filters import parse_filters, parse_sort
 from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS, Weights, parse_weights, shares
-from opensearch.search.query import MAX_WINDOW, WINDOW, Clause, Fusion
+from opensearch.search.lexical import Clause
+from opensearch.search.query import MAX_WINDOW, WINDOW, Fusion
+from opensearch.understanding.plan import ConstraintMode, QueryPlan, understand
 from vitrine.errors import QueryError
 
 from .shoppers import shopper_hash
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from opensearch.understanding.vocabulary import Vocabulary
 
 Id = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -38,7 +42,8 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     `image` is base64 or a data URI over HTTP, and a path in a JSON line. `shopper` is the caller's own id of the
     shopper, `shopper_hash` its keyed hash. `weights` are numbers in the order of the sub-queries (a list, or text with
-    commas) or an object by sub-query. `candidates` are ranked instead of the whole index.
+    commas) or an object by sub-query. `candidates` are ranked instead of the whole index. `verbatim` searches the words
+    as they are: nothing is corrected, and no constraint is read from them.
     """
 
     query: Text = ""
@@ -57,6 +62,8 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     fusion: str = DEFAULT_FUSION
     sub_queries: Texts | None = None
     candidates: Candidates | None = None
+    verbatim: bool = False
+    constraints: ConstraintMode = "boost"
     query_id: Id | None = None
 
 
@@ -64,6 +71,7 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Search:
     """One search as an index understands it.
 
+    `query` holds the words that are searched, and `plan` says how they were made of the words that the shopper typed.
     `filters` and `sort` are clauses of `opensearch.search.filters`, `shopper` is a keyed hash. With `cheapest`, the
     hits are the products that the image shows, by price. `candidates` are ranked instead of the whole index.
     """
@@ -79,6 +87,12 @@ class Search:
     fusion: Fusion = field(default_factory=Fusion)
     window: int = WINDOW
     candidates: Sequence[str] = ()
+    plan: QueryPlan | None = field(default=None, compare=False)
+
+    @property
+    def typed(self) -> str:
+        """The words as the shopper typed them."""
+        return self.plan.typed if self.plan else self.query
 
     def used_sub_queries(self) -> set[str]:
         """Return the names of the sub-queries that may run."""
@@ -116,9 +130,15 @@ def decode_request(fields: Mapping[str, Any], form: type[S], *, strict: bool = T
         raise QueryError(f"the search is not as expected: {error}") from error
 
 
-def resolve(request: SearchRequest, schema: IndexSchema, image: Image | None = None) -> Search:
+def resolve(
+    request: SearchRequest,
+    schema: IndexSchema,
+    image: Image | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Search:
     """Return the search that a request asks of an index with this schema; `image` is the request's, decoded.
 
+    The words are understood by the vocabulary of the index; without one they are searched as they are.
     Raises QueryError for a filter, facet, sort column, weight or sub-query that does not fit the index.
     """
     plan = schema.plan
@@ -126,10 +146,14 @@ def resolve(request: SearchRequest, schema: IndexSchema, image: Image | None = N
     window = request.window
     if sort:  # a sorted answer is not ranked, so its pages may lie beyond the window
         window = min(max(window, request.page * request.size), MAX_WINDOW)
+    query = understand(
+        request.query, schema, vocabulary, verbatim=request.verbatim, constraints=request.constraints
+    )
     return Search(
-        query=request.query,
+        query=query.words,
+        plan=query,
         image=image,
-        filters=tuple(parse_filters(as_list(request.filters), plan)),
+        filters=(*parse_filters(as_list(request.filters), plan), *query.filters),
         shopper=shopper_hash(request.shopper) if request.shopper else request.shopper_hash,
         order=request.order,
         cheapest=request.cheapest,

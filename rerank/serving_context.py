@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema
 from opensearch.logs.pointer import read_pointer
+from opensearch.understanding.vocabulary import Vocabulary, open_vocabulary
 from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
 from vitrine.errors import ArtifactError, VitrineError
@@ -17,6 +19,8 @@ from .query_encoders import QueryEncoders, require_same_encoders
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class ServingContext:
     encoders: QueryEncoders
     ranker: Ranker | None
     degraded: str | None = None
+    vocabulary: Vocabulary | None = None  # None: queries are searched verbatim
 
 
 def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> ServingContext:
@@ -37,13 +42,25 @@ def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = Tr
     """
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, store)
+    context = ServingContext(alias, schema, encoders, None, vocabulary=vocabulary_of(store, alias, schema))
     if not ranked:
-        return ServingContext(alias, schema, encoders, None)
+        return context
     try:
         ranker = open_ranker(store, schema, alias, read_pointer(client, alias))
     except VitrineError as error:
-        return ServingContext(alias, schema, encoders, None, str(error))
-    return ServingContext(alias, schema, encoders, ranker)
+        return replace(context, degraded=str(error))
+    return replace(context, ranker=ranker)
+
+
+def vocabulary_of(store: Store, alias: str, schema: IndexSchema) -> Vocabulary | None:
+    """Return the vocabulary of an index; None, with the reason in the log, for one that cannot be opened."""
+    if schema.vocabulary is None:
+        return None
+    try:
+        return open_vocabulary(store, schema.vocabulary)
+    except VitrineError as error:
+        _log.warning("the queries of %s are searched verbatim: %s", alias, error)
+        return None
 
 
 def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: ArtifactSet | None) -> Ranker:

@@ -17,6 +17,7 @@ from .store import Store
 CHECKS = {
     "cluster": "opensearch.checks.cluster:check_cluster",
     "index": "opensearch.checks.index:check_index",
+    "vocabulary": "opensearch.checks.vocabulary:check_vocabulary",
     "pipelines": "opensearch.checks.pipelines:check_pipelines",
 }
 

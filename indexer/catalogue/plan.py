@@ -23,7 +23,7 @@ from .reader import BadRow, CatalogueRow, declared_columns, read_rows
 
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
-_COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "dates")
+_COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "codes", "dates")
 _LIST_KEYS = (*_COLUMNS_KEYS, "null")
 _COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created")
 _KEYS = tuple(field.name for field in fields(FieldPlan))

@@ -57,6 +57,7 @@ class Product:
     numbers: dict[str, float] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()  # besides the id
     language: str = "en"
     group: str | None = None
     available: bool | None = None
@@ -92,6 +93,7 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         space: "\n".join(cells(columns, read_text).values()) for space, columns in plan.vectors.items()
     }
     extra = cells(tuple(column for column in values if is_extra(column, plan)), read_text)
+    keywords = cells(plan.keywords, read_keywords)
     language = cell(plan.language_field, read_language)
     product = Product(
         id=read_id(values.get(plan.id), plan.id),
@@ -101,14 +103,24 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         images=tuple(image for images in cells(plan.images, read_images).values() for image in images),
         contents={space: content for space, content in contents.items() if content},
         numbers=cells(plan.numbers, read_number),
-        keywords=cells(plan.keywords, read_keywords),
+        keywords=keywords,
         dates=cells(plan.dates, read_date),
+        codes=_codes(plan, keywords | cells(_unless(plan.codes, keywords), read_keywords)),
         language=language or detect_product_language(" ".join([title, *texts.values()]), plan.language),
         group=cell(plan.group, read_keyword),
         available=cell(plan.available, read_available),
         created=cell(plan.created, read_date),
     )
     return product, dropped
+
+
+def _codes(plan: FieldPlan, values: Mapping[str, str | list[str]]) -> tuple[str, ...]:
+    columns = [values[column] for column in plan.codes if column in values]
+    return tuple(code for codes in columns for code in ([codes] if isinstance(codes, str) else codes))
+
+
+def _unless(columns: tuple[str, ...], read: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(column for column in columns if column not in read)
 
 
 def is_extra(column: str, plan: FieldPlan) -> bool:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,16 @@ from indexer.images.fetch import Fetcher
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
+from indexer.load.survey import needs_survey, survey
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
+from indexer.load.vocabulary import store_vocabulary
+from opensearch.analysis.survey import Survey
 from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.index.spaces import IMAGE, TEXT
-from opensearch.index.synonyms import read_rules, set_synonyms
+from opensearch.index.synonyms import SynonymRules, read_rules, set_synonyms
 from opensearch.tuning.weights import restore_weights
 from vitrine.progress import ProgressCallback
 from vitrine.store import open_store
@@ -57,8 +61,7 @@ def run(options: IndexOptions) -> int:
         return 0
     rules = read_rules(options.synonyms) if options.synonyms else None
     if rules is not None and options.catalogue is None and options.source is None:
-        _set_synonyms(connect(options.url), options.alias, rules)
-        return 0
+        return _set_synonyms(connect(options.url), options.alias, rules)
     if (options.catalogue is None) == (options.source is None):
         raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
     if options.catalogue is not None:
@@ -71,18 +74,21 @@ def run(options: IndexOptions) -> int:
     recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
     plan = _plan(options, client, recorded)
     report = _index(options, client, plan, recorded)
-    if rules is not None and report.published:
-        _set_synonyms(client, options.alias, rules)
+    failed = _set_synonyms(client, options.alias, rules) if rules is not None and report.published else 0
     if options.as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         print_report(report, options.alias)
-    return report.exit_code
+    return max(report.exit_code, failed)
 
 
-def _set_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
-    index = set_synonyms(client, alias, rules)
-    click.echo(f"{alias} is {index}, searched with {len(rules)} synonym rules", err=True)
+def _set_synonyms(client: OpenSearch, alias: str, rules: SynonymRules) -> int:
+    """Apply the rules, name those that were left out, and return the exit status."""
+    changed = set_synonyms(client, alias, rules)
+    for problem in changed.problems:
+        click.echo(f"synonyms, {problem}", err=True)
+    click.echo(f"{alias} is {changed.index}, searched with {changed.rules} synonym rules", err=True)
+    return 1 if changed.problems else 0
 
 
 def _index(
@@ -97,7 +103,14 @@ def _index(
         )
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
-    target = choose_target(client, options.alias, schema, rebuild=options.rebuild, layout=layout)
+    target = choose_target(
+        client,
+        options.alias,
+        schema,
+        rebuild=options.rebuild,
+        layout=layout,
+        survey=partial(_survey, options, client, plan),
+    )
     folder = options.catalogue.parent if options.catalogue else None
     fetch = Fetcher(allow_private=options.allow_private_urls)
     job = Job(target, plan, encoders, folder, fetch, options.refetch)
@@ -105,10 +118,18 @@ def _index(
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
         report, seen_ids = load(_rows(options, client), job, cache, rejected_rows, on_progress)
     if complete(target, report, seen_ids, sync=options.sync):
+        store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
         publish_target(target, report)
     return report
+
+
+def _survey(options: IndexOptions, client: OpenSearch, plan: FieldPlan) -> Survey:
+    if not needs_survey(plan):
+        return Survey()
+    with closing(_rows(options, client)) as rows:
+        return survey(rows, plan)
 
 
 def _rows(options: IndexOptions, client: OpenSearch | None) -> CatalogueRows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ import orjson
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product
-from opensearch.index.fields import HASHES, IMAGES, ROW_HASH
+from opensearch.analysis.codes import CODES, indexed_codes
+from opensearch.analysis.languages import ALWAYS, field_language
+from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, SEARCH
 from opensearch.index.spaces import SPACES, TEXT
 
-FORM = 2  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
+FORM = 3  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
 EMBEDDED_CHARACTERS = 8_000  # encoders read about a fifth of that
 OPTIONAL = ("group", "available", "created")  # left out of the document where the product has none
 
@@ -60,11 +62,6 @@ def search_text(product: Product) -> str:
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
-def search_field(language: str) -> str:
-    """Return the field under `search` whose analyzer is for the language."""
-    return language if language in ("en", "zh") else "any"
-
-
 def digest(value: bytes | str) -> str:
     """Return the first 32 hex digits of the SHA-256."""
     return hashlib.sha256(value.encode() if isinstance(value, str) else value).hexdigest()[:32]
@@ -79,17 +76,20 @@ def content_hash(product: Product, space: str) -> str:
     return digest(f"{product.language}\n{text}" if space == TEXT else text)
 
 
-def fields_of(product: Product, spaces: Iterable[str] = ()) -> dict[str, Any]:
+def fields_of(
+    product: Product, spaces: Iterable[str] = (), languages: Collection[str] = ALWAYS
+) -> dict[str, Any]:
     """Return the document without vectors and images. Its `hashes` hold `row`, of these fields, and one per space.
 
-    `spaces` are the spaces with an encoder; the text hash is always present.
+    `spaces` are the spaces with an encoder; the text hash is always present. `languages` have a field of their own.
     """
     fields: dict[str, Any] = {
         "id": product.id,
         "title": product.title,
         "texts": product.texts,
         "extra": product.extra,
-        "search": {search_field(product.language): search_text(product)},
+        SEARCH: {field_language(product.language, languages): search_text(product)},
+        CODES: indexed_codes([product.id, *product.codes]),
         "numbers": product.numbers,
         "keywords": product.keywords,
         "dates": product.dates,

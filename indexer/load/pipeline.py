@@ -63,7 +63,8 @@ def load(
     report, clock = LoadReport(index=job.target.index), Stopwatch()
     loader = _image_loader(job, cache)
     spaces = list(content_encoders(job.encoders))
-    detector = ChangeDetector(job.plan, spaces, _lookup(job.target), loader, report, rejects)
+    target = job.target
+    detector = ChangeDetector(job.plan, spaces, _lookup(target), loader, report, rejects, target.languages)
     embedder = Embedder(job.encoders, cache, report, rejects, job.batches)
     pages = prefetch(detector.pages(rows), _PAGES_AHEAD)
     try:

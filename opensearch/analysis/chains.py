@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from .codes import code_analysis
+from .compounds import MIN_PART, Compounds
 from .languages import ALWAYS, ANY, CHINESE, ENGLISH, Chain, chain_of
 from .signs import and_filter, number_capture, sign_filters, sign_removal
 
@@ -17,8 +18,7 @@ Settings = dict[str, Any]
 
 DEFAULT_CHAINS: Chains = {ENGLISH: "english", CHINESE: "cjk", ANY: "any"}
 SYNONYM_FILTER = "vitrine_synonyms"
-COMPOUND_FILTER = "vitrine_compounds"  # and an underscore and the language
-MIN_PART = 4  # characters of a word inside a compound
+COMPOUND_FILTER = "vitrine_compounds"  # the beginning of the names
 # what the engine's own list `_english_` holds, as a pattern
 _ENGLISH_STOP_WORDS = (
     "a|an|and|are|as|at|be|but|by|for|if|in|into|is|it|no|not|of|on|or|such|that|the|their|then|there|these|"
@@ -68,11 +68,11 @@ _SIGN_FILTERS = {
 
 
 def analysis_settings(
-    chains: Chains, *, synonyms: Sequence[str] = (), compounds: Mapping[str, Sequence[str]] | None = None
+    chains: Chains, *, synonyms: Sequence[str] = (), compounds: Mapping[str, Compounds] | None = None
 ) -> Settings:
     """Return the `analysis` of an index: up to five analyzers per language, and that of codes.
 
-    `synonyms` are Solr rules, `compounds` the words by language that compounds are made of.
+    `synonyms` are Solr rules, `compounds` splits compounds by language.
     """
     code_filters, code_analyzers = code_analysis()
     settings: Settings = {
@@ -85,9 +85,9 @@ def analysis_settings(
             f"vitrine_and_{language}": and_filter(chain.and_word),
             **{name: _SIGN_FILTERS[name] for name in chain.signs},
         }
-        words = (compounds or {}).get(language, ()) if chain.compounds else ()
-        settings["filter"] |= {**_stop_filter(language, chain), **_compound_filters(language, words)}
-        for suffix, filters in _steps(language, chain, bool(words)).items():
+        split = (compounds or {}).get(language, Compounds())
+        settings["filter"] |= {**_stop_filter(language, chain), **_compound_filters(language, split)}
+        for suffix, filters in _steps(language, chain, split).items():
             settings["filter"] |= {name: _definition(name) for name in filters if _is_shared(name, settings)}
             settings["analyzer"][f"vitrine_{language}{suffix}"] = {
                 "type": "custom",
@@ -147,28 +147,28 @@ def digest_of(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _steps(language: str, chain: Chain, compounds: bool) -> dict[str, list[str]]:
+def _steps(language: str, chain: Chain, compounds: Compounds) -> dict[str, list[str]]:
     """Return the token filters of each analyzer by the ending of its name."""
     stop = [f"vitrine_stop_{language}"] if chain.stop else []
     fold = ["asciifolding"] if chain.fold else []
     joined = ["vitrine_joined"] if chain.joins else []
-    parts = [f"{COMPOUND_FILTER}_{language}"] if compounds else []
-    words = [f"{COMPOUND_FILTER}_words_{language}"] if compounds else []  # not of joined neighbours
-    unique = ["remove_duplicates"] if compounds else []
+    parts = [f"{COMPOUND_FILTER}_whole_{language}"] if compounds.parts else []  # not of joined neighbours
+    words = [f"{COMPOUND_FILTER}_words_{language}"] if compounds.words else []
+    unique = ["remove_duplicates"] if parts else []
     letters, stem = list(chain.letters), list(chain.stem)
     # Synonyms come after stemming, so that a rule on "couch" meets "couches", and before the stop words go,
     # so that a rule may hold them; the stemmer must leave stop words alone for that.
     keep = ["vitrine_keep_stop_words"] if language == ENGLISH else []
     pairs = ["vitrine_bigrams_search" if name == "vitrine_bigrams" else name for name in stem]
     steps = {
-        "": [*letters, *joined, "vitrine_numbers", *words, *stop, *stem, *fold, *unique],
+        "": [*letters, *joined, "vitrine_numbers", *parts, *stop, *stem, *fold, *unique],
         "_search": [*letters, *keep, *pairs, *fold, SYNONYM_FILTER, *stop],
     }
     if chain.joins:
         steps["_words"] = [*letters, *stop, *stem, *fold]
         steps["_joined"] = [*letters, "vitrine_only_joined", *stem, *fold]
-    if compounds:
-        steps["_parts"] = [*letters, *parts, *stop, *stem, *fold, *unique]
+    if chain.compounds:
+        steps["_parts"] = [*letters, *words, *stop, *stem, *fold]
     return steps
 
 
@@ -187,23 +187,29 @@ def _stop_filter(language: str, chain: Chain) -> dict[str, Any]:
     return {f"vitrine_stop_{language}": {"type": "stop", "stopwords": chain.stop}} if chain.stop else {}
 
 
-def _compound_filters(language: str, words: Sequence[str]) -> dict[str, Any]:
-    if not words:
-        return {}
-    name = f"{COMPOUND_FILTER}_{language}"
-    split = {
+def _compound_filters(language: str, compounds: Compounds) -> dict[str, Any]:
+    filters: dict[str, Any] = {}
+    if compounds.parts:
+        name = f"{COMPOUND_FILTER}_parts_{language}"
+        filters[name] = _decompounder(compounds.parts)
+        filters[f"{COMPOUND_FILTER}_whole_{language}"] = {
+            "type": "condition",
+            "filter": [name],
+            "script": {"source": "!'shingle'.equals(token.getType())"},
+        }
+    if compounds.words:
+        filters[f"{COMPOUND_FILTER}_words_{language}"] = _decompounder(compounds.words)
+    return filters
+
+
+def _decompounder(words: Sequence[str]) -> dict[str, Any]:
+    return {
         "type": "dictionary_decompounder",
         "word_list": list(words),
         "min_subword_size": MIN_PART,
         "max_subword_size": max(map(len, words)),
         "only_longest_match": True,
     }
-    whole_words = {
-        "type": "condition",
-        "filter": [name],
-        "script": {"source": "!'shingle'.equals(token.getType())"},
-    }
-    return {name: split, f"{COMPOUND_FILTER}_words_{language}": whole_words}
 
 
 def _text_field(language: str, chain: Chain) -> dict[str, Any]:

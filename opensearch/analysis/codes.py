@@ -1,4 +1,4 @@
-"""Codes of products, such as SKU, EAN and model number: how they are indexed, and which words of a query are codes. Pure."""
+"""Codes of products, such as SKU, EAN and model number: their forms in the index, and the codes in a query. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ _MAX_TOKENS = 5  # of a code that is typed with spaces
 _MAX_LETTERS = 3  # of a word without digits in such a code
 
 _SIGNS = re.compile(r"[\W_]+")
-_UNITS = "|".join([*PLAIN_UNITS, *(s for s, _ in NAMED_UNITS), *(s for s, *_ in SCALED_UNITS), "p", "k", "x", "%", "th"])
+_UNITS = "|".join(
+    [*PLAIN_UNITS, *(s for s, _ in NAMED_UNITS), *(s for s, *_ in SCALED_UNITS), "p", "k", "x", "%", "th"]
+)
+# 500ml, 0.5 l; 1.249,00; 42; 80x200cm
 _QUANTITY = re.compile(
-    rf"\d+([.,]\d+)?[\s\-]?({_UNITS.replace('(?-i:m)', 'm')})|\d{{1,3}}([.,]?\d{{3}})*[.,]\d{{1,2}}|\d{{1,3}}|\d+([x×*]\d+)+\w{{0,4}}", re.IGNORECASE
+    rf"\d+([.,]\d+)?[\s\-]?({_UNITS.replace('(?-i:m)', 'm')})|"
+    r"\d{1,3}([.,]?\d{3})*[.,]\d{1,2}|\d{1,3}|\d+([x×*]\d+)+\w{0,4}",
+    re.IGNORECASE,
 )
 _ISBN_10 = re.compile(r"\d{9}[\dx]")
 
@@ -77,9 +82,7 @@ def query_codes(words: str) -> QueryCodes:
             certain += whole
         elif len(tokens) == 1 or any(char.isdecimal() for char in words):
             possible = whole
-    prefixes = [
-        code for code in map(normalized_code, codes) if len(tokens) == 1 and MIN_PREFIX <= len(code)
-    ]
+    prefixes = [code for code in map(normalized_code, codes) if len(tokens) == 1 and len(code) >= MIN_PREFIX]
     return QueryCodes(*(tuple(dict.fromkeys(part)) for part in (certain, possible, prefixes, codes)))
 
 
@@ -94,7 +97,9 @@ def looks_like_code(token: str) -> bool:
 
 def code_analysis() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the character filters and the analyzers of the field `codes`, for searches that are not ours."""
-    filters = {"vitrine_code_signs": {"type": "pattern_replace", "pattern": r"[^\p{L}\p{N}]+", "replacement": ""}}
+    filters = {
+        "vitrine_code_signs": {"type": "pattern_replace", "pattern": r"[^\p{L}\p{N}]+", "replacement": ""}
+    }
     analyzer = {
         "type": "custom",
         "char_filter": ["vitrine_code_signs"],
@@ -120,7 +125,9 @@ def _is_spaced_code(tokens: list[str]) -> bool:
     short = all(len(token) <= _MAX_LETTERS or any(map(str.isdecimal, token)) for token in tokens)
     whole = "".join(tokens)
     has_digit = any(map(str.isdecimal, whole))
-    return short and has_digit and len(normalized_code(whole)) >= 4 and not _QUANTITY.fullmatch(" ".join(tokens))
+    return (
+        short and has_digit and len(normalized_code(whole)) >= 4 and not _QUANTITY.fullmatch(" ".join(tokens))
+    )
 
 
 def _isbn_10_is_valid(code: str) -> bool:

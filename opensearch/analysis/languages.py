@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+
 # The fields that every index has: English and Chinese words occur in any catalogue, and `any` takes the other languages.
 ENGLISH, CHINESE, ANY = "en", "zh", "any"
 ALWAYS = (ENGLISH, CHINESE, ANY)
@@ -82,7 +83,6 @@ LANGUAGES: dict[str, tuple[Chain, ...]] = {
             tokenizer="smartcn_tokenizer",
             signs=("vitrine_no_signs",),
             stem=("vitrine_stem_english",),
-            and_word=" ",
         ),
         _CJK,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,21 +12,22 @@ from opensearch.client import explained
 from vitrine.errors import EngineError
 
 from .chains import trial_chain
+from .compounds import Compounds
 from .languages import ALWAYS, ANY, LANGUAGES, Chain, known_language
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 # A search asks each language's field, and the engine refuses a query of more than 1,024 clauses.
-MAX_LANGUAGES = 8
+MAX_LANGUAGES = 12
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The languages of a catalogue, the most frequent first, and the parts of compounds by language."""
+    """The languages of a catalogue, the most frequent first, and what splits compounds, by language."""
 
     languages: tuple[str, ...] = ()
-    compounds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    compounds: Mapping[str, Compounds] = field(default_factory=dict)
 
 
 def usable_chains(client: OpenSearch, languages: Iterable[str]) -> dict[str, str]:

@@ -62,7 +62,9 @@ class FieldPlan:
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()  # for filters and facets, and in the lexical sub-query
-    codes: tuple[str, ...] = ()  # besides the id: SKU, EAN, model number; found exactly and by their beginning
+    codes: tuple[
+        str, ...
+    ] = ()  # besides the id: SKU, EAN, model number; found exactly and by their beginning
     dates: tuple[str, ...] = ()
     language: str = "en"  # of a row whose language is neither stated nor detected
     language_field: str | None = None  # the column with the language code of a row
@@ -132,14 +134,16 @@ class IndexSchema:
     """The field plan and the vector fields of an index, and the settings learned on them.
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
-    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `chains` holds
-    the analysis chain of each language that has a field under `search`; one that a product's language lacks is in `any`.
+    queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
+    is the name of the artifact with the words of the products. `chains` names the analysis chain of each language that has
+    a field under `search`; the words of other languages are in `any`.
     """
 
     plan: FieldPlan
     vectors: Mapping[str, VectorField] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
+    vocabulary: str | None = None
     chains: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CHAINS))
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,6 +153,7 @@ class IndexSchema:
             "vectors": {name: asdict(vector) for name, vector in self.vectors.items()},
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
+            "vocabulary": self.vocabulary,
             "chains": dict(self.chains),
         }
 
@@ -167,5 +172,6 @@ class IndexSchema:
             vectors,
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
+            values.get("vocabulary"),
             in_order(values.get("chains") or DEFAULT_CHAINS),
         )

@@ -51,6 +51,11 @@ def set_similarity_threshold(client: OpenSearch, index: str, threshold: float | 
     _store(client, index, similarity_threshold=threshold)
 
 
+def set_vocabulary(client: OpenSearch, index: str, name: str | None) -> None:
+    """Store the name of the artifact with the words of the index's products; None removes it."""
+    _store(client, index, vocabulary=name)
+
+
 def with_learned_settings(schema: IndexSchema, previous: IndexSchema) -> IndexSchema:
     """Return the schema with the learned settings of the previous version, where they apply to the same vectors."""
     if schema.weights is None and previous.vectors == schema.vectors:
@@ -71,7 +76,7 @@ def require_same_schema(alias: str, indexed: IndexSchema, schema: IndexSchema) -
         )
 
 
-def analysis_of(mapping: Mapping[str, Any]) -> str | None:
+def recorded_analysis(mapping: Mapping[str, Any]) -> str | None:
     """Return the hash of the analysis chains that a mapping records."""
     return ((mapping.get("_meta") or {}).get(META_KEY) or {}).get("analysis")
 

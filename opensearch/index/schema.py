@@ -8,6 +8,7 @@ from typing import Any
 
 from opensearch.analysis.chains import analysis_settings, digest_of, search_mapping
 from opensearch.analysis.codes import CODES, code_mapping
+from opensearch.analysis.compounds import Compounds
 from vitrine.errors import EngineError, SchemaMismatchError
 
 from .fields import HASHES, IMAGES, ROW_HASH, SEARCH, IndexSchema, VectorField
@@ -23,6 +24,7 @@ MAX_DIMENSIONS = 16_000  # of a lucene vector field
 # a Lucene term holds 32,766 bytes and a character at most four: longer values stay in the source but cannot be filtered
 _MAX_KEYWORD = 8_191
 
+
 @dataclass(frozen=True)
 class Sharding:
     """The number of shards of an index, and of replicas of each."""
@@ -36,12 +38,12 @@ def index_body(
     *,
     layout: Sharding,
     synonyms: Sequence[str] = (),
-    compounds: Mapping[str, Sequence[str]] | None = None,
+    compounds: Mapping[str, Compounds] | None = None,
 ) -> dict[str, Any]:
     """Return settings and mappings of a new index. Raises EngineError for a schema that the engine cannot hold.
 
-    Refreshing is off until the index is published, and the k-NN engine is always lucene. `compounds` holds the words by
-    language that compounds are made of.
+    Refreshing is off until the index is published, and the k-NN engine is always lucene. `compounds` holds what
+    splits compounds, by language.
     """
     return {
         "settings": {

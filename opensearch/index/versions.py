@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import NotFoundError
 
 from opensearch.analysis.chains import SYNONYM_FILTER
 from opensearch.analysis.survey import Survey, usable_chains
@@ -27,6 +27,8 @@ from .scan import count
 from .schema import META_KEY, REFRESH_INTERVAL, Sharding, index_body
 
 _PIPELINE = "index.search.default_pipeline"
+_ONE_SHARD = Sharding()
+_NO_SURVEY = Survey()
 _MAX_LISTED = 20  # names of indices in an error
 
 
@@ -50,9 +52,9 @@ def create_version(
     alias: str,
     schema: IndexSchema,
     *,
-    layout: Sharding = Sharding(),
+    layout: Sharding = _ONE_SHARD,
     synonyms: Sequence[str] | None = None,
-    survey: Survey = Survey(),
+    survey: Survey = _NO_SURVEY,
 ) -> str:
     """Create an empty version and return its index name; the alias still names the previous one.
 

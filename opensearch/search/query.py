@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from opensearch.index.fields import SEARCH, IndexSchema, VectorField
+from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
@@ -27,9 +27,8 @@ from .fusion import (
     schema_weights,
     shares,
 )
+from .lexical import Clause, lexical_clause, with_certain_codes
 from .query_text import clean_words, language_of
-
-Clause = dict[str, Any]
 
 WINDOW = 200
 MAX_WINDOW = 10_000  # the engine's limit on a result window and on k
@@ -39,15 +38,26 @@ DEFAULT_SOURCE = (
     "images.hash", "images.ref",
 )  # fmt: skip
 
-_LANGUAGES = ("en", "zh", "any")  # each product fills one of them
 _NO_MATCH: Clause = {"match_none": {}}
 # Sorted by price, a product that holds one of four words would come first for being cheap.
 _SORTED_MINIMUM_MATCH = "2<75%"
 
 
 @dataclass(frozen=True)
+class Boost:
+    """A clause that multiplies the lexical score of its products by `factor`.
+
+    With `nearest`, the vector sub-queries also search the nearest of its products, and multiply their scores too.
+    """
+
+    clause: Mapping[str, Any]
+    factor: float
+    nearest: bool = False
+
+
+@dataclass(frozen=True)
 class Query:
-    """One search: words, an image or both. Filters are engine clauses.
+    """One search: words, an image or both. Filters are engine clauses, boosts change scores and leave no product out.
 
     `vectors` holds the query's vector (d,) in each vector space where it has one. `has_image` is true when the image
     vector was made of an image, alone or with the words; else it was made of the words. `language` is that of the
@@ -59,6 +69,7 @@ class Query:
     filters: Sequence[Mapping[str, Any]] = ()
     language: str | None = None
     has_image: bool = False
+    boosts: Sequence[Boost] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,7 @@ def hybrid_body(
         body["aggs"] = facet_aggregations(page.facets, schema.plan)
         body["track_total_hits"] = True
     if page.sort:
-        body["query"] = _sorted_query(query, clauses)
+        body["query"] = _sorted_query(query, schema, clauses)
         body["sort"] = [dict(clause) for clause in page.sort]
         return body
     share = dict(zip(sub_queries(), shares(weights), strict=True))
@@ -153,44 +164,63 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
     filters = [dict(clause) for clause in query.filters]
     clauses: dict[str, Clause] = {}
     if words:
-        clauses[LEXICAL] = _lexical_clause(words, filters)
+        clauses[LEXICAL] = _boosted(lexical_clause(words, filters, schema.chains), query.boosts)
     for name, field_ in schema.vectors.items():
         vector = _vector(query.vectors.get(name), field_, name)
         from_image = name == IMAGE and query.has_image
         if vector and (from_image or supports_language(field_, language)):
-            clauses[name] = _vector_clause(SPACES[name], vector, window, filters)
+            clauses[name] = _nearest_clause(SPACES[name], vector, window, query)
     if not words and not clauses:  # a shopper who browses: every product that the filters allow
-        clauses[LEXICAL] = {"bool": {"_name": LEXICAL, "must": [{"match_all": {}}], "filter": filters}}
-    return clauses
+        everything = {"bool": {"_name": LEXICAL, "must": [{"match_all": {}}], "filter": filters}}
+        clauses[LEXICAL] = _boosted(everything, query.boosts)
+    return {name: with_certain_codes(name, clause, words, filters) for name, clause in clauses.items()}
 
 
-def _lexical_clause(words: str, filters: list[Clause], minimum_match: str | None = None) -> Clause:
-    # A query of stop words or signs alone has no terms; it matches everything.
-    match: Clause = {"query": words, "operator": "or", "zero_terms_query": "all"}
-    if minimum_match:
-        match["minimum_should_match"] = minimum_match
-    all_text = {"dis_max": {"queries": [{"match": {f"{SEARCH}.{name}": match}} for name in _LANGUAGES]}}
-    return {"bool": {"_name": LEXICAL, "must": [all_text], "filter": filters}}
+def _boosted(clause: Clause, boosts: Sequence[Boost]) -> Clause:
+    """Return the clause with the scores of the boosted products multiplied; its named score stays as it was."""
+    if not boosts:
+        return clause
+    functions = [{"filter": dict(boost.clause), "weight": boost.factor} for boost in boosts]
+    # the products that no function matches keep their score
+    return {"function_score": {"query": clause, "functions": functions, "score_mode": "multiply"}}
 
 
-def _vector_clause(space: VectorSpace, vector: list[float], window: int, filters: list[Clause]) -> Clause:
+def _nearest_clause(space: VectorSpace, vector: list[float], window: int, query: Query) -> Clause:
+    """Return the clause of a vector sub-query, with the nearest of the boosted products beside the nearest of all."""
+    filters = [dict(clause) for clause in query.filters]
+    boosts = [boost for boost in query.boosts if boost.nearest]
+    if not boosts:
+        return _vector_clause(space, vector, window, filters)
+    # the engine would report the score of one of two clauses with the same name
+    nearest = _vector_clause(space, vector, window, filters, named=False)
+    boosted = [*filters, *(dict(boost.clause) for boost in boosts)]
+    within = _vector_clause(space, vector, window, boosted, named=False)
+    return _boosted({"dis_max": {"_name": space.name, "queries": [nearest, within]}}, boosts)
+
+
+def _vector_clause(
+    space: VectorSpace, vector: list[float], window: int, filters: list[Clause], *, named: bool = True
+) -> Clause:
     """Return the k-NN clause of a space; its filter applies before the search, so it always finds k products."""
     nearest: Clause = {"vector": vector, "k": window}
     if filters:
         nearest["filter"] = {"bool": {"filter": filters}}
+    name = {"_name": space.name} if named else {}
     if not space.nested:
-        return {"knn": {space.path: {"_name": space.name, **nearest}}}
+        return {"knn": {space.path: {**name, **nearest}}}
     clause = {"path": space.nested, "score_mode": "max", "query": {"knn": {space.path: nearest}}}
-    return {"nested": {"_name": space.name, **clause}}
+    return {"nested": {**name, **clause}}
 
 
-def _sorted_query(query: Query, clauses: Mapping[str, Clause]) -> Clause:
+def _sorted_query(query: Query, schema: IndexSchema, clauses: Mapping[str, Clause]) -> Clause:
     """Return the query whose matches are sorted: the image decides what matches, else the words."""
     words = clean_words(query.words)
     if query.has_image and IMAGE in clauses:
         return clauses[IMAGE]
     if words and LEXICAL in clauses:
-        return _lexical_clause(words, [dict(clause) for clause in query.filters], _SORTED_MINIMUM_MATCH)
+        filters = [dict(clause) for clause in query.filters]
+        clause = lexical_clause(words, filters, schema.chains, _SORTED_MINIMUM_MATCH)
+        return with_certain_codes(LEXICAL, clause, words, filters)
     return next((clauses[name] for name in sub_queries() if name in clauses), _NO_MATCH)
 
 

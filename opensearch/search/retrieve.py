@@ -10,6 +10,7 @@ from opensearch.client import explained
 from vitrine.errors import EngineError
 
 from .facets import read_facets
+from .lexical import EXACT_CODE
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -25,6 +26,7 @@ class Candidate:
     score: float  # fused; 0 in a sorted answer
     sub_query_scores: dict[str, float] = field(default_factory=dict)  # raw, of each sub-query that found it
     source: dict[str, Any] = field(default_factory=dict)
+    exact_code: bool = False  # it has a code that the query names
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def parse(response: Mapping[str, Any]) -> Retrieved:
 def _candidate(hit: Mapping[str, Any]) -> Candidate:
     matched = hit.get("matched_queries") or {}
     scores = {name: float(score) for name, score in matched.items()} if isinstance(matched, Mapping) else {}
-    return Candidate(str(hit["_id"]), float(hit.get("_score") or 0.0), scores, hit.get("_source") or {})
+    exact_code = scores.pop(EXACT_CODE, None) is not None
+    score = float(hit.get("_score") or 0.0)
+    return Candidate(str(hit["_id"]), score, scores, hit.get("_source") or {}, exact_code)
 
 
 def _request(

@@ -99,7 +99,7 @@ def parse_line(
     if not request.query.strip() and not request.image:
         raise QueryError("the line holds neither `query` nor `image`")
     image = read_query_image(folder / request.image) if request.image else None
-    return str(request.id), resolve(request, context.schema, image)
+    return str(request.id), resolve(request, context.schema, image, context.vocabulary)
 
 
 def _batches(lines: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:

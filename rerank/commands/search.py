@@ -44,6 +44,8 @@ class SearchOptions:
     fusion: str
     weights: str | None
     window: int
+    verbatim: bool
+    constraints: str
     queries: Path | None
     run: Path | None
     as_json: bool
@@ -69,6 +71,8 @@ class SearchOptions:
             "fusion": self.fusion,
             "weights": self.weights,
             "window": self.window,
+            "verbatim": self.verbatim,
+            "constraints": self.constraints,
         }
 
     def _order(self, context: ServingContext) -> str:
@@ -123,6 +127,14 @@ class SearchOptions:
     show_default=True,
     help="Candidates that are retrieved and ranked; pages are cut from them.",
 )
+@click.option("--verbatim", is_flag=True, help="Search the words as they are: no correction, no constraints.")
+@click.option(
+    "--constraints",
+    type=click.Choice(["boost", "filter", "off"]),
+    default="boost",
+    show_default=True,
+    help="What a price, a size or a colour in the words does.",
+)
 @click.option(
     "--queries",
     type=_PATH,
@@ -166,12 +178,16 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
     from rerank.search import search as run_search
     from rerank.search_request import SearchRequest, decode_request, resolve
 
+    from .search_tables import understood_lines
+
     request = decode_request(settings.request_fields(context), SearchRequest)
     image = read_query_image(settings.image) if settings.image else None
-    answer = run_search(client, context, resolve(request, context.schema, image))
+    answer = run_search(client, context, resolve(request, context.schema, image, context.vocabulary))
     hits = answer.page(settings.page, settings.size)
     if answer.degraded:
         click.echo(f"engine order: {answer.degraded}", err=True)
+    for line in understood_lines(answer.plan):
+        click.echo(line, err=True)
     if not hits and answer.hits:
         click.echo(
             f"page {settings.page} is beyond the {len(answer.hits)} products of the window; see --window",

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import sub_queries
+from opensearch.understanding.plan import QueryPlan
 from rerank.answer import Answer, Hit
 from rerank.cheapest import price_column
 
@@ -73,6 +74,15 @@ def facets(counts: dict[str, dict[str, Any]]) -> Iterable[Table]:
             table.add_row("from, to, mean", f"{facet['min']}, {facet['max']}, {facet['mean']}")
             table.add_row("known for", str(facet["count"]))
         yield table
+
+
+def understood_lines(plan: QueryPlan | None) -> Iterable[str]:
+    """Yield one line for the correction of the words, and one for the constraints found in them."""
+    if plan and plan.corrected:
+        yield (
+            f"showing results for {plan.corrected.searched!r} "
+            f"(search instead for {plan.corrected.typed!r}: --verbatim)"
+        )
 
 
 def movement(hit: Hit) -> str:

@@ -47,7 +47,7 @@ async def search_endpoint(server: Server, request: Request) -> Response:
     server.count("search", alias, window, time.perf_counter() - start)
     if window and wanted.page == 1:
         engine = [hit.id for hit in answer.in_engine_order()]
-        slate = make_slate(alias, resolved.query, resolved.shopper, engine, window, query_id)
+        slate = make_slate(alias, resolved.typed, resolved.shopper, engine, window, query_id)
         server.log(slate, context, window)
     return json_response({"query_id": query_id, **answer_to_dict(answer, wanted.page, wanted.size)})
 
@@ -81,7 +81,7 @@ def _search(
     if client is None:
         raise EngineError("this service has no engine to search")
     data = image if wanted.image is None else _base64_bytes(wanted.image)
-    resolved = resolve(wanted, context.schema, None if data is None else _decode(data))
+    resolved = resolve(wanted, context.schema, None if data is None else _decode(data), context.vocabulary)
     return resolved, search(client, context, resolved)
 
 

@@ -1,0 +1,118 @@
+"""The clause of the lexical sub-query: the words in every language's field, joined and split words, and codes. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opensearch.analysis.chains import has_joined_words, splits_compounds
+from opensearch.analysis.codes import CODES, query_codes
+from opensearch.index.fields import SEARCH
+from opensearch.index.spaces import LEXICAL
+
+from .query_text import count_terms, first_terms
+
+Clause = dict[str, Any]
+
+EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
+
+_LETTERS = r"[^\W\d_]"
+# t-shirt, wi-fi, h&m, and a letter beside a word: usb c, e bike
+_TOGETHER = re.compile(
+    rf"\w+(?:[\-\u2010-\u2013/&]\w+)+|(?<!\w){_LETTERS}\s\w+(?!\w)|(?<!\w)\w+\s{_LETTERS}(?!\w)"
+)
+# The engine refuses a query of more than 1,024 clauses; synonyms and codes take some.
+_MAX_CLAUSES = 900
+_JOINED_TERMS = (
+    24  # the first terms of a query, which are searched as joined words and as parts of compounds too
+)
+# A joined word stands for two words of the query, each of which may be rarer and say less: `lap top` is no top.
+_JOINED_BOOST = 3.0
+_PARTS_BOOST = 0.5  # below a product that has the compound itself
+_PREFIX_BOOST = 1000.0  # above all that BM25 gives
+_POSSIBLE_CODE_BOOST = 10.0  # about one rare word
+_TERM_SCORE = 30.0  # more than BM25 gives for a term
+_VECTOR_SCORE = 2.0  # more than a cosine as the engine scores it, (1 + cos) / 2
+
+
+def lexical_clause(
+    words: str, filters: Sequence[Clause], chains: Mapping[str, str], minimum_match: str | None = None
+) -> Clause:
+    """Return the clause of the lexical sub-query for words of `clean_words`; `minimum_match`: of the words themselves."""
+    # A query of stop words or signs alone has no terms; it matches everything.
+    words = first_terms(words, _MAX_CLAUSES // len(chains) - 3 * _JOINED_TERMS)
+    match: Clause = {"query": with_joined(words), "operator": "or", "zero_terms_query": "all"}
+    if minimum_match:
+        match["minimum_should_match"] = minimum_match
+    fields = [_language_clause(language, words, match, chains) for language in chains]
+    queries = [{"dis_max": {"queries": fields}}, *_code_clauses(words)]
+    matching = queries[:1] if len(queries) == 1 else [{"bool": {"should": queries}}]
+    return {"bool": {"_name": LEXICAL, "must": matching, "filter": list(filters)}}
+
+
+def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[Clause]) -> Clause:
+    """Return the clause of sub-query `name` with the products that a code of the query names above all others.
+
+    They score more in each sub-query than any other product can, so every fusion of ranks or scores puts them first.
+    """
+    codes = query_codes(words).certain
+    if not codes:
+        return clause
+    score = _TERM_SCORE * (1 + len(words.split())) if name == LEXICAL else _VECTOR_SCORE
+    exact: Clause = {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}}
+    mark = {"_name": EXACT_CODE} if name == LEXICAL else {}
+    return {"bool": {"should": [clause, {"constant_score": {"filter": exact, "boost": score, **mark}}]}}
+
+
+def with_joined(words: str) -> str:
+    """Return the words with those that belong together written as one too: `t-shirt tshirt`, `usb c usbc`.
+
+    Only for signs inside a word and letters that stand alone, so that other words score as they do.
+    """
+    pairs = _TOGETHER.findall(" ".join(words.split()[:_JOINED_TERMS]))
+    joined = dict.fromkeys(re.sub(r"[\W_]+", "", pair) for pair in pairs)
+    return " ".join([words, *joined])
+
+
+def _language_clause(language: str, words_typed: str, match: Clause, chains: Mapping[str, str]) -> Clause:
+    field = f"{SEARCH}.{language}"
+    words: Clause = {"match": {field: match}}
+    beginning = first_terms(words_typed, _JOINED_TERMS)
+    further: list[Clause] = []
+    if has_joined_words(language, chains) and count_terms(beginning) > 1:
+        further.append({"match": {f"{field}.words": {"query": beginning, "boost": _JOINED_BOOST}}})
+    if splits_compounds(language, chains):
+        further.append(_parts_clause(language, beginning, match.get("minimum_should_match", 1)))
+    return {"bool": {"should": [words, *further]}} if further else words
+
+
+def _parts_clause(language: str, words: str, minimum_match: str | int) -> Clause:
+    """Return the clause that finds `Fahrrad für Kinder` by `kinderfahrrad`: each part of a compound is a term of its own.
+
+    A match query would take the parts, which stand at one position, for synonyms of each other.
+    """
+    return {
+        "more_like_this": {
+            "fields": [f"{SEARCH}.{language}"],
+            "like": words,
+            "analyzer": f"vitrine_{language}_parts",
+            "min_term_freq": 1,
+            "min_doc_freq": 1,
+            "max_query_terms": 2 * _JOINED_TERMS,
+            "minimum_should_match": minimum_match,
+            "boost": _PARTS_BOOST,
+        }
+    }
+
+
+def _code_clauses(words: str) -> list[Clause]:
+    codes = query_codes(words)
+    clauses: list[Clause] = []
+    if codes.possible:
+        possible = {"terms": {CODES: list(codes.possible)}}
+        clauses.append({"constant_score": {"filter": possible, "boost": _POSSIBLE_CODE_BOOST}})
+    for prefix in codes.prefixes:
+        beginning = {"prefix": {CODES: prefix}}
+        clauses.append({"constant_score": {"filter": beginning, "boost": _PREFIX_BOOST}})
+    return clauses

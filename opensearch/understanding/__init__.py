@@ -1,0 +1,1 @@
+"""Query understanding: what a shopper typed, corrected and explained before it is searched."""
