@@ -8,7 +8,7 @@ from itertools import islice
 
 from indexer.catalogue.product import Product, RowError, read_product
 from indexer.catalogue.rows import BadRow, CatalogueRow
-from opensearch.analysis.compounds import compounds_of, count_words
+from opensearch.analysis.compounds import compound_words, compounds_of
 from opensearch.analysis.languages import LANGUAGES, known_language
 from opensearch.analysis.survey import Survey
 from opensearch.index.fields import FieldPlan
@@ -40,7 +40,7 @@ def survey(rows: Iterable[CatalogueRow | BadRow], plan: FieldPlan) -> Survey:
             continue
         languages[language] += 1
         if has_compounds(language):
-            words.setdefault(language, Counter()).update(count_words(search_text(product)))
+            words.setdefault(language, Counter()).update(compound_words(search_text(product)))
     frequent = [name for name, count in languages.most_common() if count >= _MIN_SHARE * languages.total()]
     return Survey(tuple(frequent), {name: compounds_of(words[name]) for name in frequent if name in words})
 

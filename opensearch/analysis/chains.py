@@ -50,9 +50,9 @@ FILTERS: dict[str, dict[str, Any]] = {
     # single signs are written too and pairs are searched: 裙 alone finds 连衣裙, longer words stay exact
     "vitrine_bigrams": {"type": "cjk_bigram", "output_unigrams": True},
     "vitrine_bigrams_search": {"type": "cjk_bigram", "output_unigrams": False},
-    # neighbours as one word too: `wifi` finds `wi-fi` and `wi fi`; they count nothing in the length of a text
-    "vitrine_joined": {"type": "shingle", "token_separator": "", "min_shingle_size": 2, "max_shingle_size": 2},
-    "vitrine_only_joined": {
+    # neighbours as one word: `laptop` finds `lap top`. They have a field of their own, because in the field of the words
+    # they would count in the mean length that BM25 compares with.
+    "vitrine_joined": {
         "type": "shingle",
         "token_separator": "",
         "min_shingle_size": 2,
@@ -91,7 +91,7 @@ def analysis_settings(
             settings["filter"] |= {name: _definition(name) for name in filters if _is_shared(name, settings)}
             settings["analyzer"][f"vitrine_{language}{suffix}"] = {
                 "type": "custom",
-                "char_filter": [*sign_filters(), *chain.signs, f"vitrine_and_{language}"],
+                "char_filter": [*sign_filters(), f"vitrine_and_{language}", *chain.signs],
                 "tokenizer": chain.tokenizer,
                 "filter": filters,
             }
@@ -104,7 +104,7 @@ def in_order(chains: Chains) -> dict[str, str]:
 
 
 def search_mapping(chains: Chains) -> dict[str, dict[str, Any]]:
-    """Return the mapping of each language's words; `words` below it holds only whole words, for joined queries."""
+    """Return the mapping of each language's words; `joined` below it holds neighbours written together."""
     return {language: _text_field(language, chain) for language, chain in named_chains(chains)}
 
 
@@ -115,7 +115,7 @@ def named_chains(chains: Chains) -> Iterator[tuple[str, Chain]]:
 
 
 def has_joined_words(language: str, chains: Chains) -> bool:
-    """Return whether the language's field has `words` below it."""
+    """Return whether the language's field has `joined` below it."""
     return next(chain.joins for name, chain in named_chains(chains) if name == language)
 
 
@@ -132,7 +132,7 @@ def synonym_filter(synonyms: Sequence[str]) -> dict[str, Any]:
 def trial_chain(language: str, chain: Chain) -> dict[str, Any]:
     """Return the body of an `_analyze` that shows whether the engine can build the chain."""
     filters = [_definition(name) for name in (*chain.letters, *chain.stem)]
-    stop = list(_stop_filter(language, chain).values())
+    stop = list(_stop_filter(language, chain).values())[:1]
     return {"tokenizer": chain.tokenizer, "filter": [*filters, *stop], "text": "x"}
 
 
@@ -149,10 +149,10 @@ def digest_of(settings: Mapping[str, Any]) -> str:
 
 def _steps(language: str, chain: Chain, compounds: Compounds) -> dict[str, list[str]]:
     """Return the token filters of each analyzer by the ending of its name."""
-    stop = [f"vitrine_stop_{language}"] if chain.stop else []
+    stop = [f"vitrine_stop_words_{language}" if _keeps_letters(language) else f"vitrine_stop_{language}"]
+    stop = stop if chain.stop else []
     fold = ["asciifolding"] if chain.fold else []
-    joined = ["vitrine_joined"] if chain.joins else []
-    parts = [f"{COMPOUND_FILTER}_whole_{language}"] if compounds.parts else []  # not of joined neighbours
+    parts = [f"{COMPOUND_FILTER}_parts_{language}"] if compounds.parts else []
     words = [f"{COMPOUND_FILTER}_words_{language}"] if compounds.words else []
     unique = ["remove_duplicates"] if parts else []
     letters, stem = list(chain.letters), list(chain.stem)
@@ -161,12 +161,12 @@ def _steps(language: str, chain: Chain, compounds: Compounds) -> dict[str, list[
     keep = ["vitrine_keep_stop_words"] if language == ENGLISH else []
     pairs = ["vitrine_bigrams_search" if name == "vitrine_bigrams" else name for name in stem]
     steps = {
-        "": [*letters, *joined, "vitrine_numbers", *parts, *stop, *stem, *fold, *unique],
+        "": [*letters, "vitrine_numbers", *parts, *stop, *stem, *fold, *unique],
         "_search": [*letters, *keep, *pairs, *fold, SYNONYM_FILTER, *stop],
     }
     if chain.joins:
         steps["_words"] = [*letters, *stop, *stem, *fold]
-        steps["_joined"] = [*letters, "vitrine_only_joined", *stem, *fold]
+        steps["_joined"] = [*letters, "vitrine_joined", *stem, *fold]
     if chain.compounds:
         steps["_parts"] = [*letters, *words, *stop, *stem, *fold]
     return steps
@@ -184,22 +184,27 @@ def _definition(name: str) -> Any:
 
 
 def _stop_filter(language: str, chain: Chain) -> dict[str, Any]:
-    return {f"vitrine_stop_{language}": {"type": "stop", "stopwords": chain.stop}} if chain.stop else {}
+    name = f"vitrine_stop_{language}"
+    filters: dict[str, Any] = {name: {"type": "stop", "stopwords": chain.stop}} if chain.stop else {}
+    if chain.stop and _keeps_letters(language):
+        filters[f"vitrine_stop_words_{language}"] = {
+            "type": "condition",
+            "filter": [name],
+            "script": {"source": "token.getTerm().length() > 1"},
+        }
+    return filters
+
+
+def _keeps_letters(language: str) -> bool:
+    """Return whether a letter alone is never a stop word: the t of `t-shirt` is one in French, and in English none is."""
+    return language != ENGLISH
 
 
 def _compound_filters(language: str, compounds: Compounds) -> dict[str, Any]:
-    filters: dict[str, Any] = {}
-    if compounds.parts:
-        name = f"{COMPOUND_FILTER}_parts_{language}"
-        filters[name] = _decompounder(compounds.parts)
-        filters[f"{COMPOUND_FILTER}_whole_{language}"] = {
-            "type": "condition",
-            "filter": [name],
-            "script": {"source": "!'shingle'.equals(token.getType())"},
-        }
-    if compounds.words:
-        filters[f"{COMPOUND_FILTER}_words_{language}"] = _decompounder(compounds.words)
-    return filters
+    lists = {"parts": compounds.parts, "words": compounds.words}
+    return {
+        f"{COMPOUND_FILTER}_{name}_{language}": _decompounder(words) for name, words in lists.items() if words
+    }
 
 
 def _decompounder(words: Sequence[str]) -> dict[str, Any]:
@@ -216,6 +221,6 @@ def _text_field(language: str, chain: Chain) -> dict[str, Any]:
     name = f"vitrine_{language}"
     field: dict[str, Any] = {"type": "text", "analyzer": name, "search_analyzer": f"{name}_search"}
     if chain.joins:
-        words = {"analyzer": f"{name}_words", "search_analyzer": f"{name}_joined"}
-        field["fields"] = {"words": {"type": "text", **words, "norms": False, "index_options": "docs"}}
+        joined = {"analyzer": f"{name}_joined", "search_analyzer": f"{name}_words"}
+        field["fields"] = {"joined": {"type": "text", **joined, "norms": False, "index_options": "docs"}}
     return field

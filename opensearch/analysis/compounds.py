@@ -36,7 +36,7 @@ class Compounds:
     words: tuple[str, ...] = ()
 
 
-def count_words(text: str) -> Counter[str]:
+def compound_words(text: str) -> Counter[str]:
     """Return the words of a text that may be compounds or parts of them, in lower case."""
     return Counter({word for word in _WORD.findall(text.lower()) if MIN_PART <= len(word) <= MAX_WORD})
 

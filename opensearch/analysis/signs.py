@@ -89,6 +89,8 @@ def _one_spelling() -> dict[str, Any]:
 
 def _sign_words() -> Filters:
     return {
+        # A/C, H&M: one word, because a letter alone may be a stop word
+        "vitrine_letters": _replace(rf"(?<!{_WORD})(\p{{L}})[/&](\p{{L}})(?!{_WORD})", "$1$2"),
         # C++, S21+, A+++: one word for each sign
         "vitrine_plus": _replace(r"(?<=[\p{L}\p{N}+])\+(?![\p{L}\p{N}])", " plus "),
         "vitrine_sharp": _replace(r"(?<=[A-Za-z])#(?![\p{L}\p{N}])", " sharp "),

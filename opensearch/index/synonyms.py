@@ -190,7 +190,10 @@ def _trial(analysis: Mapping[str, Any], name: str, rules: Sequence[str]) -> dict
     """Return an `_analyze` body that applies the rules in a search analyzer, and fails for a rule that it cannot use."""
     analyzer, filters = analysis["analyzer"][name], analysis.get("filter", {})
     strict = {**synonym_filter(rules), "lenient": False}
-    chain = [strict if step == SYNONYM_FILTER else filters.get(step, step) for step in analyzer["filter"]]
+    before = analyzer["filter"][
+        : analyzer["filter"].index(SYNONYM_FILTER)
+    ]  # later filters do not see the rules
+    chain = [*(filters.get(step, step) for step in before), strict]
     signs = [analysis["char_filter"].get(step, step) for step in analyzer.get("char_filter", [])]
     return {"tokenizer": analyzer["tokenizer"], "char_filter": signs, "filter": chain, "text": "x"}
 

@@ -17,18 +17,22 @@ Clause = dict[str, Any]
 
 EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
 
-_LETTERS = r"[^\W\d_]"
-# t-shirt, wi-fi, h&m, and a letter beside a word: usb c, e bike
+_LETTER = r"[^\W\d_]"
+_DASH = r"[\-\u2010-\u2013]"
+# t-shirt, all-in-one; h&m; and a letter beside a word: usb c, e bike
 _TOGETHER = re.compile(
-    rf"\w+(?:[\-\u2010-\u2013/&]\w+)+|(?<!\w){_LETTERS}\s\w+(?!\w)|(?<!\w)\w+\s{_LETTERS}(?!\w)"
+    rf"(?<![\w\-])\w+{_DASH}\w+(?:{_DASH}\w+)?(?![\w\-])|(?<!\w){_LETTER}[/&]{_LETTER}(?!\w)|"
+    rf"(?<!\w){_LETTER}\s\w+(?!\w)|(?<!\w)\w+\s{_LETTER}(?!\w)"
 )
 # The engine refuses a query of more than 1,024 clauses; synonyms and codes take some.
 _MAX_CLAUSES = 900
-_JOINED_TERMS = (
-    24  # the first terms of a query, which are searched as joined words and as parts of compounds too
-)
-# A joined word stands for two words of the query, each of which may be rarer and say less: `lap top` is no top.
-_JOINED_BOOST = 3.0
+# The first terms of a query, which are searched as joined words and as parts of compounds too.
+_JOINED_TERMS = 16
+# Of `laptop` for `lap top`: it is one word and stands for two, of which other products have only one.
+_JOINED_BOOST = 1.5
+_JOINED_TIE = 0.5  # so that the other words of the query count too
+# Of `lap top` for `laptop`: neighbours that happen to give a word are so rare that BM25 would put them before the word.
+_SPLIT_SCORE = 1.0
 _PARTS_BOOST = 0.5  # below a product that has the compound itself
 _PREFIX_BOOST = 1000.0  # above all that BM25 gives
 _POSSIBLE_CODE_BOOST = 10.0  # about one rare word
@@ -41,13 +45,13 @@ def lexical_clause(
 ) -> Clause:
     """Return the clause of the lexical sub-query for words of `clean_words`; `minimum_match`: of the words themselves."""
     # A query of stop words or signs alone has no terms; it matches everything.
-    words = first_terms(words, _MAX_CLAUSES // len(chains) - 3 * _JOINED_TERMS)
+    words = first_terms(words, _MAX_CLAUSES // len(chains) - 4 * _JOINED_TERMS)
     match: Clause = {"query": with_joined(words), "operator": "or", "zero_terms_query": "all"}
     if minimum_match:
         match["minimum_should_match"] = minimum_match
     fields = [_language_clause(language, words, match, chains) for language in chains]
     queries = [{"dis_max": {"queries": fields}}, *_code_clauses(words)]
-    matching = queries[:1] if len(queries) == 1 else [{"bool": {"should": queries}}]
+    matching = queries if len(queries) == 1 else [{"bool": {"should": queries}}]
     return {"bool": {"_name": LEXICAL, "must": matching, "filter": list(filters)}}
 
 
@@ -75,16 +79,23 @@ def with_joined(words: str) -> str:
     return " ".join([words, *joined])
 
 
-def _language_clause(language: str, words_typed: str, match: Clause, chains: Mapping[str, str]) -> Clause:
+def _language_clause(language: str, words: str, match: Clause, chains: Mapping[str, str]) -> Clause:
+    """Return the clause of one language: the words as typed, neighbours of them as one word, and parts of compounds."""
     field = f"{SEARCH}.{language}"
-    words: Clause = {"match": {field: match}}
-    beginning = first_terms(words_typed, _JOINED_TERMS)
-    further: list[Clause] = []
-    if has_joined_words(language, chains) and count_terms(beginning) > 1:
-        further.append({"match": {f"{field}.words": {"query": beginning, "boost": _JOINED_BOOST}}})
+    beginning = first_terms(words, _JOINED_TERMS)
+    clauses: list[Clause] = [{"match": {field: match}}]
+    joins = has_joined_words(language, chains)
+    if joins:  # laptop finds lap top
+        split = {f"{field}.joined": {"query": with_joined(beginning)}}
+        clauses.append(_constant({"match": split}, _SPLIT_SCORE))
     if splits_compounds(language, chains):
-        further.append(_parts_clause(language, beginning, match.get("minimum_should_match", 1)))
-    return {"bool": {"should": [words, *further]}} if further else words
+        clauses.append(_parts_clause(language, beginning, match.get("minimum_should_match", 1)))
+    typed = {"bool": {"should": clauses}} if len(clauses) > 1 else clauses[0]
+    if not joins or count_terms(beginning) < 2:
+        return typed
+    # lap top finds laptop
+    joined = {"query": beginning, "analyzer": f"vitrine_{language}_joined", "boost": _JOINED_BOOST}
+    return {"dis_max": {"queries": [typed, {"match": {field: joined}}], "tie_breaker": _JOINED_TIE}}
 
 
 def _parts_clause(language: str, words: str, minimum_match: str | int) -> Clause:
@@ -108,11 +119,10 @@ def _parts_clause(language: str, words: str, minimum_match: str | int) -> Clause
 
 def _code_clauses(words: str) -> list[Clause]:
     codes = query_codes(words)
-    clauses: list[Clause] = []
-    if codes.possible:
-        possible = {"terms": {CODES: list(codes.possible)}}
-        clauses.append({"constant_score": {"filter": possible, "boost": _POSSIBLE_CODE_BOOST}})
-    for prefix in codes.prefixes:
-        beginning = {"prefix": {CODES: prefix}}
-        clauses.append({"constant_score": {"filter": beginning, "boost": _PREFIX_BOOST}})
-    return clauses
+    possible = [_constant({"terms": {CODES: list(codes.possible)}}, _POSSIBLE_CODE_BOOST)]
+    prefixes = [_constant({"prefix": {CODES: prefix}}, _PREFIX_BOOST) for prefix in codes.prefixes]
+    return [*(possible if codes.possible else []), *prefixes]
+
+
+def _constant(clause: Clause, score: float) -> Clause:
+    return {"constant_score": {"filter": clause, "boost": score}}
