@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+from functools import cache
 
 import numpy as np
+import pi_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vitrine.errors import ImageError
@@ -22,11 +25,14 @@ _FORMATS = (
     "DIB",
     "TIFF",
     "AVIF",
+    "HEIF",
     "JPEG2000",
     "PPM",
     "ICO",
     "TGA",
 )
+# the box of 20 bytes that holds width and height of a coded image in an AVIF or HEIC file (ISO/IEC 23008-12, 6.5.3)
+_CODED_SIZE = re.compile(rb"\0\0\0\x14ispe\0{4}(.{4})(.{4})", re.DOTALL)
 _WHITE = (255, 255, 255, 255)
 
 
@@ -41,7 +47,7 @@ def decode_image(data: bytes, side: int = DRAFT_SIDE) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit ignores drafts; `_limit_size` has ours
     try:
         with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
-            _limit_size(image, side)
+            _limit_size(image, side, data)
             image.load()
             return _to_rgb(image)
     except ImageError:
@@ -54,12 +60,16 @@ def decode_image(data: bytes, side: int = DRAFT_SIDE) -> Image.Image:
         raise ImageError(f"the image is damaged ({_short(error)})") from error
 
 
+@cache
 def _known_formats() -> list[str]:
     Image.init()
+    pi_heif.register_heif_opener(
+        thumbnails=False
+    )  # not pillow-heif: that one brings an encoder under the GPL
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _limit_size(image: Image.Image, side: int) -> None:
+def _limit_size(image: Image.Image, side: int, data: bytes) -> None:
     """Make JPEG decode at 1/2 to 1/8 where that leaves `side`. Raises ImageError for an image that is still too large."""
     width, height = image.size
     if image.format in ("JPEG", "MPO"):
@@ -69,11 +79,18 @@ def _limit_size(image: Image.Image, side: int) -> None:
         small = image.size[0] * image.size[1] <= MAX_PIXELS
         if small and not (progressive and width * height > MAX_PIXELS):
             return
-    elif width * height <= MAX_PIXELS:
-        return
+    else:
+        if image.format in ("AVIF", "HEIF"):  # decoded whole, and then cropped to the size of the image
+            width, height = max([(width, height), *_coded_sizes(data)], key=lambda size: size[0] * size[1])
+        if width * height <= MAX_PIXELS:
+            return
     raise ImageError(
         f"the image of {width} x {height} pixels is too large; at most {MAX_PIXELS // 10**6} million are decoded"
     )
+
+
+def _coded_sizes(data: bytes) -> list[tuple[int, int]]:
+    return [(int.from_bytes(w), int.from_bytes(h)) for w, h in _CODED_SIZE.findall(data)]
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

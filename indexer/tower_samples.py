@@ -14,9 +14,9 @@ from encoders.training.captions import ProductText
 from encoders.training.pixel_file import pixel_file
 from encoders.training.samples import Samples
 from indexer.catalogue.product import ImageSource, Product, read_product
-from indexer.catalogue.reader import BadRow, read_rows
+from indexer.catalogue.reader import CatalogueRow, read_rows
 from indexer.images.fetch import Fetcher
-from indexer.images.source import read_image
+from indexer.images.source import ImagePlaces, read_image
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError, EncoderError, ImageError
 
@@ -30,11 +30,12 @@ def read_samples(
     languages: tuple[str, ...],
     cache: tuple[Path, int],
     on_images: Callable[[int], Callable[[], None]],
+    image_base: str | None = None,
 ) -> Samples:
     """Return the products with an image; images are decoded once into the file and size that `cache` names.
 
-    `on_images(total)` returns the function that is called after each image. Raises EncoderError when too few products have
-    an image.
+    `on_images(total)` returns the function that is called after each image, and `image_base` is the base of `ImagePlaces`.
+    Raises EncoderError when too few products have an image.
     """
     ids: list[str] = []
     texts: list[ProductText] = []
@@ -52,11 +53,11 @@ def read_samples(
             f"{len(ids)} products of {catalogue.name} have an image and text; at least {MIN_PRODUCTS} are needed"
             " to train an image tower (check `images` in the field plan)"
         )
-    fetch = Fetcher()
+    fetch, places = Fetcher(), ImagePlaces(catalogue.parent, image_base)
 
     def load(row: int) -> Image.Image | None:
         try:
-            return decode_image(read_image(sources[row], catalogue.parent, fetch).data, side=cache[1])
+            return decode_image(read_image(sources[row], places, fetch).data, side=cache[1])
         except ImageError:
             return None
 
@@ -71,8 +72,8 @@ def read_samples(
 
 
 def _products(catalogue: Path, plan: FieldPlan) -> Iterator[Product]:
-    for row in read_rows(catalogue):
-        if isinstance(row, BadRow):
+    for row in read_rows(catalogue, plan=plan):
+        if not isinstance(row, CatalogueRow):
             continue
         try:
             yield read_product(row.values, plan)[0]

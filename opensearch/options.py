@@ -31,3 +31,11 @@ store = click.option(
     help="Folder or fsspec URL of the artifacts (default: a folder in the user's data directory).",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Write machine-readable output to stdout.")
+wait = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait so long for another run that is changing the alias, instead of stopping at once.",
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from opensearch.search.retrieve import Candidate, Retrieved
@@ -12,12 +12,18 @@ from vitrine.store import ArtifactSet
 
 from .request import RankedWindow
 
+NEAREST = 10  # products that are shown where nothing matches
+
 Order = Literal["engine", "reranked", "cheapest"]
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A product in its final position. Ranks count from one; `sub_query_scores` are raw scores of the engine."""
+    """A product in its final position. Ranks count from one; `sub_query_scores` are raw scores of the engine.
+
+    In a collapsed answer the hit is the best of `variants` products of its group in the window, whose ids are
+    `variant_ids`, best first.
+    """
 
     id: str
     rank: int
@@ -26,6 +32,8 @@ class Hit:
     sub_query_scores: dict[str, float] = field(default_factory=dict)
     rule: str | None = None
     product: dict[str, Any] = field(default_factory=dict)
+    variants: int | None = None
+    variant_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Answer:
 
     `window` is the ranked window that the hits come from; None when the cheapest products were requested, and
     `similarity_threshold` then is the smallest cosine of a hit. `plan` says how the shopper's words were understood.
+    Where nothing matches there are no hits, and `nearest` holds the products that come nearest to the query.
     """
 
     hits: list[Hit]
@@ -42,6 +51,12 @@ class Answer:
     window: RankedWindow | None = field(default=None, compare=False, repr=False)
     similarity_threshold: float | None = None
     plan: QueryPlan | None = field(default=None, compare=False)
+    nearest: list[Hit] = field(default_factory=list)
+
+    @property
+    def no_match(self) -> bool:
+        """Whether no product matches the query."""
+        return not self.hits and not self.retrieved.total
 
     @property
     def artifacts(self) -> ArtifactSet | None:
@@ -63,28 +78,51 @@ class Answer:
 
 
 def hits_of(candidates: Sequence[Candidate], window: RankedWindow) -> list[Hit]:
-    """Return a hit for each candidate, in the order of the window. Without a ranker's scores the engine's stand."""
-    hits = []
-    for rank, position in enumerate(window.order, start=1):
-        candidate = candidates[position]
-        hits.append(
-            Hit(
-                id=candidate.id,
-                rank=rank,
-                engine_rank=position + 1,
-                score=window.scores[rank - 1] if window.scores else candidate.score,
-                sub_query_scores=candidate.sub_query_scores,
-                rule=window.rules.get(candidate.id),
-                product=candidate.source,
-            )
+    """Return a hit for each candidate that matches, in the order of the window.
+
+    Without a ranker's scores the engine's stand.
+    """
+    return _hits(candidates, window, [place for place in window.order if candidates[place].matches])
+
+
+def nearest_of(candidates: Sequence[Candidate], window: RankedWindow) -> list[Hit]:
+    """Return the first `NEAREST` candidates as hits, in the order of the window, whether they match or not."""
+    return _hits(candidates, window, window.order[:NEAREST])
+
+
+def collapsed(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the first hit of each group of variants, with the ids of the others; one without a group stands alone."""
+    groups: dict[str, list[Hit]] = {}
+    for hit in hits:
+        group = hit.product.get("group")
+        groups.setdefault(f"group {group}" if group else f"id {hit.id}", []).append(hit)
+    return [
+        replace(own[0], rank=rank, variants=len(own), variant_ids=[hit.id for hit in own])
+        for rank, own in enumerate(groups.values(), start=1)
+    ]
+
+
+def _hits(candidates: Sequence[Candidate], window: RankedWindow, places: Sequence[int]) -> list[Hit]:
+    scores = dict(zip(window.order, window.scores, strict=False))  # empty where the engine's order stands
+    return [
+        Hit(
+            id=candidates[place].id,
+            rank=rank,
+            engine_rank=place + 1,
+            score=scores.get(place, candidates[place].score),
+            sub_query_scores=candidates[place].sub_query_scores,
+            rule=window.rules.get(candidates[place].id),
+            product=candidates[place].source,
         )
-    return hits
+        for rank, place in enumerate(places, start=1)
+    ]
 
 
 def answer_to_dict(answer: Answer, page: int, size: int, both_orders: bool = False) -> dict[str, Any]:
     """Return one page of an answer in its JSON form, for `vitrine search --json` and for HTTP.
 
-    With `both_orders`, `engine` holds the hits of the same ranks in the engine's order.
+    With `both_orders`, `engine` holds the hits of the same ranks in the engine's order. `nearest` has entries only where
+    `no_match` is true.
     """
     fields: dict[str, Any] = {
         "order": answer.order,
@@ -92,6 +130,7 @@ def answer_to_dict(answer: Answer, page: int, size: int, both_orders: bool = Fal
         "artifacts": asdict(answer.artifacts) if answer.artifacts else None,
         "total": answer.retrieved.total,
         "total_is_exact": answer.retrieved.total_is_exact,
+        "no_match": answer.no_match,
         "window": len(answer.hits),
         "page": page,
         "took_ms": answer.retrieved.took_ms,
@@ -99,6 +138,7 @@ def answer_to_dict(answer: Answer, page: int, size: int, both_orders: bool = Fal
         "similarity_threshold": answer.similarity_threshold,
         **(answer.plan or QueryPlan("", "")).to_dict(),
         "hits": [asdict(hit) for hit in answer.page(page, size)],
+        "nearest": [asdict(hit) for hit in answer.nearest],
     }
     if both_orders:
         engine = answer.in_engine_order()[(page - 1) * size : page * size]

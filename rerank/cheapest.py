@@ -21,8 +21,8 @@ def comparison_terms(alias: str, schema: IndexSchema) -> tuple[float, str]:
     if price is None:
         numbers = ", ".join(schema.plan.numbers) or "none"
         raise QueryError(
-            f"index {alias} has no number column with `price` in its name (numbers: {numbers}): name it in the "
-            "field plan and index the catalogue again"
+            f'index {alias} has no price column (numbers: {numbers}): write `price = "COLUMN"` into the field plan '
+            "and index the catalogue again with --rebuild"
         )
     if schema.similarity_threshold is None:
         raise QueryError(
@@ -63,8 +63,10 @@ def cosine_of(candidate: Candidate) -> float:
 
 
 def price_column(schema: IndexSchema) -> str | None:
-    """Return the first number column with `price` in its name; None when the plan has none."""
-    return next((name for name in schema.plan.numbers if "price" in name.casefold()), None)
+    """Return the plan's price column, else the first number column with `price` in its name; None without one."""
+    return schema.plan.price or next(
+        (name for name in schema.plan.numbers if "price" in name.casefold()), None
+    )
 
 
 def _is_available(candidate: Candidate) -> bool:
@@ -72,6 +74,7 @@ def _is_available(candidate: Candidate) -> bool:
 
 
 def _sort_key(candidate: Candidate, price: str) -> tuple[bool, bool, float, float, str]:
-    value: float | None = (candidate.source.get("numbers") or {}).get(price)
-    amount = math.inf if value is None else value
-    return value is None, not _is_available(candidate), amount, -cosine_of(candidate), candidate.id
+    value = (candidate.source.get("numbers") or {}).get(price)
+    amounts = value if isinstance(value, list) else [] if value is None else [value]
+    amount = min(amounts, default=math.inf)  # of the cheapest variant
+    return not amounts, not _is_available(candidate), amount, -cosine_of(candidate), candidate.id

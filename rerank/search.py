@@ -16,7 +16,9 @@ import numpy as np
 
 from opensearch.index.spaces import SPACES, sub_queries
 from opensearch.logs.profiles import Click
+from opensearch.search.facets import MAX_EXACT_GROUPS
 from opensearch.search.filters import ids_filter
+from opensearch.search.matches import Floors, query_floors
 from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Candidate, Retrieved, retrieve
@@ -25,7 +27,7 @@ from rerank.models.ranker import Ranker
 from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
 
 from . import cheapest
-from .answer import Answer, Order, hits_of
+from .answer import Answer, Order, collapsed, hits_of, nearest_of
 from .arrays import FloatArray
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
 from .rules import EXACT_CODE, apply_rules
@@ -51,7 +53,7 @@ def search_with_vectors(
     """Return the answer to a search whose query vectors are known; raises as `search` does."""
     if search.cheapest:
         return _search_cheapest(client, context, search, vectors)
-    retrieved = retrieve(client, context.alias, engine_body(context, search, vectors))
+    retrieved = _retrieve(client, context, search, vectors)
     candidates = [*retrieved.candidates, *_not_retrieved(search.candidates, retrieved)]
     window = engine_order(len(candidates))
     if search.reranks:
@@ -59,9 +61,12 @@ def search_with_vectors(
     if not search.sort:  # the engine put them first, whatever the ranker did
         rules = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
         window = replace(window, rules={**window.rules, **rules})
-    hits = hits_of(candidates, window)
     order: Order = "reranked" if window.artifacts else "engine"
-    return Answer(hits, retrieved, order, window, plan=search.plan)
+    hits = hits_of(candidates, window)
+    answer = Answer(hits, retrieved, order, window, plan=search.plan)
+    if answer.no_match:
+        answer = replace(answer, nearest=nearest_of(candidates, window))
+    return _collapsed(answer) if search.collapse else answer
 
 
 def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
@@ -100,8 +105,10 @@ def embed_queries(context: ServingContext, searches: Sequence[Search]) -> list[Q
     return [next(embedded) if need else {} for need in needed]
 
 
-def engine_body(context: ServingContext, search: Search, vectors: QueryVectors) -> dict[str, Any]:
-    """Return the engine's query for the whole window."""
+def engine_body(
+    context: ServingContext, search: Search, vectors: QueryVectors, *, any_word: bool = False
+) -> dict[str, Any]:
+    """Return the engine's query for the whole window; `any_word`: a sorted one takes products with one of the words."""
     filters = [*search.filters, *([ids_filter(search.candidates)] if search.candidates else [])]
     boosts = search.plan.boosts if search.plan else ()
     query = Query(search.query, vectors, filters, has_image=search.image is not None, boosts=boosts)
@@ -109,8 +116,51 @@ def engine_body(context: ServingContext, search: Search, vectors: QueryVectors) 
         query,
         context.schema,
         window=max(search.window, len(search.candidates)),
-        page=Page(facets=search.facets, sort=search.sort),
+        page=Page(facets=search.facets, sort=search.sort, groups=search.collapse, any_word=any_word),
         fusion=search.fusion,
+        floors=_floors(context, search),
+    )
+
+
+def _floors(context: ServingContext, search: Search) -> Floors | None:
+    """Return the cosine from which a neighbour matches, by vector space; None: every neighbour counts as a match."""
+    if search.min_cosine == 0 or search.candidates or search.cheapest:
+        return None
+    if search.min_cosine is not None:
+        return dict.fromkeys(context.schema.vectors, search.min_cosine)
+    return query_floors(
+        context.schema, has_words=bool(clean_words(search.query)), has_image=search.image is not None
+    )
+
+
+def _retrieve(
+    client: OpenSearch, context: ServingContext, search: Search, vectors: QueryVectors
+) -> Retrieved:
+    """Return the candidates; where nothing matches, the nearest products.
+
+    A sorted search takes the products with most of the words. Where there are none it takes every product that the search
+    would match in the order of relevance.
+    """
+    retrieved = retrieve(client, context.searched, engine_body(context, search, vectors))
+    if search.sort and not retrieved.total:
+        body = engine_body(context, search, vectors, any_word=True)
+        retrieved = retrieve(client, context.searched, body)
+    if search.sort and not retrieved.total and _floors(context, search) is not None:
+        body = engine_body(context, replace(search, sort=()), vectors)
+        retrieved = retrieve(client, context.searched, body)
+    return retrieved
+
+
+def _collapsed(answer: Answer) -> Answer:
+    """Return the answer with one hit of each group of variants, and with the number of groups as its total."""
+    retrieved = answer.retrieved
+    groups = retrieved.total if retrieved.groups is None else retrieved.groups
+    exact = retrieved.total_is_exact and groups <= MAX_EXACT_GROUPS
+    return replace(
+        answer,
+        hits=collapsed(answer.hits),
+        nearest=collapsed(answer.nearest),
+        retrieved=replace(retrieved, total=groups, total_is_exact=exact),
     )
 
 
@@ -177,7 +227,7 @@ def _search_cheapest(
     """Return the products whose image is as near as the index's similarity threshold, by price; a score is a cosine."""
     threshold, price = cheapest.comparison_terms(context.alias, context.schema)
     body = engine_body(context, replace(search, window=max(search.window, cheapest.WINDOW)), vectors)
-    retrieved = retrieve(client, context.alias, body)
+    retrieved = retrieve(client, context.searched, body)
     hits = cheapest.cheapest_hits(retrieved.candidates, threshold, price)
     may_be_more = bool(hits) and len(hits) == body["size"]  # every retrieved product is near enough
     retrieved = replace(retrieved, total=len(hits), total_is_exact=not may_be_more)

@@ -22,17 +22,20 @@ from opensearch.search.query import MAX_WINDOW, WINDOW, Fusion
 from opensearch.understanding.plan import ConstraintMode, QueryPlan, understand
 from vitrine.errors import QueryError
 
-from .shoppers import shopper_hash
+from .shoppers import hash_of_request
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from opensearch.understanding.vocabulary import Vocabulary
 
+COLLAPSE = 3  # a window of products holds so many times fewer groups of variants, and is made longer by it
+
 Id = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 ShopperHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW)]
+Cosine = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Texts = list[Text] | Text  # one, or several in a list
 Candidates = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_WINDOW)]
 
@@ -43,7 +46,8 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     `image` is base64 or a data URI over HTTP, and a path in a JSON line. `shopper` is the caller's own id of the
     shopper, `shopper_hash` its keyed hash. `weights` are numbers in the order of the sub-queries (a list, or text with
     commas) or an object by sub-query. `candidates` are ranked instead of the whole index. `verbatim` searches the words
-    as they are: nothing is corrected, and no constraint is read from them.
+    as they are: nothing is corrected, and no constraint is read from them. `min_cosine` replaces the floors of the index
+    (the cosine from which a neighbour matches); 0: every neighbour counts. `collapse` shows one product of each group.
     """
 
     query: Text = ""
@@ -64,6 +68,8 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     candidates: Candidates | None = None
     verbatim: bool = False
     constraints: ConstraintMode = "boost"
+    min_cosine: Cosine | None = None
+    collapse: bool = False
     query_id: Id | None = None
 
 
@@ -74,6 +80,7 @@ class Search:
     `query` holds the words that are searched, and `plan` says how they were made of the words that the shopper typed.
     `filters` and `sort` are clauses of `opensearch.search.filters`, `shopper` is a keyed hash. With `cheapest`, the
     hits are the products that the image shows, by price. `candidates` are ranked instead of the whole index.
+    `min_cosine` and `collapse` are those of the request.
     """
 
     query: str = ""
@@ -88,6 +95,8 @@ class Search:
     window: int = WINDOW
     candidates: Sequence[str] = ()
     plan: QueryPlan | None = field(default=None, compare=False)
+    min_cosine: float | None = None
+    collapse: bool = False
 
     @property
     def typed(self) -> str:
@@ -145,7 +154,9 @@ def resolve(
     sort = _sort_clauses(as_list(request.sort), plan)
     window = request.window
     if sort:  # a sorted answer is not ranked, so its pages may lie beyond the window
-        window = min(max(window, request.page * request.size), MAX_WINDOW)
+        window = max(window, request.page * request.size)
+    if request.collapse:
+        window *= COLLAPSE
     query = understand(
         request.query, schema, vocabulary, verbatim=request.verbatim, constraints=request.constraints
     )
@@ -154,7 +165,7 @@ def resolve(
         plan=query,
         image=image,
         filters=(*parse_filters(as_list(request.filters), plan), *query.filters),
-        shopper=shopper_hash(request.shopper) if request.shopper else request.shopper_hash,
+        shopper=hash_of_request(request.shopper, request.shopper_hash),
         order=request.order,
         cheapest=request.cheapest,
         facets=tuple(as_list(request.facets)),
@@ -164,8 +175,10 @@ def resolve(
             weights=_weights(request.weights),
             sub_queries=_sub_queries(request.sub_queries),
         ),
-        window=window,
+        window=min(window, MAX_WINDOW),
         candidates=tuple(dict.fromkeys(request.candidates or ())),
+        min_cosine=request.min_cosine,
+        collapse=request.collapse,
     )
 
 

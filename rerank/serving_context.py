@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opensearch.index.fields import IndexSchema
-from opensearch.index.versions import read_schema
+from opensearch.index.versions import read_schema, searched_index
 from opensearch.logs.pointer import read_pointer
 from opensearch.understanding.vocabulary import Vocabulary, open_vocabulary
 from rerank.models.card import read_model_card
@@ -33,6 +33,12 @@ class ServingContext:
     ranker: Ranker | None
     degraded: str | None = None
     vocabulary: Vocabulary | None = None  # None: queries are searched verbatim
+    index: str | None = None  # searched instead of the alias, which names several indices
+
+    @property
+    def searched(self) -> str:
+        """What a search names: the alias, unless it names several indices."""
+        return self.index or self.alias
 
 
 def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = True) -> ServingContext:
@@ -42,7 +48,14 @@ def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = Tr
     """
     schema = read_schema(client, alias)
     encoders = QueryEncoders(schema, store)
-    context = ServingContext(alias, schema, encoders, None, vocabulary=vocabulary_of(store, alias, schema))
+    context = ServingContext(
+        alias,
+        schema,
+        encoders,
+        None,
+        vocabulary=vocabulary_of(store, alias, schema),
+        index=searched_index(client, alias),
+    )
     if not ranked:
         return context
     try:

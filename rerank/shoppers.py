@@ -21,16 +21,40 @@ if TYPE_CHECKING:
     from opensearch.client import AsyncOpenSearch, OpenSearch
 
 _HASH = re.compile(r"[0-9a-f]{32}")
+_CHECKED = 24  # hexadecimal digits of the id's own hash; the others check them
 
 
 def shopper_hash(raw_id: str, key: bytes | None = None) -> str:
-    """Return the HMAC-SHA256 of a shopper's id, cut to 32 hex characters. `key` None: `shopper_key()`."""
-    return hmac.new(key or shopper_key(), raw_id.encode(), hashlib.sha256).hexdigest()[:32]
+    """Return the keyed hash of a shopper's id, 32 hexadecimal digits; a hash of ours is returned as it is.
+
+    The first 24 digits begin the HMAC-SHA256 of the id, the last 8 begin the HMAC-SHA256 of those 24. So a hash can be
+    told from an MD5 or a UUID of the same form by the key alone, wherever it comes from, and no id is hashed twice. `key`
+    None: `shopper_key()`.
+    """
+    key = key or shopper_key()
+    return raw_id if is_hash(raw_id, key) else sealed(_hmac(key, raw_id), key)
 
 
-def is_hash(text: str) -> bool:
-    """Return whether the text has the form of a `shopper_hash`."""
-    return _HASH.fullmatch(text) is not None
+def hash_of_request(shopper: str | None, hashed: str | None) -> str | None:
+    """Return the keyed hash of a request that names a shopper by the caller's own id, or by a hash of the caller."""
+    if shopper:
+        return shopper_hash(shopper)
+    return sealed(hashed) if hashed else None
+
+
+def is_hash(text: str, key: bytes | None = None) -> bool:
+    """Return whether the text is a `shopper_hash` made with this key; another text is one by a chance of 1 in 4 billion."""
+    return _HASH.fullmatch(text) is not None and sealed(text, key) == text
+
+
+def sealed(digest: str, key: bytes | None = None) -> str:
+    """Return a hash that is known to be one, such as the bare HMAC of an earlier release, in the form of `shopper_hash`."""
+    head = digest[:_CHECKED]
+    return head + _hmac(key or shopper_key(), head)[: len(digest) - _CHECKED]
+
+
+def _hmac(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:32]
 
 
 def shopper_key() -> bytes:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Self
 
-from rerank.features.product_table import seconds_of
 from vitrine.store import ArtifactSet
 
 EXPLORE = "explore"  # the arm whose order is random, so that no position favours a product
@@ -67,10 +66,12 @@ class Slate:
         }
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
-        """Return the slate of a record of the slate log; None when the record lacks an id, a time or shown products."""
+    def from_record(cls, record: Mapping[str, Any], at: float) -> Self | None:
+        """Return the slate of a record of the slate log; None when the record lacks an id, a time or shown products.
+
+        `at` is the record's time as the engine reads it (seconds since 1970).
+        """
         shown = tuple(str(i) for i in record.get("shown") or ())
-        at = seconds_of(record.get("at"))
         if not record.get("query_id") or not shown or not isfinite(at):
             return None
         artifacts = record.get("artifacts")

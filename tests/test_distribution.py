@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.jdk import compiler
 
 from opensearch.node import distribution as module
 from opensearch.node.distribution import (
@@ -29,7 +31,7 @@ from opensearch.node.distribution import (
 from opensearch.node.fetch import ProgressCallback, fetch
 from opensearch.node.pinned import ALL, Artifact
 from vitrine.errors import NodeError
-from vitrine.settings import VITRINE_MAVEN_MIRROR
+from vitrine.settings import VITRINE_MAVEN_MIRROR, cache_directory
 
 CONTENT = b"x" * 100_000
 
@@ -278,6 +280,46 @@ def test_a_distribution_is_assembled_once_and_is_open_to_all(small: list[Artifac
     assert missing_bytes(cache) == 0
     assert distribution(cache, counts.append) == home
     assert sum(counts) == sum(artifact.size for artifact in small)
+
+
+def test_a_distribution_of_an_earlier_release_gets_the_plugin_that_refuses_other_engines(
+    small: list[Artifact], tmp_path: Path
+) -> None:
+    plugin = distribution(tmp_path / "cache") / "plugins" / "vitrine-lucene-only"
+    content = {path.name: path.read_bytes() for path in plugin.iterdir()}
+    shutil.rmtree(plugin)
+    assert distribution(tmp_path / "cache") == plugin.parents[1]
+    assert {path.name: path.read_bytes() for path in plugin.iterdir()} == content
+    assert content.keys() == {"lucene-only.jar", "plugin-descriptor.properties"}
+    (plugin / "lucene-only.jar").write_bytes(b"of another release")
+    distribution(tmp_path / "cache")
+    assert (plugin / "lucene-only.jar").read_bytes() == module.LUCENE_ONLY.read_bytes()
+
+
+def test_the_packaged_plugin_is_what_its_source_compiles_to(tmp_path: Path) -> None:
+    javac = compiler()
+    if javac is None or javac[1] < 21:
+        pytest.skip("no JDK of version 21 or newer")
+    if not module.is_ready(cache_directory()):
+        pytest.skip("the engine's jars are not in the cache")
+    source = module.LUCENE_ONLY.with_name("LuceneOnly.java")
+    jars = f"{distribution(cache_directory())}/lib/*"
+    build = [
+        javac[0],
+        "--release",
+        "21",
+        "-proc:none",
+        "-g:none",
+        "-cp",
+        jars,
+        "-d",
+        str(tmp_path),
+        str(source),
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    with zipfile.ZipFile(module.LUCENE_ONLY) as jar:
+        assert jar.namelist() == ["vitrine/", "vitrine/LuceneOnly.class"]
+        assert jar.read("vitrine/LuceneOnly.class") == (tmp_path / "vitrine/LuceneOnly.class").read_bytes()
 
 
 def test_one_bad_file_leaves_no_distribution_and_the_next_run_completes_it(

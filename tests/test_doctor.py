@@ -15,12 +15,15 @@ from click.testing import CliRunner
 from opensearch.checks import cluster as check_cluster
 from opensearch.checks import index as check_index
 from opensearch.checks import pipelines as check_pipelines
+from opensearch.checks.logs import log_fields_of
 from opensearch.commands.doctor import doctor
 from opensearch.hook.connector import PRIVATE_ENDPOINTS, TRUSTED_ENDPOINTS
 from opensearch.index import versions as index
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.schema import mappings
 from opensearch.index.versions import Version
+from opensearch.logs.log_fields import LogFields
+from opensearch.logs.ubi import UBI_LOGS
 from vitrine.doctor import CHECKS, Context, Finding, Level, examine
 from vitrine.store import Store
 
@@ -221,6 +224,16 @@ def test_trusted_endpoint() -> None:
     assert check_pipelines.trusted(here, {**both, private: "false"}).level == "fail"
     assert check_pipelines.trusted(away, both).level == "fail"
     assert check_pipelines.trusted(away, {name: r"^https://rank\.example\.org/.*$"}).level == "ok"
+
+
+def test_log_indices_that_cannot_be_read_as_they_should_are_reported() -> None:
+    def findings(application: str, timestamp: str) -> list[str]:
+        types = {"application": frozenset([application]), "timestamp": frozenset([timestamp])}
+        return [finding.result for finding in log_fields_of(UBI_LOGS[0], LogFields(types))]
+
+    assert findings("keyword", "date") == []
+    assert "`application` is no keyword" in findings("text", "date")[0]
+    assert "`timestamp` is no date" in findings("keyword", "long")[0]
 
 
 def test_every_check_of_the_table_exists() -> None:

@@ -68,7 +68,7 @@ def test_empty_texts_and_unknown_languages_have_no_vector(cache: VectorCache, tm
         encoder, cache, [pending("1", ""), pending("2", "红色", "zh"), pending("3", "red")], tmp_path
     )
     assert encoder.texts == ["red"]
-    assert report.texts_unsupported == 1
+    assert report.texts_unsupported == {"zh": 1}
     assert {each.product.id: "text" not in each.vectors for each in documents} == {
         "1": True,
         "2": True,

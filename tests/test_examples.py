@@ -11,9 +11,9 @@ from support import training_log
 from rerank.features.behaviour import query_hash
 from rerank.features.scaler import fit_scaler
 from rerank.slate import Slate
-from rerank.training.events import Event, Log, event_of, gains_of, read_log
 from rerank.training.examples import ExampleBuilder, embed_log_queries, example_builder
 from rerank.training.history import History
+from rerank.training.log.events import Event, Log, gains_of
 from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions, impressions
 
 PRODUCTS = training_log.products()
@@ -38,52 +38,6 @@ def slate(number: int, at: float, **given: object) -> Slate:
         "viewed": 3,
     }
     return Slate(**{**values, **given})  # type: ignore[arg-type]
-
-
-def test_records_become_slates_and_events() -> None:
-    log = read_log(
-        [
-            {
-                "query_id": "a",
-                "at": "2026-01-02T00:00:00Z",
-                "engine": ["x", "y"],
-                "shown": ["y", "x"],
-                "query": "q",
-            }
-        ],
-        [
-            {"query_id": "a", "timestamp": "2026-01-02T00:00:00Z", "query_response_hit_ids": ["y"]},
-            {
-                "query_id": "b",
-                "timestamp": "2026-01-01T00:00:00Z",
-                "query_response_hit_ids": ["z"],
-                "user_query": "w",
-            },
-            {"query_id": "c", "timestamp": "2026-01-01T00:00:00Z", "query_response_hit_ids": []},
-        ],
-        [
-            {
-                "query_id": "a",
-                "action_name": "click",
-                "timestamp": "2026-01-02T00:00:09Z",
-                "event_attributes": {"object": {"object_id": "y"}},
-            },
-            {"query_id": "a", "action_name": "impression"},
-            {"query_id": "a", "action_name": "click", "timestamp": "later"},
-        ],
-    )
-    assert [(s.query_id, s.shown, s.engine, len(s.viewed_ids)) for s in log.slates] == [
-        ("b", ("z",), ("z",), 1),
-        ("a", ("y", "x"), ("x", "y"), 1),  # of the shown order the shopper opened one page of one
-    ]
-    assert [(e.id, e.at - log.slates[1].at) for e in log.events] == [("y", 9.0)]
-    assert log.unread == 2
-
-
-def test_incomplete_records_are_none() -> None:
-    assert Slate.from_record({"query_id": "a", "at": "2026-01-01"}) is None
-    assert Slate.from_record({"query_id": "a", "at": "today", "shown": ["x"]}) is None
-    assert event_of({"action_name": "click", "query_id": "a", "timestamp": "2026-01-01"}) is None
 
 
 def test_the_highest_gain_counts_and_only_for_what_was_shown() -> None:
@@ -168,7 +122,7 @@ def test_history_counts_by_hand() -> None:
         [slate(1, 100.0), slate(2, 200.0)],
         [
             Event("q1", "click", "p2", 104.0, "s"),
-            Event("q1", "add_to_cart", "p2", 150.0, "s"),
+            Event("q1", "cart", "p2", 150.0, "s"),
             Event("q2", "click", "p1", 203.0, "s"),
         ],
     )

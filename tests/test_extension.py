@@ -55,7 +55,7 @@ def train(store: Store, settings: TrainingSettings = SETTINGS) -> TrainingResult
 
 
 def request(trained: TrainingResult, vectors: QueryVectors) -> RerankRequest:
-    history = trained.clicks[f"{1:032x}"]
+    history = trained.clicks[training_log.shopper_of(1)]
     return RerankRequest(training_log.IDS[:40], "kind 2", vectors, history, as_of=AS_OF)
 
 

@@ -112,8 +112,8 @@ def test_redirects_are_followed_a_few_times_and_checked_each_time(monkeypatch: p
     def answer(connection: socket.socket, request: bytes) -> None:
         path = request.split()[1].decode()
         if path == "/a":
-            connection.sendall(reply("302 Found", b"", "Location: /b"))
-        elif path == "/b":
+            connection.sendall(reply("302 Found", b"", "Location: /b c/ü.png"))
+        elif path == "/b%20c/%C3%BC.png":
             connection.sendall(reply("200 OK", b"picture"))
         elif path == "/file":
             connection.sendall(reply("301 Moved", b"", "Location: file:///etc/passwd"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,17 @@ from encoders.image_io import decode_image
 from rerank.query_image import decode_query_image
 from vitrine.errors import ImageError, QueryError
 
+# 48 x 32 pixels, the left half green and the right half red, encoded by libheif 1.23 with x265: 64 x 64 pixels with a crop
+HEIC = base64.b64decode(
+    """
+    AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAX1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAAAERA
+    AAEAAQAAAAABoQABAAAAAAAAAFAAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADdaXBjbwAA
+    AHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq
+    5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAADAAAAABAAAA
+    IAAAAAH////wAAAAAv///+AAAAACAAAAEHBpeGkAAAAAAwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAAFhtZGF0AAAATCgBrwY4Wve2382jf//5
+    Rc//+yB4IfBImbb++t/3keE1HF2ofDHdpdH6dZUmPaORf6dgXzG3x2VSe8y6iauFhMGDWNxDWh5Nk2kct3A=
+    """
+)
 RED, WHITE, GREEN = (255, 0, 0), (255, 255, 255), (0, 128, 0)
 
 
@@ -38,6 +50,31 @@ def near(pixel: tuple[int, ...], expected: tuple[int, ...], most: int = 12) -> b
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"])
 def test_the_formats_that_shops_use(kind: str) -> None:
     assert near(pixel(saved(Image.new("RGB", (32, 32), RED), kind)), RED)
+
+
+def test_a_heic_photo_is_decoded_on_both_sides() -> None:
+    for image in (decode_image(HEIC), decode_query_image(HEIC)):
+        assert image.size == (48, 32)
+        assert near(image.getpixel((2, 2)), GREEN)  # type: ignore[arg-type]
+        assert near(image.getpixel((45, 2)), RED)  # type: ignore[arg-type]
+
+
+def test_a_damaged_heic_is_refused_and_a_vast_one_before_it_is_decoded() -> None:
+    with pytest.raises(ImageError, match="the image is damaged"):
+        decode_image(HEIC[:-10])
+    with pytest.raises(ImageError, match="damaged"):
+        decode_image(HEIC[:300])
+    size = HEIC.index(b"ispe") + 8
+    vast = HEIC[:size] + (20_000).to_bytes(4) * 2 + HEIC[size + 8 :]  # the crop still says 48 x 32
+    with pytest.raises(ImageError, match="20000 x 20000 pixels is too large"):
+        decode_image(vast)
+
+
+def test_a_vast_avif_is_refused() -> None:
+    small = saved(Image.new("RGB", (64, 64), RED), "AVIF")
+    size = small.index(b"ispe") + 8
+    with pytest.raises(ImageError, match=r"11000 x 11000 pixels is too large|damaged|no known image format"):
+        decode_image(small[:size] + (11_000).to_bytes(4) * 2 + small[size + 8 :])
 
 
 def test_greyscale_and_bilevel() -> None:
@@ -93,7 +130,7 @@ def test_images_are_rotated_by_their_exif() -> None:
     assert decode_image(broken).size == (64, 32)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_is_its_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
     assert near(pixel(saved(frames[0], kind, save_all=True, append_images=frames[1:])), RED)
@@ -157,8 +194,9 @@ def test_a_truncated_image_is_refused(kind: str) -> None:
 def test_random_damage_gives_an_image_or_an_image_error() -> None:
     generator = np.random.default_rng(1)
     noise = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP"):
-        whole = np.frombuffer(saved(Image.fromarray(noise), kind), dtype=np.uint8)
+    kinds = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF")
+    for image in (*(saved(Image.fromarray(noise), kind) for kind in kinds), HEIC):
+        whole = np.frombuffer(image, dtype=np.uint8)
         for _ in range(30):
             data = whole.copy()
             data[generator.integers(0, data.size, 8)] = generator.integers(0, 256, 8)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.images.source import image_ref, read_image
+from indexer.images.source import ImagePlaces, image_ref, read_image, url_of
 from vitrine.errors import ImageError
 
 
@@ -17,7 +17,7 @@ def no_fetch(url: str) -> bytes:
 
 
 def read(source: str | bytes, folder: Path | None) -> bytes:
-    return read_image(source, folder, no_fetch).data
+    return read_image(source, ImagePlaces(folder), no_fetch).data
 
 
 @pytest.fixture
@@ -35,6 +35,61 @@ def test_files_in_the_folder_are_read(folder: Path) -> None:
     assert read(str(folder / "pictures" / "a.png"), folder) == b"picture"
     (folder / "link.png").symlink_to("pictures/a.png")
     assert read("link.png", folder) == b"picture"
+
+
+def test_spellings_of_other_programs_name_the_same_file(folder: Path) -> None:
+    (folder / "my picture.png").write_bytes(b"mine")
+    assert read("/pictures/a.png", folder) == b"picture"  # from the root of the web site
+    assert read("pictures\\a.png", folder) == b"picture"
+    assert read("/my%20picture.png", folder) == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("source", "url"),
+    [
+        ("https://cdn.example.com/a b.jpg", "https://cdn.example.com/a b.jpg"),
+        ("//cdn.example.com/a.jpg", "https://cdn.example.com/a.jpg"),
+        ("cdn.example.com/media/a.jpg", "https://cdn.example.com/media/a.jpg"),
+        ("cdn.example.com:8443/a.jpg?w=200", "https://cdn.example.com:8443/a.jpg?w=200"),
+        ("bilder.münchen.example/ä.jpg", "https://bilder.münchen.example/ä.jpg"),
+        ("/media/a.jpg", "https://shop.example/img/media/a.jpg"),
+        ("media/a.jpg", "https://shop.example/img/media/a.jpg"),
+        ("a.jpg", "https://shop.example/img/a.jpg"),
+        ("img.2/a.jpg", "https://shop.example/img/img.2/a.jpg"),
+        ("pictures/a.png", None),
+        ("/pictures/a.png", None),
+        ("../secret.png", None),
+        ("ftp://cdn.example.com/a.jpg", None),
+        ("data:image/png;base64,AAAA", None),
+        (b"picture", None),
+    ],
+)
+def test_an_address_is_a_file_where_there_is_one_and_else_a_url(
+    source: str | bytes, url: str | None, folder: Path
+) -> None:
+    for base in ("https://shop.example/img", "https://shop.example/img/"):
+        assert url_of(source, ImagePlaces(folder, base)) == url
+
+
+def test_without_the_shops_address_a_path_of_a_web_site_says_how_to_name_it(folder: Path) -> None:
+    for path in ("/media/a.jpg", "media/a.jpg"):
+        assert url_of(path, ImagePlaces(folder)) is None
+        with pytest.raises(ImageError, match=r"no such file .*name the shop's address with --image-base URL"):
+            read(path, folder)
+
+
+def test_an_address_that_was_completed_is_named_in_the_error(folder: Path) -> None:
+    def fetch(url: str) -> bytes:
+        raise ImageError("the name is not known")
+
+    with pytest.raises(
+        ImageError, match=r"^there is no such file, and https://c.example/a.jpg gives none: the name"
+    ):
+        read_image("c.example/a.jpg", ImagePlaces(folder), fetch)
+    with pytest.raises(ImageError, match=r"^https://c.example/a.jpg gives none: the name"):
+        read_image("//c.example/a.jpg", ImagePlaces(folder), fetch)
+    with pytest.raises(ImageError, match=r"^the name is not known"):
+        read_image("http://c.example/a.jpg", ImagePlaces(folder), fetch)
 
 
 def test_nothing_outside_the_folder_is_read(folder: Path) -> None:
@@ -94,8 +149,9 @@ def test_data_uris_hold_the_image_and_are_referenced_by_hash() -> None:
 def test_equal_bytes_have_the_same_hash_in_every_source(folder: Path) -> None:
     (folder / "b.png").write_bytes(b"picture")
     hashes = {
-        read_image(source, folder, lambda url: b"picture").hash for source in ("b.png", "pictures/a.png")
+        read_image(source, ImagePlaces(folder), lambda url: b"picture").hash
+        for source in ("b.png", "pictures/a.png")
     }
-    hashes.add(read_image("http://shop/a.png", folder, lambda url: b"picture").hash)
-    hashes.add(read_image(b"picture", None, no_fetch).hash)
+    hashes.add(read_image("http://shop/a.png", ImagePlaces(folder), lambda url: b"picture").hash)
+    hashes.add(read_image(b"picture", ImagePlaces(), no_fetch).hash)
     assert len(hashes) == 1

@@ -17,6 +17,7 @@ from indexer.load.report import LoadReport
 from indexer.load.seen_ids import SeenIds
 from indexer.load.target import choose_target, complete, publish_target
 from opensearch.analysis.survey import Survey
+from opensearch.checks.index import alias_of
 from opensearch.index import meta, versions
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.schema import Sharding
@@ -199,11 +200,63 @@ def test_alias_that_is_an_index_is_refused(engine: OpenSearch, alias: str) -> No
         versions.create_version(engine, alias, SCHEMA)
 
 
-def test_alias_over_two_indices_is_refused(engine: OpenSearch, alias: str) -> None:
+def test_an_alias_over_two_foreign_indices_is_refused(engine: OpenSearch, alias: str) -> None:
     for name in ("a", "b"):
         engine.indices.create(index=f"{alias}-{name}", body={"aliases": {alias: {}}})
     with pytest.raises(EngineError, match=f"names 2 indices \\({alias}-a, {alias}-b\\)"):
         versions.current(engine, alias)
+
+
+def test_an_alias_over_two_versions_is_the_one_published_last_until_it_is_mended(
+    engine: OpenSearch, alias: str
+) -> None:
+    first, second = _published(engine, alias, 1), _published(engine, alias, 2)
+    actions = [{"add": {"index": first, "alias": alias}}]
+    engine.indices.update_aliases(body={"actions": actions})
+    assert versions.current(engine, alias) == second
+    assert versions.published(engine)[alias] == second
+    assert versions.searched_index(engine, alias) == second
+    assert [v.current for v in versions.versions(engine, alias)] == [False, True]
+    assert alias_of(alias, second, versions.holders(engine, alias)).level == "fail"
+
+    mended = versions.mend(engine, alias)
+    assert mended == f"alias {alias} named 2 indices; it names {second} alone now, no longer {first}"
+    assert versions.holders(engine, alias) == [second]
+    assert versions.searched_index(engine, alias) is None
+    assert versions.mend(engine, alias) is None
+    assert alias_of(alias, second, versions.holders(engine, alias)).level == "ok"
+
+    engine.indices.update_aliases(body={"actions": actions})
+    assert versions.rollback(engine, alias) == first
+    assert versions.holders(engine, alias) == [first]
+
+
+def test_versions_published_at_once_leave_one_index_behind_the_alias(engine: OpenSearch, alias: str) -> None:
+    indices = [f"{versions.version_name(alias)[:-1]}{n}" for n in range(4)]
+    for index in indices:
+        engine.indices.create(index=index, body={"mappings": {"_meta": {}}})
+    counts: set[int] = set()
+    moved: list[str] = []
+    refused: list[str] = []
+
+    def move(index: str) -> None:
+        try:
+            versions.publish(engine, alias, index)
+            moved.append(index)
+        except EngineError as error:  # another thread moved the alias before the check
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=move, args=[index]) for index in indices]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        counts.add(len(versions.holders(engine, alias)))
+    for thread in threads:
+        thread.join()
+    assert counts <= {0, 1}  # none before the first of them
+    (in_service,) = versions.holders(engine, alias)
+    assert in_service in moved
+    assert all("another process has moved" in reason for reason in refused)
 
 
 def test_missing_alias_names_what_exists(engine: OpenSearch, alias: str) -> None:
@@ -274,7 +327,7 @@ def test_synonyms_changed_while_a_rebuild_loads_stay_in_force(engine: OpenSearch
     target = choose_target(engine, alias, SCHEMA, rebuild=True)
     set_synonyms(engine, alias, ["sofa, couch"])
     report = LoadReport(read=1, indexed=1)
-    assert complete(target, report, SeenIds(), sync=False)
+    assert complete(target, report, SeenIds(), sync=False, confirmed=True)
     publish_target(target, report)
     try:
         assert read_synonyms(engine, alias) == ["sofa, couch"]

@@ -147,16 +147,21 @@ def test_a_plan_is_printed_edited_and_used_and_another_one_needs_a_rebuild(vitri
 def test_a_new_version_learns_its_sub_query_weights_before_it_goes_into_service(vitrine: Command) -> None:
     tiny = str(tiny_text_encoder(vitrine.folder))
     path = vitrine.catalogue(ROWS)
-    learned = vitrine.report(path, encoder=tiny)["weights"]
+    report = vitrine.report(path, encoder=tiny)
+    learned, floors = report["weights"], report["floors"]
     assert learned["queries"] == 40
     assert learned["weights"]["image"] == 0
     recorded = read_schema(vitrine.engine, vitrine.alias).weights
     assert recorded == learned["weights"]
+    assert list(floors) == ["text"]
+    assert read_schema(vitrine.engine, vitrine.alias).floors == {"text": floors["text"]["cosine"]}
+    assert f"text {floors['text']['cosine']:g}" in vitrine("weights", "show").stdout
     assert vitrine.pipeline_weights() == pytest.approx(list(learned["weights"].values()))
     # A run into the version in service does not change them, and neither does a rebuild with --no-learn-weights.
     vitrine("weights", "reset")
     assert vitrine.report(vitrine.catalogue(ROWS[:-1], "fewer.jsonl"), encoder=tiny)["weights"] is None
     assert read_schema(vitrine.engine, vitrine.alias).weights is None
+    assert read_schema(vitrine.engine, vitrine.alias).floors == {}
     assert vitrine.pipeline_weights() == pytest.approx([0.5, 0.2, 0.3])
     assert vitrine.report(path, "--rebuild", "--no-learn-weights", encoder=tiny)["weights"] is None
     assert read_schema(vitrine.engine, vitrine.alias).weights is None
@@ -299,3 +304,27 @@ def test_the_command_runs_in_a_process_of_its_own_with_a_bar_only_on_a_terminal(
     )
     assert "40/40" in done.stderr
     assert "rows/s" in done.stderr
+
+
+def test_the_variants_of_a_shopify_export_are_found_by_the_words_of_their_product(vitrine: Command) -> None:
+    path = vitrine.folder / "shopify.csv"
+    path.write_text(
+        "Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src\n"
+        "coat,Harbour Raincoat,Nordkai,Size,S,C-S,129.00,https://x.example/1.jpg\n"
+        "coat,,,,M,C-M,139.00,https://x.example/2.jpg\n"
+        "coat,,,,,,,https://x.example/back.jpg\n"
+        "mug,Pebble Mug,Clayroom,Title,Default Title,MUG,18.50,https://x.example/mug.jpg\n"
+    )
+    report = vitrine.report(path, "--no-learn-weights")
+    assert (report["read"], report["indexed"], report["rejected"]) == (4, 3, 0)
+    assert report["skipped"] == {"brings only a picture, which its product has": 1}
+    assert "shape: Shopify CSV" in report["notes"]
+    hits = json.loads(vitrine("search", "harbour raincoat", "--json").stdout)["hits"]
+    assert {hit["id"] for hit in hits} >= {"C-S", "C-M"}
+    coat = vitrine.sources()["C-M"]
+    assert (coat["group"], coat["keywords"]["Size"], coat["numbers"]["Variant Price"]) == ("coat", "M", 139.0)
+    assert [image["ref"] for image in coat["images"]] == [
+        "https://x.example/1.jpg",
+        "https://x.example/2.jpg",
+        "https://x.example/back.jpg",
+    ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from indexer.catalogue.inference.column_formats import complete_plan
 from indexer.catalogue.inference.infer import infer_plan
-from indexer.catalogue.notation.languages import catalogue_language
+from indexer.catalogue.inference.remarks import plan_remarks
+from indexer.catalogue.notation.languages import DetectedLanguage, catalogue_language
+from indexer.catalogue.plan import load_plan
 from indexer.catalogue.product import read_product
 from indexer.catalogue.unused_columns import UnusedColumns
 from opensearch.index.fields import ColumnFormat, FieldPlan, IndexSchema
@@ -72,8 +75,8 @@ def test_roles_and_language_are_found_in_the_shops_own_language(language: str) -
 
 
 def test_short_names_that_are_no_sentence_make_an_english_catalogue() -> None:
-    assert catalogue_language(["p1", "p2"]) == "en"
-    assert catalogue_language([]) == "en"
+    assert catalogue_language(["p1", "p2"]) == DetectedLanguage("en", sure=False)
+    assert catalogue_language([]) == DetectedLanguage("en", sure=False)
 
 
 def test_null_words_are_empty_in_every_column_and_counted() -> None:
@@ -87,7 +90,7 @@ def test_null_words_are_empty_in_every_column_and_counted() -> None:
         for n in range(1, 40)
     ]
     plan = infer_plan(rows)
-    assert set(plan.null) == {"N/A", "NULL"}
+    assert set(plan.null or ()) == {"N/A", "NULL"}
     assert plan.numbers == ("price",)
     product, dropped = read_product({"id": 1, "title": "cup", "price": "n/a", "colour": "red"}, plan)
     assert product.numbers == {}
@@ -159,6 +162,71 @@ def test_a_plan_without_notation_is_completed_and_what_it_states_stays() -> None
     assert complete_plan(completed, rows) == completed
 
 
+def test_a_plan_may_say_that_no_word_stands_for_an_empty_cell(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        '[fields]\nid = "id"\ntitle = "title"\nkeywords = ["brand"]\nnull = []\n', encoding="utf-8"
+    )
+    completed = complete_plan(load_plan(path), [{"id": n, "title": "N/A", "brand": "None"} for n in range(3)])
+    assert completed.null == ()
+    product, dropped = read_product({"id": 1, "title": "N/A", "brand": "None"}, completed)
+    assert (product.title, product.keywords, dropped) == ("N/A", {"brand": "None"}, [])
+
+
+def test_the_language_that_a_plan_does_not_state_is_detected(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text('[fields]\nid = "Artikelnummer"\ntitle = "Bezeichnung"\n', encoding="utf-8")
+    names, cells = SHOPS["de"]
+    rows = [dict(zip(names, row, strict=True)) for row in cells]
+    assert complete_plan(load_plan(path), rows).language == "de"
+    assert complete_plan(FieldPlan(language="nl"), rows).language == "nl"
+
+
+@pytest.mark.parametrize(
+    ("titles", "names", "language"),
+    [
+        (["Lampe", "Stuhl", "Tisch"], ["Artikelnummer", "Bezeichnung", "Preis"], DetectedLanguage("de", sure=False)),
+        (["木製机", "陶器皿"], ["商品番号", "タイトル"], DetectedLanguage("ja", sure=False)),
+        (["玻璃茶壶", "木勺子"], ["id", "title"], DetectedLanguage("zh", sure=True)),
+    ],
+)  # fmt: skip
+def test_a_language_that_few_words_show_is_a_guess_from_the_names_of_the_columns_too(
+    titles: list[str], names: list[str], language: DetectedLanguage
+) -> None:
+    assert catalogue_language(titles, names) == language
+
+
+def test_a_plan_decided_from_few_words_says_that_its_language_is_a_guess() -> None:
+    rows = [{"id": n, "title": f"cup {n}"} for n in range(3)]
+    (remark,) = plan_remarks(infer_plan(rows), rows, is_guess=True)
+    assert 'English is a guess: write language = "en"' in remark
+    assert plan_remarks(infer_plan(rows), rows, is_guess=False) == []
+
+
+def test_money_that_is_not_read_as_numbers_is_told_with_the_reason() -> None:
+    rows = [{"id": n, "title": f"cup {n}", "price": f"{n + 1}.50 {('EUR', 'USD')[n % 2]}"} for n in range(10)]
+    plan = infer_plan(rows)
+    (remark,) = plan_remarks(plan, rows, is_guess=False)
+    assert plan.numbers == ()
+    assert (
+        "column price looks like money and is not read as numbers: its cells are in several currencies"
+        in remark
+    )
+    assert "(EUR 5, USD 5)" in remark
+    stated = complete_plan(FieldPlan(numbers=("price",)), rows)
+    assert stated.columns == {"price": ColumnFormat(decimal=".", currency="EUR")}
+    assert plan_remarks(stated, rows, is_guess=False) == []
+
+
+def test_a_date_that_a_spreadsheet_wrote_as_a_number_of_days_is_read() -> None:
+    rows = [{"id": n, "title": f"cup {n}", "date added": 45658 + n} for n in range(5)]
+    plan = infer_plan(rows)
+    assert (plan.dates, plan.created) == (("date added",), "date added")
+    assert plan.columns == {"date added": ColumnFormat(date_format=("spreadsheet_days",))}
+    assert read_product(rows[0], plan)[0].created == "2025-01-01"
+    assert read_product({**rows[0], "date added": "45658.5"}, plan)[0].created == "2025-01-01T12:00:00.000Z"
+
+
 def test_columns_that_no_part_of_the_plan_takes_are_counted_with_a_reason() -> None:
     unused = UnusedColumns()
     plan = FieldPlan(search=("attr_*",), numbers=("price",))
@@ -175,5 +243,5 @@ def test_columns_that_no_part_of_the_plan_takes_are_counted_with_a_reason() -> N
         unused.add(row, plan)
     assert unused.to_dict() == {
         "link": {"cells": 3, "reason": "web addresses"},
-        "box": {"cells": 3, "reason": "objects"},
+        "box": {"cells": 3, "reason": "objects in objects"},
     }

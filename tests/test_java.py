@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from support.jdk import compiler
 
 from opensearch.node import java as module
 from opensearch.node.java import Java, can_enter, class_path, find_java, open_to, read_java
@@ -78,18 +78,6 @@ def test_a_closed_java_is_copied_to_a_directory_that_the_node_may_enter(tmp_path
     assert read_java(copy.home) == copy
     assert not can_enter(home, 65534)
     assert open_to(java, os.geteuid(), tmp_path / "other") == java
-
-
-def compiler() -> tuple[str, int] | None:
-    """The javac of the newest installed JDK and its major version."""
-    places = [shutil.which("javac"), *map(str, Path("/usr/lib/jvm").glob("*/bin/javac"))]
-    versions = []
-    for place in filter(None, places):
-        result = subprocess.run([place, "-version"], capture_output=True, text=True)
-        words = (result.stdout or result.stderr).split()
-        if len(words) == 2 and words[1].split(".")[0].isdigit():
-            versions.append((int(words[1].split(".")[0]), place))
-    return (max(versions)[1], max(versions)[0]) if versions else None
 
 
 def test_the_packaged_class_is_what_its_source_compiles_to(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ from support.stub_encoders import StubImage, StubText, save_colour_image, text_v
 
 from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
-from indexer.load.target import choose_target, complete, publish_target
+from indexer.load.target import choose_target, complete, may_lose, publish_target
 from indexer.load.vector_cache import VectorCache
 from opensearch.index.fields import FieldPlan
 from opensearch.index.versions import current, unfinished
@@ -59,6 +60,7 @@ class Shop:
         cache: str = "vectors.sqlite",
         rebuild: bool = False,
         sync: bool = False,
+        confirmed: bool = False,
     ) -> LoadReport:
         """Load rows and publish, with fresh counts in the encoders."""
         self.text.calls.clear()
@@ -69,14 +71,14 @@ class Shop:
             encoders["image"] = self.image
         schema = schema_for(self.plan, encoders)
         target = choose_target(self.engine, self.alias, schema, rebuild=rebuild)
-        job = Job(target, self.plan, encoders, self.folder, lambda url: b"")
+        job = Job(target, self.plan, encoders, ImagePlaces(self.folder), lambda url: b"")
         stream = (
             row if isinstance(row, BadRow) else CatalogueRow(n, row) for n, row in enumerate(rows, start=1)
         )
         rejects = RejectedRows(self.folder / "rejected.jsonl")
         with closing(VectorCache(self.folder / cache)) as vectors:
             report, seen_ids = load(stream, job, vectors, rejects, lambda n: None)
-        if complete(target, report, seen_ids, sync=sync):
+        if complete(target, report, seen_ids, sync=sync, confirmed=confirmed):
             publish_target(target, report)
         file = self.folder / "rejected.jsonl"
         self.entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -247,14 +249,51 @@ def test_a_read_only_index_stops_the_load_and_loses_nothing(shop: Shop) -> None:
 
 def test_orphaned_products_stay_unless_synced(shop: Shop) -> None:
     shop.load(rows(10))
-    report = shop.load(rows(7))
-    assert (report.unchanged, report.orphaned, report.deleted) == (7, 3, 0)
-    report = shop.load([*rows(7), BadRow(8, "broken")], sync=True)
+    report = shop.load(rows(8))
+    assert (report.unchanged, report.orphaned, report.deleted) == (8, 2, 0)
+    report = shop.load([*rows(8), BadRow(9, "broken")], sync=True)
     assert report.deleted == 0
     assert any("nothing was deleted" in note for note in report.notes)
-    report = shop.load(rows(7), sync=True)
-    assert report.deleted == 3
-    assert set(shop.documents()) == {f"p{n}" for n in range(7)}
+    report = shop.load(rows(8), sync=True)
+    assert (report.deleted, report.exit_code) == (2, 0)
+    assert set(shop.documents()) == {f"p{n}" for n in range(8)}
+
+
+@pytest.mark.parametrize(
+    ("products", "most"), [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (10, 2), (11, 2), (15, 3), (300, 60)]
+)
+def test_a_fifth_of_the_products_may_go_unasked_and_of_a_tiny_catalogue_two(products: int, most: int) -> None:
+    assert int(may_lose(products)) == most
+
+
+def test_a_catalogue_that_broke_off_deletes_nothing_until_the_loss_is_confirmed(shop: Shop) -> None:
+    shop.load(rows(10))
+    live = current(shop.engine, shop.alias)
+    broken_off = [{**rows(1)[0], "stock": 4}, *rows(7)[1:]]
+    report = shop.load(broken_off, sync=True)
+    assert (report.updated, report.deleted, report.orphaned, report.exit_code) == (1, 0, 3, 1)
+    assert report.refused is not None
+    assert report.refused.startswith(
+        "3 of 10 products are no longer in the catalogue; nothing was deleted; pass --yes"
+    )
+    assert len(shop.documents()) == 10
+
+    report = shop.load(broken_off, rebuild=True)
+    assert (report.published, report.exit_code) == (False, 1)
+    assert str(report.refused).startswith("3 of 10 products in service are not in the new version")
+    assert current(shop.engine, shop.alias) == live
+
+    report = shop.load(broken_off, rebuild=True, confirmed=True)  # the refused version is put in service
+    assert (report.unchanged, report.published, report.exit_code) == (7, True, 0)
+    assert shop.load(rows(2), sync=True, confirmed=True).deleted == 5
+    assert set(shop.documents()) == {"p0", "p1"}
+
+
+def test_a_rebuild_by_other_ids_is_not_put_in_service_unasked(shop: Shop) -> None:
+    shop.load(rows(10))
+    report = shop.load([{**row, "id": f"sku-{row['id']}"} for row in rows(10)], rebuild=True)
+    assert str(report.refused).startswith("10 of 10 products in service are not in the new version")
+    assert set(shop.documents()) == {f"p{n}" for n in range(10)}
 
 
 def test_another_image_encoder_needs_a_rebuild_that_embeds_images_only(shop: Shop) -> None:
@@ -298,6 +337,7 @@ from pathlib import Path
 from support.stub_encoders import StubText
 from indexer.catalogue.reader import CatalogueRow
 from indexer.load.embed import BatchSizes
+from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows
@@ -312,7 +352,7 @@ client = connect(url)
 encoders = {"text": StubText(log=folder / "embedded.log", pause=float(pause))}
 plan = FieldPlan(numbers=("price",))
 target = choose_target(client, alias, schema_for(plan, encoders), rebuild=False)
-job = Job(target, plan, encoders, folder, lambda url: b"",
+job = Job(target, plan, encoders, ImagePlaces(folder), lambda url: b"",
           pace=Pace(20_000, 50, 2, 30.0), batches=BatchSizes(window=64, contents=16))
 rows = (CatalogueRow(n, {"id": f"p{n}", "title": f"title {n}", "price": n}) for n in range(int(count)))
 rejects = RejectedRows(folder / "r.jsonl")

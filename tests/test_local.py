@@ -22,6 +22,7 @@ from support.waiting import wait_until
 
 from opensearch.client import connect
 from opensearch.node.distribution import distribution
+from opensearch.node.end_reason import end_reason
 from opensearch.node.java import find_java
 from opensearch.node.launch import (
     available_mib,
@@ -33,7 +34,7 @@ from opensearch.node.launch import (
     node_settings,
 )
 from opensearch.node.local import NOBODY, LocalNode, cluster
-from opensearch.node.node_state import Record, describe, end_reason, read_record, stop_recorded, write_record
+from opensearch.node.node_state import Record, describe, read_record, stop_recorded, write_record
 from opensearch.node.pinned import VERSION
 from vitrine.cli import main
 from vitrine.errors import NodeError
@@ -204,6 +205,52 @@ def test_the_end_reason_is_read_from_the_log(log: str, reason: str, tmp_path: Pa
     assert end_reason(tmp_path).endswith(f"(see {tmp_path}/console.log)")
 
 
+STARTED = "[2026-11-28T09:14:02,567][INFO ][o.o.n.Node               ] [n1] started\n"
+HANDLED = (
+    "[WARN ] a search failed\nCaused by: java.lang.IllegalStateException: a document came without its id\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (
+            "fatal error in thread [opensearch[n1][write][T#1]], exiting\n"
+            "java.lang.UnsatisfiedLinkError: no opensearchknn_faiss_avx512 in java.library.path: /lib\n\tat a.B.c\n",
+            "fatal error in thread [opensearch[n1][write][T#1]]: java.lang.UnsatisfiedLinkError: "
+            "no opensearchknn_faiss_avx512 in java.library.path: /lib; a vector field asked for an engine other than",
+        ),
+        (
+            "Terminating due to java.lang.OutOfMemoryError: Java heap space\n",
+            "Terminating due to java.lang.Out",
+        ),
+        (
+            "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n"
+            "#  SIGSEGV (0xb) at pc=0x00007f, pid=1, tid=2\n#\n# Problematic frame:\n# C  [libx.so+0x11]  f+0x1\n",
+            "the Java runtime crashed: SIGSEGV (0xb) at pc=0x00007f, pid=1, tid=2 in C [libx.so+0x11] f+0x1",
+        ),
+        (STARTED.replace("started", "closed"), "it was told to stop by a signal"),
+        ("", "its log ends without an error, so it was killed from outside"),
+    ],
+)
+def test_an_error_that_a_running_node_survived_is_not_the_reason_for_its_end(
+    log: str, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "console.log").write_text(STARTED + HANDLED + log)
+    assert end_reason(tmp_path).startswith(reason)
+
+
+def test_the_crash_file_of_the_same_process_is_read(tmp_path: Path) -> None:
+    (tmp_path / "console.log").write_text(STARTED)
+    (tmp_path / "logs").mkdir()
+    file = tmp_path / "logs" / "hs_err_pid77.log"
+    file.write_text(
+        "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n#  SIGBUS (0x7) at pc=0x1\n"
+    )
+    assert end_reason(tmp_path, 77) == f"the Java runtime crashed: SIGBUS (0x7) at pc=0x1 (see {file})"
+    assert "killed from outside" in end_reason(tmp_path, 78)
+
+
 # --- the command line
 
 
@@ -283,12 +330,37 @@ def test_the_command_line_is_the_engines_own(node: LocalNode) -> None:
 def test_the_node_has_every_plugin_and_chinese(engine: OpenSearch, node: LocalNode) -> None:
     plugins = {plugin["component"] for plugin in engine.cat.plugins(format="json")}
     expected = {"analysis-smartcn", "knn", "neural-search", "ml", "job-scheduler"}
-    assert {name.removeprefix("opensearch-") for name in plugins} == expected
+    assert {name.removeprefix("opensearch-") for name in plugins} == expected | {"vitrine-lucene-only"}
     tokens = engine.indices.analyze(body={"analyzer": "smartcn", "text": "红色连衣裙"})["tokens"]
     assert [token["token"] for token in tokens] == ["红色", "连衣裙"]
     thai = engine.indices.analyze(body={"analyzer": "thai", "text": "แดง"})["tokens"]
     assert "".join(token["token"] for token in thai)
     assert node.took_s < node.patience_s
+
+
+@pytest.mark.live
+def test_the_node_refuses_vector_fields_that_need_native_libraries(
+    engine: OpenSearch, node: LocalNode
+) -> None:
+    from opensearchpy.exceptions import RequestError
+
+    def create(field: dict[str, Any]) -> None:
+        vector = {"type": "knn_vector", "dimension": 3, **field}
+        mappings = {"properties": {"nested": {"type": "nested", "properties": {"v": vector}}}}
+        engine.indices.create(index="vectors", body={"settings": {"index.knn": True}, "mappings": mappings})
+
+    for field, what in (
+        ({"method": {"name": "hnsw", "engine": "faiss"}}, "engine faiss"),
+        ({"engine": "nmslib"}, "engine nmslib"),
+        ({"mode": "on_disk"}, "mode on_disk"),
+        ({"compression_level": "32x"}, "compression_level 32x"),
+    ):
+        with pytest.raises(RequestError, match=rf"\[v\] asks for {what}, which needs native libraries"):
+            create(field)
+    create({})  # as tutorials write it: the engine's own default would be faiss
+    engine.index(index="vectors", id="1", body={"nested": [{"v": [1, 2, 3]}]}, params={"refresh": "true"})
+    assert engine.count(index="vectors")["count"] == 1
+    engine.indices.delete(index="vectors")
 
 
 @pytest.mark.live

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.catalogue.notation.cells import CellError, read_number
+from indexer.catalogue.notation.cells import CellError, read_number, read_numbers
 from indexer.catalogue.notation.number_columns import NotationHints, number_format
 from opensearch.index.fields import ColumnFormat
 
@@ -35,6 +35,10 @@ def decide(values: list[Any], name: str = "price", hints: NotationHints = ENGLIS
         (["59,-", "1.200,50"], {"decimal": ","}, [59, 1200.5]),
         (["-3,50", "(4,25)", "+2,5"], {"decimal": ","}, [-3.5, -4.25, 2.5]),
         (["￥128.00", "￥99.50"], {"decimal": ".", "currency": "JPY"}, [128, 99.5]),
+        (["$12.50 USD", "$1,200.00 USD"], {"decimal": ".", "currency": "USD"}, [12.5, 1200]),
+        (["Rs. 1,299", "Rs. 999/-"], {"decimal": ".", "currency": "INR"}, [1299, 999]),
+        (["1.99 € TTC", "0.50 € TTC"], {"decimal": ".", "currency": "EUR"}, [1.99, 0.5]),
+        (["12,90 €/kg", "1,29 € / 100 g"], {"decimal": ",", "currency": "EUR", "unit": "kg"}, [12.9, 12.9]),
         (["ab 19,90 €*", "25,00 €"], {"decimal": ",", "currency": "EUR"}, [19.9, 25]),
     ],
 )
@@ -78,10 +82,28 @@ def test_a_column_without_one_notation_is_no_number(values: list[str]) -> None:
     assert decide(values, "measure") is None
 
 
+def test_a_range_of_prices_gives_both_ends() -> None:
+    values = ["$10 - $20", "$15.50", "12 to 14 USD"]
+    chosen = decide(values)
+    assert chosen == ColumnFormat(decimal=".", currency="USD")
+    assert [read_numbers(value, chosen) for value in values] == [[10, 20], 15.5, [12, 14]]
+    with pytest.raises(CellError, match="from low to high"):
+        read_numbers("$20 - $10", chosen)
+
+
+def test_a_column_of_money_has_the_currency_of_most_cells_and_the_others_are_errors_that_name_theirs() -> (
+    None
+):
+    chosen = decide(["10 EUR", "12 EUR", "15 USD"])
+    assert chosen == ColumnFormat(decimal=".", currency="EUR")
+    with pytest.raises(CellError, match="'15 USD' is in USD, and the column holds EUR"):
+        read_number("15 USD", chosen)
+
+
 def test_a_cell_in_another_notation_or_currency_is_an_error() -> None:
     euros = ColumnFormat(decimal=",", currency="EUR")
     for cell in ("12.50", "12,50 USD", "5 kg", "soon"):
-        with pytest.raises(CellError, match="in the column's notation"):
+        with pytest.raises(CellError, match=r"in the column|the column holds EUR"):
             read_number(cell, euros)
     assert read_number("$5.00", ColumnFormat(decimal=".", currency="CAD")) == 5
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("vitrine", "encoders", "opensearch", "indexer", "rerank")
 MODULES = {  # distribution -> its top-level module, where the name differs by more than hyphens
     "open-clip-torch": "open_clip",
+    "pyspellchecker": "spellchecker",
     "scikit-learn": "sklearn",
 }
 

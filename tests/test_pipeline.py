@@ -283,6 +283,29 @@ def test_installing_again_replaces_and_removing_leaves_nothing(engine: OpenSearc
 
 
 @pytest.mark.live
+def test_a_search_that_returns_no_id_is_reranked_all_the_same(engine: OpenSearch, products: str) -> None:
+    def hits(source: Any) -> list[str]:
+        body = {"query": {"match": {"search.en": "red"}}, "size": 5, "_source": source, "ext": rerank_ext({})}
+        answer = engine.search(index=products, body=body, params={"search_pipeline": f"{products}-rerank"})
+        return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+    with service() as running:
+        install_hook(engine, products, running.url, "")
+        with_id = hits(["id"])
+        assert with_id == running.requests[-1]["docs"][::-1]
+        assert hits(["title"]) == hits(False) == with_id
+        # a product that another program wrote has no routing value: hits are known by their field again
+        engine.index(index=products, id="x", body={"id": "x", "title": "red"}, params={"refresh": "true"})
+        use_weights(engine, products, None)
+        assert hits(["id"]) == with_id
+        assert hits(False)
+        assert running.requests[-1]["docs"] == [""] * 5  # which the real service refuses
+        status = hook_status(engine, products)
+        assert any("searches must return the field `id`" in message for message in status.messages)
+        assert status.reasons[0].startswith("not known here")  # this service does not count them
+
+
+@pytest.mark.live
 def test_page_one_is_the_top_of_a_window_twenty_times_as_long(engine: OpenSearch, products: str) -> None:
     def body(size: int) -> dict[str, Any]:
         return hybrid_body(Query("red shoes", {"text": TEXTS[3]}), SCHEMA, page=Page(size=size)) | {

@@ -146,6 +146,8 @@ def test_each_field_is_inferred_from_names_and_values() -> None:
         group="style_id",
         available="stock",
         created="created_at",
+        price="price",
+        null=(),
     )
 
 

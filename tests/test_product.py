@@ -43,7 +43,7 @@ def test_a_row_becomes_a_product() -> None:
     assert dropped == []
     assert product.id == "7"
     assert product.title == "Red shoe"
-    assert product.images == ("a.jpg", "b.jpg", "http://x/c.jpg", "a.jpg")
+    assert product.images == ("a.jpg", "b.jpg", "http://x/c.jpg")
     assert product.numbers == {"price": 12.5}
     assert product.keywords == {"colour": "red", "tags": ["new", "5", "true"]}
     assert (product.language, product.group, product.available, product.created) == (

@@ -20,7 +20,7 @@ from rerank.models.ranker import load_ranker, order_of, pin_unknown
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings, rrf_after_bm25, rrf_scores
 from rerank.request import RerankRequest
 from rerank.training.artifacts import TrainingData
-from rerank.training.events import Log
+from rerank.training.log.events import Log
 from rerank.training.train import TrainingResult, make_rrf
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store

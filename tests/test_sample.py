@@ -458,12 +458,14 @@ def test_shoppers_search_the_real_engine(
             ("slates", slate_log.read_slates),
         ):
             written = [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
-            assert sorted(map(json.dumps, read(engine, alias))) == sorted(map(json.dumps, written))
-        slates = list(slate_log.read_slates(engine, alias))
+            assert sorted(json.dumps(record.source) for record in read(engine, alias)) == sorted(
+                map(json.dumps, written)
+            )
+        slates = [record.source for record in slate_log.read_slates(engine, alias)]
         attributes = {slate["query"]: slate["engine"] for slate in slates}
         truths = read_truths(folder)
         assert all(truths[i].category == "dress" for i in attributes["dress"][:5])
-        clicks = [event for event in ubi.read_events(engine, alias) if event["action_name"] == "click"]
+        clicks = [record.source for record in ubi.read_events(engine, alias, actions=["click"])]
         keenest, _ = Counter(event["client_id"] for event in clicks).most_common(1)[0]
         assert keenest in {shopper_hash(shopper.name) for shopper in draw_shoppers()}
         own = [

@@ -10,7 +10,7 @@ from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.search.filters import parse_filters, parse_sort
 from rerank.commands.query_runs import QueryLine
 from rerank.search_request import Search, SearchRequest, decode_fields, decode_request, resolve
-from rerank.shoppers import shopper_hash
+from rerank.shoppers import sealed, shopper_hash
 from vitrine.errors import QueryError
 
 PLAN = FieldPlan(numbers=("price", "price:desc"), keywords=("colour",))
@@ -66,7 +66,9 @@ def test_weights_are_numbers_text_or_an_object() -> None:
 
 def test_the_shopper_becomes_a_keyed_hash() -> None:
     assert resolved(shopper="anna").shopper == shopper_hash("anna")
-    assert resolved(shopper_hash="0" * 32).shopper == "0" * 32
+    hashed = shopper_hash("anna")
+    assert resolved(shopper_hash=hashed).shopper == hashed
+    assert resolved(shopper_hash="0" * 32).shopper == sealed("0" * 32)
 
 
 def test_candidates_are_taken_once_each() -> None:

@@ -97,7 +97,7 @@ def test_the_hook_unescapes_the_whole_context(context: ServingContext) -> None:
 
 def test_a_slate_survives_its_record() -> None:
     slate = Slate("q", "shop", 1.5, "shoes", None, ("a", "b"), ("b", "a"), "reranked", ARTIFACTS)
-    assert Slate.from_record(slate.to_record()) == slate
+    assert Slate.from_record(slate.to_record(), 1.5) == slate
 
 
 def test_unavailable_products_are_demoted_and_the_rule_is_named(context: ServingContext) -> None:
@@ -209,7 +209,7 @@ def test_too_many_waiting_windows_degrade_at_once(context: ServingContext) -> No
         ("/v1/order/nowhere", b'{"ids": ["a"]}', 404, "no index behind alias 'nowhere'; known here: shop"),
         ("/v1/hook/nowhere", b'{"ctx": {}, "docs": ["a"]}', 404, "nowhere"),
         ("/v1/hook/shop", b'{"ctx": {}, "docs": []}', 400, "$.docs"),
-        ("/v1/hook/shop", b'{"ctx": {}, "docs": ["a", ""]}', 400, "without its id"),
+        ("/v1/hook/shop", b'{"ctx": {}, "docs": ["a", ""]}', 400, "without the field"),
         ("/v1/hook/shop", b'{"ctx": "x", "docs": ["a"]}', 400, "$.ctx"),
         ("/v1/hook/shop", b'{"ctx": {"q": 1}, "docs": ["a"]}', 400, "$.q"),
         ("/v1/embed", b'{"input": []}', 400, "$.input"),
@@ -302,6 +302,27 @@ def test_a_taken_port_is_one_sentence() -> None:
         other.listen()
         with pytest.raises(RerankError, match=r"port \d+ of 127\.0\.0\.1 is taken; .* --port"):
             bind_port("127.0.0.1", other.getsockname()[1])
+
+
+def test_a_sorted_search_through_the_hook_keeps_its_order(context: ServingContext) -> None:
+    ids = ["c", "a", "b"]
+    with service_of(context) as client:
+        sent = {"ctx": {"q": "x", "sort": True}, "docs": ids}
+        hook = client.post("/v1/hook/shop", json=sent).json()
+    by_score = sorted(hook["results"], key=lambda row: -row["relevance_score"])
+    assert [ids[row["index"]] for row in by_score] == ids
+
+
+def test_the_hook_tells_why_reranks_failed(context: ServingContext) -> None:
+    with service_of(replace(context, ranker=None, degraded=NO_MODEL)) as client:
+        for _ in range(2):
+            client.post("/v1/hook/shop", json={"ctx": {}, "docs": ["", ""]})
+        client.post("/v1/hook/shop", json={"ctx": {}, "docs": ["a", "b"]})
+        failures = client.get("/v1/hook/shop").json()["failures"]
+        assert client.get("/v1/hook/nowhere").status_code == 404
+    assert [row["count"] for row in failures] == [2, 1]
+    assert "without the field `id`" in failures[0]["reason"]
+    assert failures[1]["reason"] == NO_MODEL
 
 
 @settings(max_examples=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,14 +23,15 @@ from rerank.features.scaler import fit_scaler
 from rerank.models.ranker import load_ranker, order_of
 from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
+from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.dataset import SlateDataset
-from rerank.training.events import Event, Log, gains_of
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
+from rerank.training.log.events import Event, Log, gains_of
 from rerank.training.propensity import estimate_positions, impressions
 from rerank.training.train import TrainingResult, train_neural
-from vitrine.errors import RerankError
+from vitrine.errors import NothingLearnedError, SmallLogError
 from vitrine.store import Store
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, TrainingRe
 def ranked(store: Store, trained: TrainingResult, shopper: int, ids: list[str]) -> list[str]:
     """What a shopper of the small shop sees for "kind 2", with the clicks of the log."""
     vectors = training_log.embed(["kind 2"])[0]
-    history = tuple(trained.clicks[f"{shopper:032x}"])
+    history = tuple(trained.clicks[training_log.shopper_of(shopper)])
     as_of = training_log.START + 600.0 * 901
     request = RerankRequest(ids, "kind 2", vectors, history, as_of)
     return [ids[n] for n in order_of(load_ranker(store, trained.artifacts).scores(request))]
@@ -117,7 +119,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
 def test_too_few_clicks_are_refused_with_their_number(tmp_path: Path) -> None:
     log = training_log.log(60)
     with pytest.raises(
-        RerankError, match=r"has 60 searches, \d+ of them with a click .* at least 100 are needed"
+        SmallLogError, match=r"has 60 searches, \d+ of them with a click .* at least 100 are needed"
     ):
         train_neural(training_data(log), Store(str(tmp_path)), training_log.embed, SETTINGS, quiet)
 
@@ -130,7 +132,7 @@ def test_random_clicks_are_refused_as_a_training_set(tmp_path: Path) -> None:
         for s in log.slates
         if not s.random
     ]
-    with pytest.raises(RerankError, match=r"learned nothing|diverged"):
+    with pytest.raises(NothingLearnedError, match="no lower than"):
         train_neural(
             training_data(Log(log.slates, events)),
             Store(str(tmp_path)),
@@ -196,7 +198,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     shop: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from opensearch.logs.pointer import read_pointer
-    from opensearch.logs.profiles import read_profile
+    from opensearch.logs.profiles import profile_names, read_profile, write_profiles
     from rerank.query_encoders import QueryEncoders
     from vitrine.cli import main
 
@@ -209,8 +211,8 @@ def test_from_the_command_line_to_the_pointer_and_back(
         assert result.exit_code == code, result.output
         return result.output
 
-    def run_json(*words: str) -> Any:
-        return json.loads(run(*words, "--json").splitlines()[-1])
+    def run_json(*words: str, code: int = 0) -> Any:
+        return json.loads(run(*words, "--json", code=code).splitlines()[-1])
 
     assert "No model" in run("model", "list")
     assert "no model for alias" in run("model", "rollback", code=1)
@@ -218,15 +220,39 @@ def test_from_the_command_line_to_the_pointer_and_back(
     first = run_json("train")
     assert (first["kind"], first["comparison"]) == ("rrf", None)
 
+    # the service has answered a few searches, and an earlier release has stored profiles under raw ids
+    write_log(shop, Log(training_log.log(3).slates, []))
+    write_profiles(shop, ALIAS, {"anna@example.com": [Click("p1", training_log.START)]})
+    small = run_json("train")
+    assert small["kind"] == "rrf"
+    assert re.search(
+        r"3 searches, 0 of them with a click .* at least 100 are needed; it has no events", small["reason"]
+    )
+    assert small["moved_profiles"] == 1
+    assert profile_names(shop, ALIAS) == [shopper_hash("anna@example.com")]
+    assert "leave out --fusion" in run("train", "--fusion", "gated", code=1)
+
     write_log(shop, training_log.log())
-    second = run_json("train", "--epochs", "8", "--rate", "0.003")
-    assert second["kind"] == "neural"
+    with monkeypatch.context() as judged:  # no log makes a model worse for certain
+        judged.setattr("rerank.training.verdict.reason_against", lambda comparison: "it is worse")
+        refused = run_json("train", "--epochs", "4", "--rate", "0.003", code=1)
+        assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
+        assert refused["kind"] == "rrf"
+        forced = run_json("train", "--epochs", "2", "--rate", "0.003", "--force")
+        assert (forced["kind"], forced["refused"]) == ("neural", None)
+    # a log that has become too small does not take the place of what was learned before
+    stays = run_json("train", "--until", "2026-02-02T03:00")
+    assert (stays["kind"], stays["model"]) == (None, forced["model"])
+    assert "at least 100 are needed" in stays["reason"]
+    second = {**refused, **refused["refused"]}
     assert second["training"]["searches"] == 900
+    assert [note for note in second["notes"] if "other applications" not in note["what"]] == []
+    assert second["model"] in run("model", "use", second["model"])
     pointer = read_pointer(shop, ALIAS)
     assert pointer is not None
     assert (pointer.model, pointer.items) == (second["model"], second["items"])
     ranker = load_ranker(Store(str(tmp_path / "store")), pointer)
-    profile = read_profile(shop, ALIAS, f"{1:032x}")
+    profile = read_profile(shop, ALIAS, sealed(training_log.shopper_of(1)))
     assert len(profile) == 50
     history = [Click(click.id, click.at) for click in profile]
     scores = ranker.scores(
@@ -234,18 +260,20 @@ def test_from_the_command_line_to_the_pointer_and_back(
     )
     assert len(set(scores.tolist())) > 30
 
-    assert first["model"] in run("model", "rollback")
+    earlier = [forced["model"], refused["model"], small["model"], first["model"]]
+    for model in earlier:
+        assert model in run("model", "rollback")
     assert "there is none before it" in run("model", "rollback", code=1)
     assert second["model"] in run("model", "use", second["model"])
     assert "was never in service" in run("model", "use", "nonsense", code=1)
     listed = run_json("model", "list")
     assert [row["model"] for row in listed] == [
         second["model"],
-        first["model"],
+        *reversed(earlier),
         second["model"],
-        first["model"],
+        *earlier,
     ]
-    assert [row["in service"] for row in listed] == [True, False, False, False]
+    assert [row["in service"] for row in listed] == [True] + [False] * (len(listed) - 1)
     assert second["model"] in run("model", "list")
 
 

@@ -20,6 +20,7 @@ from encoders.protocol import FloatArray
 from indexer.catalogue.plan import load_plan
 from indexer.catalogue.reader import CatalogueRow
 from indexer.commands.learn_weights import query_embedder
+from indexer.images.source import ImagePlaces
 from indexer.load.encoders import Encoders, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
@@ -95,7 +96,7 @@ def build_index(
 ) -> LoadReport:
     """Load the rows behind the alias as `vitrine index` does; the caller deletes `<alias>*`."""
     target = choose_target(client, alias, schema_for(plan, encoders), rebuild=False)
-    job = Job(target, plan, encoders, folder, lambda url: b"")
+    job = Job(target, plan, encoders, ImagePlaces(folder), lambda url: b"")
     catalogue = (CatalogueRow(line, dict(row)) for line, row in enumerate(rows, start=1))
     with closing(VectorCache(folder / "vectors.sqlite")) as cache:
         report, seen_ids = load(

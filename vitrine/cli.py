@@ -21,7 +21,7 @@ COMMANDS = {
     "train": ("rerank.commands.train:train", "Train a reranker on the UBI log and publish it."),
     "weights": ("rerank.commands.weights:weights", "Weights of the sub-queries: learn, show, reset."),
     "calibrate": ("rerank.commands.calibrate:calibrate", "Learn the similarity threshold of images."),
-    "model": ("rerank.commands.train:model", "Rerankers of an alias: list, use, rollback."),
+    "model": ("rerank.commands.model:model", "Rerankers of an alias: list, use, rollback."),
     "serve": ("rerank.commands.serve:serve", "Run the rerank service."),
     "hook": ("opensearch.commands.hook:hook", "Rerank in the engine: install, remove, status."),
     "doctor": ("opensearch.commands.doctor:doctor", "Check cluster, index and search pipelines."),

@@ -19,6 +19,7 @@ CHECKS = {
     "index": "opensearch.checks.index:check_index",
     "vocabulary": "opensearch.checks.vocabulary:check_vocabulary",
     "pipelines": "opensearch.checks.pipelines:check_pipelines",
+    "logs": "opensearch.checks.logs:check_logs",
 }
 
 Level = Literal["ok", "warn", "fail"]

@@ -4,6 +4,7 @@ VitrineError
 ├── EngineError              OpenSearch is unreachable, refuses, or lacks something
 │   ├── NodeError            the local node
 │   ├── IndexMissingError    no such index or alias
+│   ├── AliasBusyError       another command is changing the alias
 │   └── SchemaMismatchError  the index has another field plan, other encoders, or a schema of another release
 ├── QueryError               a filter, facet, sort, vector or context of a query
 ├── WeightsError             sub-query weights cannot be learned
@@ -12,6 +13,8 @@ VitrineError
 │   ├── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
 │   └── ImageError           an image cannot be fetched or decoded
 └── RerankError
+    ├── NothingLearnedError  a ranker cannot be learned from a log
+    │   └── SmallLogError    the log is too small for it
     ├── ArtifactError        a model, item table or behaviour snapshot
     └── JudgmentError        ratings or runs
 """
@@ -35,6 +38,12 @@ class NodeError(EngineError):
 
 class IndexMissingError(EngineError):
     """The named index or alias does not exist."""
+
+
+class AliasBusyError(EngineError):
+    """Another command is changing the alias; nothing was done."""
+
+    exit_code = 2
 
 
 class SchemaMismatchError(EngineError):
@@ -67,6 +76,14 @@ class ImageError(IndexerError):
 
 class RerankError(VitrineError):
     """A search cannot be reranked, or a ranker cannot be trained, as requested."""
+
+
+class NothingLearnedError(RerankError):
+    """The log holds nothing that a ranker could learn."""
+
+
+class SmallLogError(NothingLearnedError):
+    """The log has too few searches with a click, or too little time between them, to learn a ranker from."""
 
 
 class ArtifactError(RerankError):

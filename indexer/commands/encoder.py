@@ -11,6 +11,8 @@ import click
 from opensearch import options
 from vitrine import settings
 
+from . import image_options
+
 if TYPE_CHECKING:
     from encoders.training.schedule import TowerSettings
 
@@ -64,6 +66,7 @@ def encoder() -> None:
     metavar="NAME|DIR",
     help="Text encoder whose vectors are the targets (default: the packaged MiniLM).",
 )
+@image_options.image_base
 @click.option("--resume", is_flag=True, help="Continue the unfinished run in --out.")
 @options.store
 @options.as_json
@@ -77,10 +80,9 @@ def train(
     from .encoder_tables import print_metrics
     from .encoder_training import run_training
 
-    fields, text_encoder = training.pop("fields"), training.pop("text_encoder")
-    result = run_training(
-        catalogue, fields, out, _settings(training), text_encoder=text_encoder, store=store, resume=resume
-    )
+    fields = training.pop("fields")
+    named = {name: training.pop(name) for name in ("text_encoder", "image_base")}
+    result = run_training(catalogue, fields, out, _settings(training), store=store, resume=resume, **named)
     if as_json:
         click.echo(json.dumps(result))
     else:

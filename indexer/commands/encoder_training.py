@@ -12,12 +12,11 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from encoders.protocol import TextEncoder
 from encoders.text import open_text_encoder
 from encoders.training.samples import Samples
 from encoders.training.schedule import RunProgress, TowerSettings
 from encoders.training.train import CHECKPOINT, TrainedTower, Trainer, stored_size, write_artifact
-from indexer.catalogue.plan import check_columns, load_plan, plan_from_rows
+from indexer.catalogue.plan import check_columns, completed_plan, load_plan, plan_from_rows
 from indexer.catalogue.reader import read_rows
 from indexer.tower_samples import read_samples
 from opensearch.index.fields import FieldPlan
@@ -34,6 +33,7 @@ def run_training(
     text_encoder: str | None = None,
     store: str | None = None,
     resume: bool = False,
+    image_base: str | None = None,
 ) -> dict[str, Any]:
     """Train a tower and return its report; the artifact is in `out` and in the store.
 
@@ -45,7 +45,8 @@ def run_training(
     artifacts = open_store(store)
     with _bars() as bars:
         encoder = open_text_encoder(text_encoder, artifacts)
-        samples = _samples(catalogue, plan, encoder, out, settings, bars)
+        pixels = (out / CHECKPOINT / "pixels", stored_size(settings))
+        samples = read_samples(catalogue, plan, encoder.languages, pixels, _image_bar(bars), image_base)
         decoded = time.monotonic()
         trained = _train(Trainer(samples, encoder, settings, out / CHECKPOINT, resume), bars)
     report = _report(trained, samples, settings, encoder.name)
@@ -62,7 +63,7 @@ def _plan(catalogue: Path, fields: Path | None) -> FieldPlan:
         return plan_from_rows(read_rows(catalogue), catalogue.name)
     plan = load_plan(fields)
     check_columns(plan, catalogue)
-    return plan
+    return completed_plan(plan, read_rows(catalogue), catalogue.name)[0]
 
 
 def _check_out(out: Path, resume: bool) -> None:
@@ -77,15 +78,14 @@ def _check_out(out: Path, resume: bool) -> None:
         raise EncoderError(f"{out} is not empty; name a folder that is new or empty")
 
 
-def _samples(
-    catalogue: Path, plan: FieldPlan, encoder: TextEncoder, out: Path, settings: TowerSettings, bars: Progress
-) -> Samples:
+def _image_bar(bars: Progress) -> Callable[[int], Callable[[], None]]:
+    """Return the function that opens a bar of decoded images and returns the one that advances it."""
+
     def on_images(total: int) -> Callable[[], None]:
         bar = bars.add_task("decoding images", total=total, note="")
         return lambda: bars.advance(bar)
 
-    pixels = (out / CHECKPOINT / "pixels", stored_size(settings))
-    return read_samples(catalogue, plan, encoder.languages, pixels, on_images)
+    return on_images
 
 
 def _train(trainer: Trainer, bars: Progress) -> TrainedTower:

@@ -12,8 +12,11 @@ from typing import Any, TextIO
 
 import click
 
+from indexer.catalogue.shapes.shape import NO_SHAPE, SHAPES
 from opensearch import options
 from vitrine import settings
+
+from . import image_options
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _MAX_LISTED_IDS = 20
@@ -37,9 +40,13 @@ class IndexOptions:
     learn_weights: bool
     synonyms: Path | None
     sync: bool
+    yes: bool
+    wait_s: float
     print_plan: bool
     encoding: str | None
+    shape: str | None
     rejected: Path | None
+    image_base: str | None
     allow_private_urls: bool
     refetch: bool
     shards: int
@@ -109,15 +116,27 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     help="Synonym rules such as `sofa, couch` or `tv => television`, one per line; also without CATALOGUE.",
 )
 @click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Let --sync or --rebuild drop more than a fifth of the products in service.",
+)
+@options.wait
 @click.option("--print-plan", is_flag=True, help="Write the inferred field plan to stdout as TOML and exit.")
 @click.option(
     "--encoding", help="Encoding of a text catalogue that is not UTF-8, such as latin-1 or gb18030."
+)
+@click.option(
+    "--shape",
+    type=click.Choice([*SHAPES, NO_SHAPE]),
+    help="Export of a shop system (default: by the columns); none: every row is a product as it is.",
 )
 @click.option(
     "--rejected",
     type=_FILE,
     help="File for rejected rows and images with reasons (default: CATALOGUE.rejected.jsonl).",
 )
+@image_options.image_base
 @click.option("--allow-private-urls", is_flag=True, help="Also fetch images from private addresses.")
 @click.option("--refetch", is_flag=True, help="Fetch image URLs again that are in the index already.")
 @click.option(
@@ -129,10 +148,13 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
 @options.as_json
 @_as_index_options
 def index(index_options: IndexOptions) -> None:
-    """Index CATALOGUE (JSONL, CSV or TSV, also with .gz, or Parquet) in bulk behind an alias.
+    """Index CATALOGUE in bulk behind an alias: CSV, TSV, JSON of every layout, XML, xlsx or Parquet, also packed.
+
+    The exports of Shopify, WooCommerce, Magento and Google Merchant are recognized: docs/catalogues.md.
 
     A second run writes only what changed. Rejected rows and images are written to a file with their reasons. The exit
-    status is 1 when a row was rejected or the new version is not in service.
+    status is 1 when a row was rejected, products that are gone were kept, or the new version is not in service, and 2 when
+    another run is changing the alias.
     """
     from .index_run import run
 
@@ -146,20 +168,27 @@ def index(index_options: IndexOptions) -> None:
 )
 @options.index
 @options.url
+@options.wait
 @options.as_json
-def delete(ids: tuple[str, ...], ids_file: TextIO | None, alias: str, url: str, as_json: bool) -> None:
+def delete(
+    ids: tuple[str, ...], ids_file: TextIO | None, alias: str, url: str, wait_s: float, as_json: bool
+) -> None:
     """Delete products from an index by id."""
     all_ids = [*ids, *(line.strip() for line in ids_file or () if line.strip())]
     if not all_ids:
         raise click.UsageError("name the ids to delete, or a file of them with --ids-file")
+    from opensearch.alias_lock import alias_lock
     from opensearch.client import connect
     from opensearch.index.bulk import Action, write
-    from opensearch.index.versions import refresh, require_current
+    from opensearch.index.versions import mend, refresh, require_current
 
     client = connect(url)
-    target = require_current(client, alias)
-    outcomes = list(write(client, target, (Action("delete", id) for id in dict.fromkeys(all_ids))))
-    refresh(client, target)
+    with alias_lock(client, alias, "vitrine delete", wait_s=wait_s):
+        if mended := mend(client, alias):
+            click.echo(mended, err=True)
+        target = require_current(client, alias)
+        outcomes = list(write(client, target, (Action("delete", id) for id in dict.fromkeys(all_ids))))
+        refresh(client, target)
     failed = {outcome.id: outcome.reason for outcome in outcomes if outcome.status == "failed"}
     missing = sorted(outcome.id for outcome in outcomes if outcome.status == "noop")
     deleted = sum(outcome.status == "deleted" for outcome in outcomes)

@@ -18,20 +18,29 @@ from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
 from indexer.catalogue.plan import (
     check_columns,
     completed_plan,
+    inferred_plan,
     load_plan,
     notation_toml,
-    plan_from_rows,
     plan_toml,
 )
-from indexer.catalogue.reader import CatalogueRows, count_rows, read_rows, reader_for
+from indexer.catalogue.reader import (
+    CatalogueItem,
+    CatalogueRows,
+    Remark,
+    count_rows,
+    read_rows,
+    reader_for,
+)
 from indexer.images.fetch import Fetcher
-from indexer.load.encoders import schema_for
+from indexer.images.source import ImagePlaces
+from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
 from indexer.load.survey import needs_survey, survey
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
 from indexer.load.vocabulary import store_vocabulary
+from opensearch.alias_lock import AliasLock, alias_lock
 from opensearch.analysis.survey import Survey
 from opensearch.client import connect
 from opensearch.index import versions
@@ -44,7 +53,7 @@ from vitrine.store import open_store
 
 from .index import IndexOptions
 from .index_tables import print_report
-from .learn_weights import learn_version_weights
+from .learn_weights import learn_version_floors, learn_version_weights
 from .open_encoders import open_encoders, parse_encoders
 
 if TYPE_CHECKING:
@@ -54,32 +63,50 @@ if TYPE_CHECKING:
 def run(options: IndexOptions) -> int:
     """Do what the options request and return the exit status."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # one per image with damaged metadata
-    if options.rollback:
-        client = connect(options.url)
-        click.echo(f"{options.alias} is {versions.rollback(client, options.alias)} again")
-        restore_weights(client, options.alias)
-        return 0
     rules = read_rules(options.synonyms) if options.synonyms else None
-    if rules is not None and options.catalogue is None and options.source is None:
-        return _set_synonyms(connect(options.url), options.alias, rules)
-    if (options.catalogue is None) == (options.source is None):
-        raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
-    if options.catalogue is not None:
-        reader_for(options.catalogue)  # an unusable file is an error before any connection
+    only_synonyms = rules is not None and options.catalogue is None and options.source is None
+    if not (options.rollback or only_synonyms):
+        _require_rows(options)
     if options.print_plan:
         engine = connect(options.url) if options.source else None
-        click.echo(plan_toml(_inferred_plan(options, engine)), nl=False)
+        plan, remarks = _inferred_plan(options, engine)
+        click.echo(plan_toml(plan), nl=False)
+        _say(remarks)
         return 0
     client = connect(options.url)
-    recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
-    plan = _plan(options, client, recorded)
-    report = _index(options, client, plan, recorded)
-    failed = _set_synonyms(client, options.alias, rules) if rules is not None and report.published else 0
+    with alias_lock(client, options.alias, _command(options), wait_s=options.wait_s) as lock:
+        if mended := versions.mend(client, options.alias):
+            click.echo(mended, err=True)
+        if options.rollback:
+            click.echo(f"{options.alias} is {versions.rollback(client, options.alias)} again")
+            restore_weights(client, options.alias)
+            return 0
+        if rules is not None and only_synonyms:
+            return _set_synonyms(client, options.alias, rules)
+        recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
+        plan, remarks = _plan(options, client, recorded)
+        report = _index(options, lock, client, plan, recorded)
+        report.notes += remarks
+        failed = _set_synonyms(client, options.alias, rules) if rules is not None and report.published else 0
     if options.as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         print_report(report, options.alias)
     return max(report.exit_code, failed)
+
+
+def _require_rows(options: IndexOptions) -> None:
+    """Raise an error for options without rows, or a catalogue that cannot be used, before any connection."""
+    if (options.catalogue is None) == (options.source is None):
+        raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
+    if options.catalogue is not None:
+        reader_for(options.catalogue, options.encoding)
+
+
+def _command(options: IndexOptions) -> str:
+    """Return the command as another run that has to wait is told about it."""
+    flags = {"--rollback": options.rollback, "--rebuild": options.rebuild, "--sync": options.sync}
+    return " ".join(["vitrine index", *(flag for flag, given in flags.items() if given)])
 
 
 def _set_synonyms(client: OpenSearch, alias: str, rules: SynonymRules) -> int:
@@ -92,7 +119,11 @@ def _set_synonyms(client: OpenSearch, alias: str, rules: SynonymRules) -> int:
 
 
 def _index(
-    options: IndexOptions, client: OpenSearch, plan: FieldPlan, recorded: IndexSchema | None
+    options: IndexOptions,
+    lock: AliasLock,
+    client: OpenSearch,
+    plan: FieldPlan,
+    recorded: IndexSchema | None,
 ) -> LoadReport:
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
@@ -101,6 +132,8 @@ def _index(
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
         )
+    if problem := language_problem(plan, encoders):
+        click.echo(problem, err=True)
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
     target = choose_target(
@@ -111,16 +144,20 @@ def _index(
         layout=layout,
         survey=partial(_survey, options, client, plan),
     )
-    folder = options.catalogue.parent if options.catalogue else None
+    places = ImagePlaces(options.catalogue.parent if options.catalogue else None, options.image_base)
     fetch = Fetcher(allow_private=options.allow_private_urls)
-    job = Job(target, plan, encoders, folder, fetch, options.refetch)
+    job = Job(target, plan, encoders, places, fetch, options.refetch)
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
-        report, seen_ids = load(_rows(options, client), job, cache, rejected_rows, on_progress)
-    if complete(target, report, seen_ids, sync=options.sync):
+        report, seen_ids = load(
+            lock.guard(_rows(options, client, plan)), job, cache, rejected_rows, on_progress
+        )
+    report.stopped = report.stopped or lock.problem()
+    if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
+            learn_version_floors(target, encoders, store, report)
         publish_target(target, report)
     return report
 
@@ -128,13 +165,13 @@ def _index(
 def _survey(options: IndexOptions, client: OpenSearch, plan: FieldPlan) -> Survey:
     if not needs_survey(plan):
         return Survey()
-    with closing(_rows(options, client)) as rows:
+    with closing(_rows(options, client, plan)) as rows:
         return survey(rows, plan)
 
 
-def _rows(options: IndexOptions, client: OpenSearch | None) -> CatalogueRows:
+def _rows(options: IndexOptions, client: OpenSearch | None, plan: FieldPlan | None = None) -> CatalogueRows:
     if options.catalogue is not None:
-        return read_rows(options.catalogue, options.encoding)
+        return read_rows(options.catalogue, options.encoding, options.shape, plan)
     return rows_from_index(client or connect(options.url), str(options.source))
 
 
@@ -147,47 +184,68 @@ def _rejected_path(options: IndexOptions) -> Path:
     return source.with_name(name) if os.access(source.parent, os.W_OK) else Path(name)
 
 
-def _plan(options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None) -> FieldPlan:
-    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed."""
+def _plan(
+    options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
+
+    With it come the doubts about a plan that was decided from the rows, one sentence each.
+    """
     if options.fields:
         plan = load_plan(options.fields)
         if options.catalogue:
-            check_columns(plan, options.catalogue, options.encoding)
+            check_columns(plan, options.catalogue, options.encoding, options.shape)
         return _with_notation(plan, options, client, None if options.rebuild else recorded)
     if recorded:
         plan = recorded.plan
     else:
-        plan = _inferred_plan(options, client)
+        plan, remarks = _inferred_plan(options, client)
         click.echo("# the inferred field plan; save it, edit it, and pass it with --fields", err=True)
         click.echo(plan_toml(plan), err=True)
-        return plan
+        _say(remarks)
+        return plan, remarks
     if options.catalogue:
-        check_columns(plan, options.catalogue, options.encoding)
-    return plan
+        check_columns(plan, options.catalogue, options.encoding, options.shape)
+    return plan, []
 
 
 def _with_notation(
     plan: FieldPlan, options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
-) -> FieldPlan:
-    """Return the plan with the notation of the columns for which it states none.
+) -> tuple[FieldPlan, list[str]]:
+    """Return the plan with the language and the notation that it does not state, and the doubts about it.
 
-    It is that of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
+    They are those of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
     """
     if recorded:
         columns = {**recorded.plan.columns, **plan.columns}
-        return replace(plan, null=plan.null or recorded.plan.null, columns=columns)
-    with closing(_rows(options, client)) as rows:
-        completed = completed_plan(plan, rows, str(options.catalogue or options.source))
+        null = recorded.plan.null if plan.null is None else plan.null
+        return replace(plan, language=plan.language or recorded.plan.language, null=null, columns=columns), []
+    with closing(_rows(options, client, plan)) as rows:
+        completed, remarks = completed_plan(plan, rows, str(options.catalogue or options.source))
     if completed != plan:
-        click.echo("# the notation of columns for which the field plan states none", err=True)
+        click.echo("# what the field plan does not state, decided from the rows", err=True)
         click.echo(notation_toml(completed, plan), err=True)
-    return completed
+    _say(remarks)
+    return completed, remarks
 
 
-def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> FieldPlan:
+def _say(remarks: list[str]) -> None:
+    for remark in remarks:
+        click.echo(remark, err=True)
+
+
+def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> tuple[FieldPlan, list[str]]:
     source = str(options.catalogue or options.source)
     with closing(_rows(options, client)) as rows:
-        return plan_from_rows(rows, source, ID_COLUMN if options.source else None)
+        return inferred_plan(_with_remarks(rows), source, ID_COLUMN if options.source else None)
+
+
+def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:
+    """Pass the rows on and write the remarks among them to stderr."""
+    for row in rows:
+        if isinstance(row, Remark):
+            click.echo(f"# {row.text}", err=True)
+        yield row
 
 
 @contextmanager

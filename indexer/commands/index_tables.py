@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from indexer.catalogue.notation.languages import language_name
 from indexer.load.report import LoadReport
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 
-_MAX_COLUMNS = 8  # columns with dropped cells that are listed
-_USE_COLUMN = (
-    "name it in a plan under search, text, keywords, numbers, dates or images and pass --fields and --rebuild"
-)
+from .column_lines import column_lines
 
 
 def print_report(report: LoadReport, alias: str) -> None:
@@ -30,46 +29,38 @@ def print_report(report: LoadReport, alias: str) -> None:
             table.add_row(f"{count:,}", label)
     console.print(table)
     console.print(f"{report.seconds:.1f} s, {report.rows_per_second:.0f} rows/s", markup=False)
-    for column, count in report.cells_dropped.most_common(_MAX_COLUMNS):
-        example = report.dropped_cell_examples[column]
-        console.print(f"column {column}: {count} cells left out ({example})", markup=False)
-    for line in _column_lines(report):
-        console.print(line, markup=False)
+    for reason, count in report.skipped.most_common():
+        line = f"rows that are no products of their own: {count:,} ({reason})"
+        console.print(line, markup=False, soft_wrap=True)
+    for line in column_lines(report):
+        console.print(line, markup=False, soft_wrap=True)
     if report.weights:
         console.print(_weights_line(report.weights), markup=False)
+    if report.floors:
+        console.print(_floors_line(report.floors), markup=False)
     for note in report.notes:
         console.print(note, markup=False)
     if report.rejected_file:
         console.print(f"rejected rows and images with their reasons: {report.rejected_file}", markup=False)
+    if report.refused:
+        console.print(f"error: {report.refused}", markup=False)
     if report.stopped:
         console.print(f"error: {report.stopped}", markup=False)
-
-
-def _column_lines(report: LoadReport) -> list[str]:
-    """Return a line about the null words, and one about the columns that the field plan does not use."""
-    lines = []
-    if report.cells_null:
-        columns = ", ".join(
-            f"{column} {count:,}" for column, count in report.cells_null.most_common(_MAX_COLUMNS)
-        )
-        more = ", ..." if len(report.cells_null) > _MAX_COLUMNS else ""
-        lines.append(
-            f"cells with a word for an empty cell (`null` in the field plan), by column: {columns}{more}"
-        )
-    unused = report.unused_columns
-    if unused.cells:
-        columns = ", ".join(
-            f"{column} ({count:,} cells: {unused.reason(column)})"
-            for column, count in unused.cells.most_common()
-        )
-        lines.append(f"columns that the field plan does not use: {columns}; to use one, {_USE_COLUMN}")
-    return lines
 
 
 def _weights_line(learned: Mapping[str, Any]) -> str:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in learned["weights"].items() if weight)
     mrr = ", ".join(f"{name} {value:.3f}" for name, value in learned["mrr"].items())
     return f"sub-query weights, learned from {learned['queries']} known-item queries: {weights} (MRR: {mrr})"
+
+
+def _floors_line(learned: Mapping[str, Mapping[str, float]]) -> str:
+    floors = ", ".join(
+        f"{name} {floor['cosine']:g} (kept: {100 * floor['kept']:.0f} % of queries that fit, "
+        f"rejected: {100 * floor['rejected']:.0f} % of nonsense)"
+        for name, floor in learned.items()
+    )
+    return f"cosine from which a neighbour matches: {floors}"
 
 
 def _main_counts(report: LoadReport) -> list[tuple[int, str]]:
@@ -91,6 +82,12 @@ def _other_counts(report: LoadReport) -> list[tuple[int, str]]:
         (report.orphaned, "products no longer in the catalogue (--sync deletes them)"),
         *((report.embedded[space], f"{space} vectors computed") for space in further),
         *((report.cached[space], f"{space} vectors from the cache") for space in SPACES),
-        (report.texts_unsupported, "texts without vector: language not supported by the text encoder"),
+        (report.texts_unsupported.total(), _unsupported(report.texts_unsupported)),
         (report.images_failed, "images that could not be fetched or read; their products are indexed"),
     ]
+
+
+def _unsupported(texts: Counter[str]) -> str:
+    languages = ", ".join(f"{language_name(code)} {count:,}" for code, count in texts.most_common(5))
+    more = ", ..." if len(texts) > 5 else ""
+    return f"texts without vector: the text encoder does not know their language ({languages}{more})"

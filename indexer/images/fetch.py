@@ -92,7 +92,7 @@ class Fetcher:
                 response = connection.getresponse()
                 location = response.getheader("Location")
                 if response.status in (301, 302, 303, 307, 308) and location:
-                    return location
+                    return quote(location.encode("latin-1"), safe=f"{_SAFE}#")  # the header's bytes
                 if response.status == 200:
                     return self._body(response)
                 if response.status not in (429, 503) or not _pause(response, deadline):

@@ -9,7 +9,7 @@ from typing import Any
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product, RowError, read_product
-from indexer.catalogue.reader import BadRow, CatalogueRow
+from indexer.catalogue.reader import BadRow, CatalogueItem, CatalogueRow, Remark, SkippedRow
 from opensearch.analysis.languages import ALWAYS
 from opensearch.index.fields import HASHES, ROW_HASH, FieldPlan
 from opensearch.index.indexed_state import IndexedState
@@ -68,12 +68,18 @@ class ChangeDetector:
     languages: Collection[str] = ALWAYS  # that have a field in the index
     seen_ids: SeenIds = field(default_factory=SeenIds)
 
-    def pages(self, rows: Iterable[CatalogueRow | BadRow]) -> Iterator[list[PendingDocument]]:
+    def pages(self, rows: Iterable[CatalogueItem]) -> Iterator[list[PendingDocument]]:
         """Yield the documents in the order of the rows; rejected rows are counted and written to the file."""
         page: list[PendingDocument] = []
         images = 0
         for row in rows:
+            if isinstance(row, Remark):
+                self.report.notes.append(row.text)
+                continue
             self.report.read += 1
+            if isinstance(row, SkippedRow):
+                self.report.skipped[row.reason] += 1
+                continue
             pending = self._accept(row)
             if pending is None:
                 self.report.rejected += 1

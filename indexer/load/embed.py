@@ -74,7 +74,7 @@ class Embedder:
         languages = self.encoders[space].languages
         # only texts have a language; elsewhere it is that of the queries
         if space == TEXT and languages and pending.product.language not in languages:
-            self.report.texts_unsupported += 1
+            self.report.texts_unsupported[pending.product.language] += 1
             return False
         return pending.content_changed(space)
 

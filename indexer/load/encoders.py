@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from encoders.protocol import ImageEncoder, TextEncoder
+from indexer.catalogue.notation.languages import language_name
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.index.spaces import IMAGE, SPACES, space_names
+from opensearch.index.spaces import IMAGE, SPACES, TEXT, space_names
 from vitrine.errors import EncoderError
 
 Encoder = TextEncoder | ImageEncoder
@@ -32,6 +33,22 @@ def image_encoder(encoders: Encoders) -> ImageEncoder | None:
 def query_encoder(encoder: Encoder) -> str:
     """Return the name of the encoder that makes the query vectors: its own where it names no other."""
     return str(getattr(encoder, "query_encoder", encoder.name))
+
+
+def language_problem(plan: FieldPlan, encoders: Encoders) -> str | None:
+    """Return the sentence that the text encoder does not know the catalogue's language; None where it does."""
+    encoder = encoders.get(TEXT)
+    if encoder is None or not encoder.languages or plan.language in encoder.languages:
+        return None
+    language = language_name(plan.language)
+    known = ", ".join(map(language_name, encoder.languages[:5])) + (
+        ", ..." if len(encoder.languages) > 5 else ""
+    )
+    return (
+        f"the catalogue is in {language}, and the text encoder {encoder.name} knows {known}: {language} texts get no "
+        "vector and are found by their words alone; name an encoder that knows the language with --text-encoder NAME and "
+        '--rebuild, or write language = "CODE" into the field plan if the language is another'
+    )
 
 
 def schema_for(plan: FieldPlan, encoders: Encoders) -> IndexSchema:

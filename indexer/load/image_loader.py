@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from encoders.image_io import decode_image
 from encoders.protocol import ByteArray, FloatArray, ImageEncoder
 from indexer.catalogue.product import ImageSource
-from indexer.images.source import Fetch, image_ref, is_url, read_image
+from indexer.images.source import Fetch, ImagePlaces, image_ref, read_image, url_of
 from opensearch.index.indexed_state import IndexedState
 from vitrine.errors import ImageError
 
@@ -35,19 +34,19 @@ class LoadedImage:
 
 
 class ImageLoader:
-    """Loads images for one encoder. `folder`: where paths lie (None: nowhere)."""
+    """Loads images for one encoder."""
 
     def __init__(
         self,
         encoder: ImageEncoder,
         cache: VectorCache,
-        folder: Path | None,
+        places: ImagePlaces,
         fetch: Fetch,
         refetch: bool = False,
     ) -> None:
         self.encoder = encoder
         self._cache = cache
-        self._folder = folder
+        self._places = places
         self._fetch = fetch
         self._refetch = refetch
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="image")
@@ -64,10 +63,10 @@ class ImageLoader:
         """Return the image; an indexed URL is not fetched again, and indexed bytes are not decoded again."""
         ref = image_ref(source)
         indexed = {old_ref: old_hash for old_hash, old_ref in (stored.images if stored else ())}
-        if is_url(source) and indexed.get(ref) and not self._refetch:
-            return LoadedImage(ref, indexed[ref])
         try:
-            file = read_image(source, self._folder, self._fetch)
+            if indexed.get(ref) and not self._refetch and url_of(source, self._places):
+                return LoadedImage(ref, indexed[ref])
+            file = read_image(source, self._places, self._fetch)
             if file.hash in indexed.values():
                 return LoadedImage(ref, file.hash)
             cached = self._cache.get(self.encoder.name, [file.hash])

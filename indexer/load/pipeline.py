@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from indexer.catalogue.reader import BadRow, CatalogueRow
-from indexer.images.source import Fetch
+from indexer.catalogue.reader import CatalogueItem
+from indexer.images.source import Fetch, ImagePlaces
 from opensearch.index.bulk import Action, Outcome, Pace, write
 from opensearch.index.fields import FieldPlan
 from opensearch.index.indexed_state import read_indexed_state
@@ -41,7 +40,7 @@ class Job:
     target: Target
     plan: FieldPlan
     encoders: Encoders  # by space; a space without encoder gets no vectors
-    folder: Path | None  # where image paths lie; None: there is no such folder
+    places: ImagePlaces  # where image paths lie
     fetch: Fetch
     refetch: bool = False  # fetch image URLs again that are in the index
     pace: Pace = field(default_factory=Pace)
@@ -49,7 +48,7 @@ class Job:
 
 
 def load(
-    rows: Iterable[CatalogueRow | BadRow],
+    rows: Iterable[CatalogueItem],
     job: Job,
     cache: VectorCache,
     rejects: RejectedRows,
@@ -85,7 +84,7 @@ def load(
 
 def _image_loader(job: Job, cache: VectorCache) -> ImageLoader | None:
     encoder = image_encoder(job.encoders)
-    return ImageLoader(encoder, cache, job.folder, job.fetch, job.refetch) if encoder else None
+    return ImageLoader(encoder, cache, job.places, job.fetch, job.refetch) if encoder else None
 
 
 def _lookup(target: Target) -> Lookup:
@@ -139,7 +138,8 @@ def _count(outcome: Outcome, pending: PendingDocument, report: LoadReport, rejec
 def action_of(pending: PendingDocument, encoders: Encoders) -> Action | None:
     """Return the write that brings the index up to date: none, a patch without unchanged vectors, or all."""
     if pending.stored is None:
-        return Action("index", pending.product.id, document(pending.fields, pending.vectors, pending.images))
+        fields = document(pending.fields, pending.vectors, pending.images)
+        return Action("index", pending.product.id, fields, routed=True)
     changed = [space for space in content_encoders(encoders) if pending.content_changed(space)]
     if not (changed or pending.row_changed or pending.images_changed):
         return None

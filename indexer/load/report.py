@@ -19,7 +19,7 @@ from vitrine.errors import CatalogueError
 
 @dataclass
 class LoadReport:
-    """The counts of one load. Each row read is in exactly one of indexed, updated, unchanged, rejected and failed."""
+    """The counts of one load. Each row read is one of indexed, updated, unchanged, rejected, failed and skipped."""
 
     index: str = ""
     read: int = 0
@@ -28,11 +28,16 @@ class LoadReport:
     unchanged: int = 0
     rejected: int = 0  # the row is not a product
     failed: int = 0  # the engine rejected the document
+    skipped: Counter[str] = field(
+        default_factory=Counter
+    )  # rows that are no products of their own, by reason
     deleted: int = 0
     orphaned: int = 0  # in the index but no longer in the catalogue, not deleted
     embedded: Counter[str] = field(default_factory=Counter)  # vectors computed, by space
     cached: Counter[str] = field(default_factory=Counter)  # vectors from the cache, by space
-    texts_unsupported: int = 0  # in a language that the text encoder does not support
+    texts_unsupported: Counter[str] = field(
+        default_factory=Counter
+    )  # by language that the text encoder does not know
     images_failed: int = 0
     unreadable: int = 0  # the part of `rejected` whose id is unknown
     cells_dropped: Counter[str] = field(default_factory=Counter)  # by column
@@ -40,7 +45,9 @@ class LoadReport:
     cells_null: Counter[str] = field(default_factory=Counter)  # by column: words that stand for an empty cell
     unused_columns: UnusedColumns = field(default_factory=UnusedColumns)
     weights: dict[str, Any] | None = None  # the sub-query weights, where this load learned them
+    floors: dict[str, Any] | None = None  # of the vector sub-queries, where this load learned them
     notes: list[str] = field(default_factory=list)
+    refused: str | None = None  # why products that are gone were kept: the loss must be confirmed
     stopped: str | None = None  # the reason why the load ended before the catalogue did
     published: bool = False
     seconds: float = 0.0
@@ -49,7 +56,12 @@ class LoadReport:
     @property
     def settled(self) -> int:
         """The number of rows whose outcome is known."""
-        return self.indexed + self.updated + self.unchanged + self.rejected + self.failed
+        return self.products + self.rejected + self.failed + self.skipped.total()
+
+    @property
+    def products(self) -> int:
+        """The number of rows whose products are in the index."""
+        return self.indexed + self.updated + self.unchanged
 
     @property
     def rows_per_second(self) -> float:
@@ -58,8 +70,9 @@ class LoadReport:
 
     @property
     def exit_code(self) -> int:
-        """The exit status: 1 when a row failed or nothing was published."""
-        return 1 if self.rejected or self.failed or self.stopped or not self.published else 0
+        """The exit status: 1 when a row failed, a loss was refused, or nothing was published."""
+        failed = self.rejected or self.failed or self.refused or self.stopped
+        return 1 if failed or not self.published else 0
 
     def add_dropped_cell(self, line: int, cell: DroppedCell) -> None:
         """Count a cell that was left out of the product in `line`."""
@@ -75,7 +88,10 @@ class LoadReport:
         values = {name: getattr(self, name) for name in names}
         return {
             **values,
+            "skipped": dict(self.skipped),
             "cells_dropped": dict(self.cells_dropped),
+            "texts_unsupported": self.texts_unsupported.total(),
+            "languages_unsupported": dict(self.texts_unsupported),
             "cells_null": dict(self.cells_null),
             "unused_columns": self.unused_columns.to_dict(),
             "rows_per_second": self.rows_per_second,

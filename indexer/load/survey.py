@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from indexer.catalogue.product import Product, RowError, read_product
-from indexer.catalogue.rows import BadRow, CatalogueRow
+from indexer.catalogue.rows import CatalogueItem, CatalogueRow
 from opensearch.analysis.compounds import compound_words, compounds_of
 from opensearch.analysis.languages import LANGUAGES, known_language
 from opensearch.analysis.survey import Survey
@@ -30,7 +30,7 @@ def has_compounds(language: str) -> bool:
     return known is not None and any(chain.compounds for chain in LANGUAGES[known])
 
 
-def survey(rows: Iterable[CatalogueRow | BadRow], plan: FieldPlan) -> Survey:
+def survey(rows: Iterable[CatalogueItem], plan: FieldPlan) -> Survey:
     """Return the languages of the first 100,000 rows, the most frequent first, and the parts of their compounds."""
     languages: Counter[str] = Counter()
     words: dict[str, Counter[str]] = {}
@@ -45,8 +45,8 @@ def survey(rows: Iterable[CatalogueRow | BadRow], plan: FieldPlan) -> Survey:
     return Survey(tuple(frequent), {name: compounds_of(words[name]) for name in frequent if name in words})
 
 
-def _product(row: CatalogueRow | BadRow, plan: FieldPlan) -> Product | None:
-    if isinstance(row, BadRow):
+def _product(row: CatalogueItem, plan: FieldPlan) -> Product | None:
+    if not isinstance(row, CatalogueRow):
         return None
     try:
         return read_product(row.values, plan)[0]

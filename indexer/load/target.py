@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from opensearch.client import OpenSearch
 
 
+MAX_LOSS = 0.2  # of the products in service; a run that would drop more must be confirmed
+_IDS_PER_PAGE = 5000
+
+
 @dataclass(frozen=True)
 class Target:
     """One index to write to."""
@@ -82,11 +86,14 @@ def _languages(client: OpenSearch, index: str) -> tuple[str, ...]:
     return tuple(schema_of(client, index).chains)
 
 
-def complete(target: Target, report: LoadReport, seen_ids: SeenIds, *, sync: bool) -> bool:
+def complete(
+    target: Target, report: LoadReport, seen_ids: SeenIds, *, sync: bool, confirmed: bool = False
+) -> bool:
     """Make the written documents searchable, and return whether the index can be published.
 
     Products that the catalogue no longer has are counted in the index in service, or deleted with `sync`; a version that
-    is not in service never holds them. A load that stopped, or with too few products, is noted in the report.
+    is not in service never holds them. A load that stopped, or with too few products, is noted in the report; so is the
+    loss of more products than `may_lose` allows, which has to be `confirmed`.
     """
     if report.stopped:
         report.notes.append(_resume_note(target))
@@ -95,12 +102,20 @@ def complete(target: Target, report: LoadReport, seen_ids: SeenIds, *, sync: boo
         report.notes.append(f"{target.index} is not put in service: {reason}")
         return False
     versions.refresh(target.client, target.index)
-    if not target.empty:
-        if sync or not target.in_service:
-            _delete_orphaned(target, report, seen_ids)
+    if target.in_service:
+        if sync:
+            _delete_orphaned(target, report, seen_ids, confirmed=confirmed)
         else:
             report.orphaned = max(0, count(target.client, target.index) - len(seen_ids))
-    return True
+        return True
+    if not target.empty:
+        _delete_orphaned(target, report, seen_ids, confirmed=True)  # of the interrupted load
+    return confirmed or not _loses_too_many(target, report, seen_ids)
+
+
+def may_lose(products: int) -> float:
+    """Return how many of the products in service a run may drop unasked: a fifth, and of a tiny catalogue two."""
+    return max(MAX_LOSS * products, min(2, products / 2))
 
 
 def publish_target(target: Target, report: LoadReport) -> None:
@@ -115,9 +130,9 @@ def publish_target(target: Target, report: LoadReport) -> None:
 
 
 def _reason_against_publishing(report: LoadReport) -> str | None:
-    if report.settled == report.rejected + report.failed:
+    if not report.products:
         return "no row of the catalogue became a product"
-    if report.rejected + report.failed > report.read / 2:
+    if report.rejected + report.failed > report.products:
         return f"{report.rejected + report.failed} of {report.read} rows failed; correct them and run again"
     return None
 
@@ -128,14 +143,49 @@ def _resume_note(target: Target) -> str:
     return f"{target.alias} is unchanged; the same command resumes the load of {target.index}"
 
 
-def _delete_orphaned(target: Target, report: LoadReport, seen_ids: SeenIds) -> None:
+def _delete_orphaned(target: Target, report: LoadReport, seen_ids: SeenIds, *, confirmed: bool) -> None:
     if report.unreadable:
         report.notes.append(
             f"nothing was deleted: {report.unreadable} rows could not be read, and any product may be one of them"
         )
         return
-    documents = scan(target.client, target.index, includes=[], page=5000)
+    if not confirmed:
+        gone, products = _gone(target.client, target.index, seen_ids)
+        if gone > may_lose(products):
+            report.orphaned = gone
+            report.refused = (
+                f"{gone} of {products} products are no longer in the catalogue; nothing was deleted; "
+                "pass --yes with --sync if that is meant"
+            )
+            return
+    documents = scan(target.client, target.index, includes=[], page=_IDS_PER_PAGE)
     orphaned = (Action("delete", id) for id, _ in documents if id not in seen_ids)
     for outcome in write(target.client, target.index, orphaned):
         report.deleted += outcome.status == "deleted"
     versions.refresh(target.client, target.index)
+
+
+def _loses_too_many(target: Target, report: LoadReport, seen_ids: SeenIds) -> bool:
+    """Return whether the version in service has too many products that the new version lacks; the report says so."""
+    live = versions.current(target.client, target.alias)
+    if live is None:
+        return False
+    gone, products = _gone(target.client, live, seen_ids)
+    gone = min(products, gone + report.failed)  # the engine refused their documents
+    if gone <= may_lose(products):
+        return False
+    report.orphaned = gone
+    report.refused = (
+        f"{gone} of {products} products in service are not in the new version; {target.index} is not put in service; "
+        "run the same command with --yes if that is meant"
+    )
+    return True
+
+
+def _gone(client: OpenSearch, index: str, seen_ids: SeenIds) -> tuple[int, int]:
+    """Return how many documents of an index the catalogue no longer has, and how many there are."""
+    gone = products = 0
+    for id, _ in scan(client, index, includes=[], page=_IDS_PER_PAGE):
+        products += 1
+        gone += id not in seen_ids
+    return gone, products

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opensearch.index.meta import schema_of, set_vocabulary
-from opensearch.understanding.vocabulary import build_vocabulary
+from opensearch.understanding.build import build_vocabulary
 from vitrine.errors import VitrineError
 from vitrine.store import Store
 
@@ -18,8 +18,10 @@ def store_vocabulary(target: Target, store: Store, report: LoadReport) -> None:
     """
     try:
         changed = report.indexed + report.updated + report.deleted
-        if not changed and schema_of(target.client, target.index).vocabulary:
+        schema = schema_of(target.client, target.index)
+        if not changed and schema.vocabulary:
             return
-        set_vocabulary(target.client, target.index, build_vocabulary(target.client, target.index, store))
+        name = build_vocabulary(target.client, target.index, schema.plan.language, store)
+        set_vocabulary(target.client, target.index, name)
     except (VitrineError, OSError) as error:
         report.notes.append(f"the vocabulary was not built, and queries are searched verbatim: {error}")

@@ -17,7 +17,7 @@ from opensearch.index.meta import recorded_analysis
 from opensearch.index.scan import count
 from opensearch.index.schema import schema_from_mapping
 from opensearch.index.spaces import SPACES, has_vector
-from opensearch.index.versions import Version, require_current, synonyms_of, versions
+from opensearch.index.versions import Version, holders, require_current, synonyms_of, versions
 from vitrine.doctor import Context, Finding, fail, ok, warn
 from vitrine.errors import VitrineError
 from vitrine.store import Store
@@ -172,6 +172,18 @@ def encoders_of(schema: IndexSchema, store: Store) -> Iterator[Finding]:
             )
 
 
+def alias_of(alias: str, index: str, names: Sequence[str]) -> Finding:
+    """Check that the alias names one index; `index` is the one that Vitrine takes it for."""
+    if len(names) < 2:
+        return ok("index", f"{alias} is {index}")
+    return fail(
+        "index",
+        f"{alias} names {len(names)} indices ({', '.join(names)}): a plain search gives the products of all of them",
+        f"run `vitrine index CATALOGUE --index {alias}` or `vitrine index --rollback --index {alias}`, "
+        f"and the alias names one again (the first keeps {index})",
+    )
+
+
 def check_index(context: Context) -> Iterator[Finding]:
     """Run all checks of the index behind the alias."""
     client, alias, store = context.client, context.alias, context.store
@@ -180,7 +192,7 @@ def check_index(context: Context) -> Iterator[Finding]:
         mapping = client.indices.get_mapping(index=index)[index]["mappings"]
         flat = client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]
         nodes = int(client.cluster.health()["number_of_data_nodes"])
-    yield ok("index", f"{alias} is {index}")
+    yield alias_of(alias, index, holders(client, alias))
     schema: IndexSchema | None = None
     try:
         schema = schema_from_mapping(mapping)

@@ -23,6 +23,7 @@ from opensearch.index.spaces import sub_queries
 from opensearch.index.versions import require_current
 from vitrine.doctor import Context, Finding, fail, ok, warn
 
+_MAX_REASONS = 3
 _AGAIN = "run `vitrine hook install` again"
 
 
@@ -143,6 +144,13 @@ def _hook(client: OpenSearch, alias: str) -> Iterator[Finding]:
     if status.answers:
         failures = f"; {status.failures} reranks failed since the nodes started" if status.failures else ""
         yield ok("hook", f"{status.service} answers{failures}")
+        yield from (warn("hook", message, _AGAIN) for message in status.messages)
+        if status.failures and status.reasons:
+            yield warn(
+                "hook",
+                f"the service refused reranks: {'; '.join(status.reasons[:_MAX_REASONS])}",
+                "`vitrine hook status` lists them all; docs/hook.md says what a search must send",
+            )
     else:
         yield warn(
             "hook",

@@ -55,6 +55,10 @@ def install(url: str, alias: str, service: str, key: str, default: bool, as_json
         return
     usage = "is the default of the index" if default else f"search with ?search_pipeline={installed.pipeline}"
     click.echo(f"pipeline {installed.pipeline} calls {service}/v1/hook/{alias}: {usage}")
+    click.echo(
+        'a search that sorts by a field leaves `ext.rerank` out, or has "sort": true in its context: the engine would '
+        "order its hits by the rerank score"
+    )
 
 
 @hook.command()
@@ -90,8 +94,15 @@ def status(url: str, alias: str, as_json: bool) -> None:
         click.echo(json.dumps(asdict(current)))
     else:
         for name, value in asdict(current).items():
-            if name != "messages":
+            if name not in ("messages", "reasons"):
                 click.echo(f"{name:<10} {plain(value)}")
+        for reason in current.reasons:
+            click.echo(f"{'refused':<10} {reason}")
+        if current.failures and not current.reasons:
+            click.echo(
+                f"{'refused':<10} none since the service started: the failures are searches without `ext.rerank`, or "
+                "calls that the service did not answer in time"
+            )
         for message in current.messages:
             click.echo(message, err=True)
     if not current.answers:

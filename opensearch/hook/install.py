@@ -6,9 +6,12 @@ between. Remains of an interrupted installation have the same name and are delet
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
@@ -21,9 +24,11 @@ from vitrine.settings import VITRINE_SERVICE
 
 from .connector import connect_service, delete_models, predict, read_model, trust_endpoint
 from .pipelines import (
+    ROUTING,
     default_pipelines,
     fusion_name,
     fusion_pipeline,
+    id_field,
     page_name,
     page_pipeline,
     put_fusion,
@@ -31,6 +36,14 @@ from .pipelines import (
     rerank_pipeline,
     set_default,
 )
+
+_NEEDS_ID = (
+    "some products were indexed by an earlier release or another program: to be reranked, searches must return the field "
+    '`id` (in `_source`, or by "fields": ["id"]) until `vitrine index CATALOGUE --rebuild` writes the products again'
+)
+
+
+_SERVICE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,7 @@ class HookStatus:
     default: str | None  # the default pipeline of the index
     answers: bool
     failures: int  # ignored failures of the rerank step since the nodes started
+    reasons: list[str]  # why the service refused a rerank since it started, the most frequent first
     messages: list[str] = field(default_factory=list)
 
 
@@ -78,9 +92,12 @@ def install_hook(
     weights = weights or schema_weights(read_schema(client, alias))
     messages = trust_endpoint(client, endpoint)
     model = connect_service(client, alias, endpoint, key)
+    field = id_field(client, alias)
+    if field != ROUTING:
+        messages.append(_NEEDS_ID)
     with explained(client):
-        client.search_pipeline.put(id=rerank_name(alias), body=rerank_pipeline(model, weights))
-        client.search_pipeline.put(id=page_name(alias), body=page_pipeline(model, weights))
+        client.search_pipeline.put(id=rerank_name(alias), body=rerank_pipeline(model, weights, field))
+        client.search_pipeline.put(id=page_name(alias), body=page_pipeline(model, weights, field))
     put_fusion(client, alias, weights)
     messages += _choose_default(client, alias, default)
     delete_models(client, alias, keep=model)
@@ -131,15 +148,19 @@ def hook_status(client: OpenSearch, alias: str) -> HookStatus:
     if failure:
         messages.append(f"the service does not answer, and searches keep the engine's order: {failure}")
     defaults = sorted({name or "none" for name in default_pipelines(client, alias).values()})
+    if model and steps[0]["rerank"].get("context", {}).get("document_fields") != [ROUTING]:
+        messages.append(_NEEDS_ID)
+    service = str(model["connector"]["parameters"]["endpoint"]) if model else None
     return HookStatus(
         installed=model is not None,
-        service=model["connector"]["parameters"]["endpoint"] if model else None,
+        service=service,
         model=model_id,
         state=model.get("model_state") if model else None,
         pipelines=sorted(pipelines),
         default=", ".join(defaults) or None,
         answers=model is not None and not failure,
         failures=_failures(client, alias),
+        reasons=_reasons(service, alias) if service else [],
         messages=messages,
     )
 
@@ -196,6 +217,16 @@ def _failures(client: OpenSearch, alias: str) -> int:
         for processor in pipeline.get("response_processors", []):
             count += sum(int(step["stats"]["failed"]) for step in processor.values())
     return count
+
+
+def _reasons(service: str, alias: str) -> list[str]:
+    """Return the reasons that the service at this URL has counted, as sentences; that it could not be asked is one too."""
+    try:
+        with urlopen(f"{service}/v1/hook/{quote(alias)}", timeout=_SERVICE_TIMEOUT_S) as response:
+            failures = json.load(response)["failures"]
+        return [f"{row['count']} x {row['reason']} (last {row['last']})" for row in failures]
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+        return [f"not known here: {service} does not tell them ({error})"]
 
 
 def _checked(endpoint: str) -> str:

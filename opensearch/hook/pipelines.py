@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 OVERSAMPLE = 20
+ROUTING = "_routing"
 MAX_CONTEXT_BYTES = 16_384  # a context of a megabyte makes a small engine refuse other searches
 _DEFAULT = "index.search.default_pipeline"
 
@@ -49,14 +50,25 @@ def fusion_pipeline(weights: Weights) -> dict[str, Any]:
     }
 
 
-def rerank_pipeline(model: str, weights: Weights) -> dict[str, Any]:
+def id_field(client: OpenSearch, alias: str) -> str:
+    """Return the field from which a pipeline reads the id of a hit: `_routing` where every product has it, else `id`.
+
+    Every hit carries its routing value, and `id` only the hits of a search that returns it.
+    """
+    body = {"size": 1, "_source": False, "query": {"bool": {"must_not": [{"exists": {"field": ROUTING}}]}}}
+    with explained(client):
+        without = client.search(index=alias, body=body, params={"search_pipeline": "_none"})
+    return "id" if without["hits"]["hits"] else ROUTING
+
+
+def rerank_pipeline(model: str, weights: Weights, id_field: str = "id") -> dict[str, Any]:
     """Return the body of the pipeline that fuses and then calls the rerank service through a deployed model."""
     rerank = {
         "tag": "rerank",
         "description": "Vitrine: sends ids to the rerank service and sorts by its scores",
         "ml_opensearch": {"model_id": model},
         # one field: the engine joins several without a separator
-        "context": {"document_fields": ["id"]},
+        "context": {"document_fields": [id_field]},
         "ignore_failure": True,
     }
     return {
@@ -66,13 +78,13 @@ def rerank_pipeline(model: str, weights: Weights) -> dict[str, Any]:
     }
 
 
-def page_pipeline(model: str, weights: Weights) -> dict[str, Any]:
+def page_pipeline(model: str, weights: Weights, id_field: str = "id") -> dict[str, Any]:
     """Return the body of the pipeline for page one: it reranks twenty times as many hits as the search requests.
 
     Ten hits then come from a window of 200. The engine applies `from` before the rerank, so deeper pages use
     `<alias>-rerank` with the whole window.
     """
-    window = rerank_pipeline(model, weights)
+    window = rerank_pipeline(model, weights, id_field)
     return window | {
         "description": "Vitrine: page one of the reranked window",
         "request_processors": [{"oversample": {"sample_factor": OVERSAMPLE}}],
@@ -91,15 +103,27 @@ def put_fusion(client: OpenSearch, alias: str, weights: Weights) -> str:
 
 
 def put_weights(client: OpenSearch, alias: str, weights: Weights) -> None:
-    """Write the sub-query weights into the fusion pipeline of the alias and, if installed, its rerank pipelines."""
+    """Write the sub-query weights into the fusion pipeline of the alias and, if installed, its rerank pipelines.
+
+    Those also get the id field of the index in service.
+    """
     put_fusion(client, alias, weights)
-    hooked = (rerank_name(alias), page_name(alias))
     with explained(client):
         pipelines = client.search_pipeline.get()
-        for name in hooked:
-            if name in pipelines:
-                body = {**pipelines[name], "phase_results_processors": [fusion_processor(weights)]}
-                client.search_pipeline.put(id=name, body=body)
+    hooked = [name for name in (rerank_name(alias), page_name(alias)) if name in pipelines]
+    field = id_field(client, alias) if hooked else ""
+    for name in hooked:
+        body = {**pipelines[name], "phase_results_processors": [fusion_processor(weights)]}
+        body["response_processors"] = [_reading(step, field) for step in body.get("response_processors", [])]
+        with explained(client):
+            client.search_pipeline.put(id=name, body=body)
+
+
+def _reading(step: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """Return a response processor that, if it reranks, reads the id of a hit from `field`."""
+    if "rerank" not in step:
+        return dict(step)
+    return {"rerank": {**step["rerank"], "context": {"document_fields": [field]}}}
 
 
 def default_pipelines(client: OpenSearch, alias: str) -> dict[str, str | None]:
@@ -124,7 +148,8 @@ def set_default(client: OpenSearch, indices: list[str], pipeline: str | None) ->
 def rerank_ext(context: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `ext` of a search through `<alias>-rerank`; the service receives the context as `ctx`.
 
-    The context holds ids and the keyed hash of a shopper, never personal data: the engine's slow log shows it.
+    The context holds ids and the keyed hash of a shopper, never personal data: the engine's slow log shows it. A sorted
+    search has no `ext.rerank`, or `sort: true` in its context: then its hits keep their order.
     Raises QueryError when it is larger than `MAX_CONTEXT_BYTES` or cannot be written as JSON.
     """
     try:

@@ -14,13 +14,16 @@ Status = Literal["created", "updated", "noop", "deleted", "failed"]
 class Action(NamedTuple):
     """One change of one document; the `document` of an update contains only the changed fields.
 
-    With a painless `script` an update runs the script, and `document` contains its parameters.
+    With a painless `script` an update runs the script, and `document` contains its parameters. With `routed`, the id is
+    stored as the routing value too: the document stays on the shard of its id, and every hit carries the value, whatever
+    its `_source` (a search pipeline can read no other form of the id).
     """
 
     operation: Operation
     id: str
     document: Mapping[str, Any] | None = None
     script: str | None = None
+    routed: bool = False
 
 
 class Outcome(NamedTuple):
@@ -46,6 +49,8 @@ def line_of(action: Action) -> bytes:
         document = {"doc": document}
         if action.script:
             document = {"script": {"source": action.script, "lang": "painless", "params": action.document}}
+    if action.routed:
+        target["routing"] = action.id
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     head = orjson.dumps({action.operation: target}, option=orjson.OPT_APPEND_NEWLINE)
     return head + orjson.dumps(document, default=_plain, option=options)

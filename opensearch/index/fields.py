@@ -71,13 +71,15 @@ class FieldPlan:
     group: str | None = None  # the column whose value the variants of one product share
     available: str | None = None
     created: str | None = None
-    null: tuple[str, ...] = ()  # words that stand for an empty cell in any column; case does not count
+    price: str | None = None  # the number column with what a product costs today
+    # words that stand for an empty cell in any column, case does not count; None: not stated, so that they are decided
+    null: tuple[str, ...] | None = None
     columns: Mapping[str, ColumnFormat] = field(default_factory=dict)  # the notation of single columns
 
     @cached_property
     def _null_words(self) -> dict[str | None, frozenset[str]]:
         """Return the null words in lower case: those of all columns under None, and of each column with its own."""
-        common = frozenset(word.strip().casefold() for word in self.null)
+        common = frozenset(word.strip().casefold() for word in self.null or ())
         own = {
             name: frozenset(word.strip().casefold() for word in c.null) for name, c in self.columns.items()
         }
@@ -135,8 +137,9 @@ class IndexSchema:
 
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
     queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
-    is the name of the artifact with the words of the products. `chains` names the analysis chain of each language that has
-    a field under `search`; the words of other languages are in `any`.
+    is the name of the artifact with the words of the products. `floors` are the learned cosines from which a neighbour
+    matches a query: of words by vector space, and of an image (`photo`). `chains` names the analysis chain of each language
+    that has a field under `search`; the words of other languages are in `any`.
     """
 
     plan: FieldPlan
@@ -144,6 +147,7 @@ class IndexSchema:
     weights: Mapping[str, float] | None = None
     similarity_threshold: float | None = None
     vocabulary: str | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
     chains: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CHAINS))
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,6 +158,7 @@ class IndexSchema:
             "weights": dict(self.weights) if self.weights else None,
             "similarity_threshold": self.similarity_threshold,
             "vocabulary": self.vocabulary,
+            "floors": dict(self.floors),
             "chains": dict(self.chains),
         }
 
@@ -173,5 +178,6 @@ class IndexSchema:
             {name: weights[name] for name in sub_queries() if name in weights} if weights else None,
             values.get("similarity_threshold"),
             values.get("vocabulary"),
+            values.get("floors") or {},
             in_order(values.get("chains") or DEFAULT_CHAINS),
         )

@@ -46,6 +46,11 @@ def set_weights(client: OpenSearch, index: str, weights: Mapping[str, float] | N
     _store(client, index, weights=weights)
 
 
+def set_floors(client: OpenSearch, index: str, floors: Mapping[str, float]) -> None:
+    """Store the cosines from which a neighbour matches a query; empty: only words decide what matches."""
+    _store(client, index, floors=dict(floors))
+
+
 def set_similarity_threshold(client: OpenSearch, index: str, threshold: float | None) -> None:
     """Store the cosine from which two images count as images of one product; None removes it."""
     _store(client, index, similarity_threshold=threshold)
@@ -60,6 +65,8 @@ def with_learned_settings(schema: IndexSchema, previous: IndexSchema) -> IndexSc
     """Return the schema with the learned settings of the previous version, where they apply to the same vectors."""
     if schema.weights is None and previous.vectors == schema.vectors:
         schema = replace(schema, weights=previous.weights)
+    if not schema.floors and previous.vectors == schema.vectors:
+        schema = replace(schema, floors=previous.floors)
     same_images = previous.vectors.get(IMAGE) == schema.vectors.get(IMAGE)
     if schema.similarity_threshold is None and same_images:
         schema = replace(schema, similarity_threshold=previous.similarity_threshold)

@@ -3,14 +3,19 @@
 A version is named `<alias>-v<UTC timestamp>`. It does not refresh until it is published. A load that was killed leaves a
 version that no search reads: `unfinished` returns it so that the load can be resumed, and `prune` deletes it once a newer
 one is in service.
+
+An alias names one index at every moment: each move removes it from every other version in the same request. One that names
+several all the same, by another tool or an earlier release, is read as the version published last, and `mend` moves it.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -22,9 +27,11 @@ from opensearch.client import explained, missing_index
 from vitrine.errors import EngineError
 
 from .fields import IndexSchema
-from .meta import readable_schema, schema_of, update_meta, with_learned_settings
+from .meta import read_mapping, readable_schema, schema_of, update_meta, with_learned_settings
 from .scan import count
 from .schema import META_KEY, REFRESH_INTERVAL, Sharding, index_body
+
+logger = logging.getLogger(__name__)
 
 _PIPELINE = "index.search.default_pipeline"
 _ONE_SHARD = Sharding()
@@ -79,42 +86,86 @@ def create_version(
 def publish(client: OpenSearch, alias: str, index: str) -> None:
     """Make `index` searchable and the only index of the alias, in one step that fails no search.
 
-    It takes over the default search pipeline of the version in service, which is a setting of the index.
+    It takes over the default search pipeline of the version in service, which is a setting of the index. Raises
+    EngineError when another process has moved the alias at the same time.
     """
-    holders = _holders(client, alias)
-    settings = {"index.refresh_interval": REFRESH_INTERVAL, **_default_pipeline(client, holders)}
+    before = current(client, alias)
+    pipeline = _default_pipeline(client, before) if before else {}
     with explained(client):
-        client.indices.put_settings(index=index, body=settings)
+        client.indices.put_settings(
+            index=index, body={"index.refresh_interval": REFRESH_INTERVAL, **pipeline}
+        )
         client.indices.refresh(index=index)
-        update_meta(client, index, {"published": datetime.now(UTC).isoformat()})
-        remove = [
-            {"remove": {"index": holder, "alias": alias}} for holder in sorted(holders) if holder != index
-        ]
-        add = {"add": {"index": index, "alias": alias}}
-        client.indices.update_aliases(body={"actions": [*remove, add]})
+    update_meta(client, index, {"published": datetime.now(UTC).isoformat()})
+    _move_alias(client, alias, index)
+
+
+def mend(client: OpenSearch, alias: str) -> str | None:
+    """Make an alias that names several indices name the one in service alone; return what was done, None for nothing."""
+    names = holders(client, alias)
+    if len(names) < 2:
+        return None
+    index = require_current(client, alias)
+    _move_alias(client, alias, index)
+    others = ", ".join(name for name in names if name != index)
+    return f"alias {alias} named {len(names)} indices; it names {index} alone now, no longer {others}"
+
+
+def holders(client: OpenSearch, alias: str) -> list[str]:
+    """Return the names of the indices that the alias names, sorted; more than one is a fault that `mend` repairs.
+
+    Raises EngineError when an index itself has that name.
+    """
+    with explained(client):
+        try:
+            indices: dict[str, Any] = client.indices.get_alias(index=alias)
+        except NotFoundError:
+            return []
+    if alias in indices:
+        raise EngineError(
+            f"{alias} is an index and not an alias, and Vitrine keeps its versions behind an alias: name "
+            f"another with --index, or embed this one beside it: `vitrine index --from {alias} --index NAME`"
+        )
+    return sorted(indices)
 
 
 def current(client: OpenSearch, alias: str) -> str | None:
-    """Return the index that the alias names, None when there is no such alias."""
-    holders = _holders(client, alias)
-    if len(holders) > 1:
+    """Return the index that the alias names, None when there is no such alias.
+
+    Of several it is the version published last, with a warning; raises EngineError when none of them is a version.
+    """
+    names = holders(client, alias)
+    if len(names) < 2:
+        return names[0] if names else None
+    published_at = {name: _published_at(client, name) for name in names if _is_version(alias, name)}
+    index = max((name for name in published_at), key=lambda name: (published_at[name], name), default=None)
+    if index is None:
         raise EngineError(
-            f"alias {alias} names {len(holders)} indices ({', '.join(sorted(holders))}) and "
+            f"alias {alias} names {len(names)} indices ({', '.join(names)}) and "
             "Vitrine keeps one version behind an alias: remove the others with POST /_aliases, or name "
             "another alias with --index"
         )
-    return next(iter(holders), None)
+    _warn_of_several(alias, index, tuple(names))
+    return index
+
+
+def searched_index(client: OpenSearch, alias: str) -> str | None:
+    """Return the index that searches name instead of an alias of several indices; None where they name the alias."""
+    return current(client, alias) if len(holders(client, alias)) > 1 else None
 
 
 def published(client: OpenSearch) -> dict[str, str]:
     """Return the index in service of every alias of Vitrine on this cluster."""
     with explained(client):
         aliases: dict[str, Any] = client.indices.get_alias(index="*")
+    indices: dict[str, list[str]] = {}
+    for index in sorted(aliases):
+        for alias in aliases[index].get("aliases") or {}:
+            if _is_version(alias, index):
+                indices.setdefault(alias, []).append(index)
     return {
-        alias: index
-        for index in sorted(aliases)
-        for alias in aliases[index].get("aliases") or {}
-        if _is_version(alias, index)
+        alias: names[0] if len(names) == 1 else require_current(client, alias)
+        for alias, names in indices.items()
     }
 
 
@@ -133,18 +184,20 @@ def read_schema(client: OpenSearch, alias: str) -> IndexSchema:
 
 def versions(client: OpenSearch, alias: str) -> list[Version]:
     """Return every version of the alias, oldest first, with unpublished ones."""
-    live = set(_holders(client, alias))
+    live = current(client, alias)
     with explained(client):
         try:
             indices = client.indices.get_mapping(index=f"{alias}-v*")
         except NotFoundError:
             indices = {}
-        names = sorted(name for name in {*indices, *live} if name in live or _is_version(alias, name))
+        names = sorted(
+            name for name in {*indices, live} if name and (name == live or _is_version(alias, name))
+        )
         listed = []
         for name in names:
             index = indices[name] if name in indices else client.indices.get_mapping(index=name)[name]
             meta = (index["mappings"].get("_meta") or {}).get(META_KEY) or {}
-            listed.append(Version(name, meta.get("published"), name in live, count(client, name)))
+            listed.append(Version(name, meta.get("published"), name == live, count(client, name)))
     return listed
 
 
@@ -212,19 +265,42 @@ def read_analysis(client: OpenSearch, index: str) -> dict[str, Any]:
     return analysis
 
 
-def _holders(client: OpenSearch, alias: str) -> dict[str, Any]:
-    """Return the indices of the alias. Raises EngineError when an index itself has that name."""
+def _move_alias(client: OpenSearch, alias: str, index: str) -> None:
+    """Make the alias name `index` and nothing else, in one request, and check that it does.
+
+    The pattern also removes a version that another process has published since the holders were read.
+    """
+    prefix = f"{alias}-v"
+    names = {*holders(client, alias), index}
+    foreign = sorted(name for name in names if not name.startswith(prefix) and name != index)
+    patterns = [f"{prefix}*", *foreign] if any(name.startswith(prefix) for name in names) else foreign
+    remove = [{"remove": {"index": name, "alias": alias, "must_exist": False}} for name in patterns]
     with explained(client):
-        try:
-            indices: dict[str, Any] = client.indices.get_alias(index=alias)
-        except NotFoundError:
-            return {}
-    if alias in indices:
+        client.indices.update_aliases(body={"actions": [*remove, {"add": {"index": index, "alias": alias}}]})
+    after = holders(client, alias)
+    if after != [index]:
         raise EngineError(
-            f"{alias} is an index and not an alias, and Vitrine keeps its versions behind an alias: name "
-            f"another with --index, or embed this one beside it: `vitrine index --from {alias} --index NAME`"
+            f"{index} was put in service, and another process has moved {alias} to {', '.join(after) or 'nothing'} since: "
+            "see that only one command at a time changes the alias, then run this one again"
         )
-    return indices
+
+
+@lru_cache(maxsize=64)  # once per process for each state
+def _warn_of_several(alias: str, index: str, names: tuple[str, ...]) -> None:
+    logger.warning(
+        "alias %s names %d indices (%s); %s, published last, is used, and the next `vitrine index` or "
+        "`vitrine index --rollback` makes the alias name one again",
+        alias,
+        len(names),
+        ", ".join(names),
+        index,
+        extra={"alias": alias},
+    )
+
+
+def _published_at(client: OpenSearch, index: str) -> str:
+    meta = (read_mapping(client, index).get("_meta") or {}).get(META_KEY) or {}
+    return str(meta.get("published") or "")
 
 
 def _copies(client: OpenSearch, replicas: int) -> int:
@@ -232,14 +308,10 @@ def _copies(client: OpenSearch, replicas: int) -> int:
     return min(1 + replicas, int(client.cluster.health()["number_of_data_nodes"])) if replicas else 1
 
 
-def _default_pipeline(client: OpenSearch, indices: Iterable[str]) -> dict[str, str]:
-    for index in indices:
-        with explained(client):
-            response = client.indices.get_settings(
-                index=index, name=_PIPELINE, params={"flat_settings": "true"}
-            )
-        return dict(response.get(index, {}).get("settings", {}))
-    return {}
+def _default_pipeline(client: OpenSearch, index: str) -> dict[str, str]:
+    with explained(client):
+        response = client.indices.get_settings(index=index, name=_PIPELINE, params={"flat_settings": "true"})
+    return dict(response.get(index, {}).get("settings", {}))
 
 
 def _is_version(alias: str, index: str) -> bool:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opensearchpy.exceptions import NotFoundError
 
 from opensearch.client import explained
+from opensearch.index.bulk import Action, write
 from opensearch.index.create import ensure_index_async, strict_body
+from opensearch.index.scan import scan
 
 from .records import KEYWORD, write_records
 
@@ -50,7 +52,7 @@ def write_profiles(client: OpenSearch, alias: str, profiles: Mapping[str, Iterab
         (_profile_id(alias, shopper), _profile(alias, shopper, clicks))
         for shopper, clicks in profiles.items()
     )
-    return write_records(client, SHOPPERS, _PROPERTIES, records)
+    return write_records(client, SHOPPERS, strict_body(_PROPERTIES), records)
 
 
 async def append_clicks(client: AsyncOpenSearch, alias: str, shopper: str, clicks: Sequence[Click]) -> None:
@@ -100,6 +102,24 @@ def read_profiles(client: OpenSearch, alias: str, shoppers: Iterable[str]) -> di
         except NotFoundError:  # no profile exists yet
             return {shopper: [] for shopper in names}
     return {shopper: _clicks(document) for shopper, document in zip(names, documents, strict=True)}
+
+
+def profile_names(client: OpenSearch, alias: str) -> list[str]:
+    """Return the shoppers of an alias that have a profile, as their profiles name them."""
+    with explained(client):
+        try:
+            client.indices.refresh(index=SHOPPERS)
+        except NotFoundError:  # no profile exists yet
+            return []
+    query = {"term": {"alias": alias}}
+    return [str(source["shopper"]) for _, source in scan(client, SHOPPERS, includes=["shopper"], query=query)]
+
+
+def delete_profiles(client: OpenSearch, alias: str, shoppers: Iterable[str]) -> None:
+    """Delete the profiles of these shoppers."""
+    actions = (Action("delete", _profile_id(alias, shopper)) for shopper in shoppers)
+    for _ in write(client, SHOPPERS, actions):
+        pass  # a profile that is gone already is as good
 
 
 def _clicks(document: Mapping[str, Any]) -> list[Click]:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .records import DATE, INTEGER, KEYWORD, LogIndex, Record, read_records, record_id, write_records
+from .records import (
+    DATE,
+    INTEGER,
+    KEYWORD,
+    LogIndex,
+    LogRecord,
+    Record,
+    read_records,
+    record_id,
+    write_records,
+)
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -36,11 +46,11 @@ _SLATES = LogIndex(
 def write_slates(client: OpenSearch, slates: Iterable[Record]) -> list[Outcome]:
     """Write records of the slate log and return the refused ones, each with the reason."""
     records = ((f"{record.get('alias')}:{record_id(record, 'query_id')}", record) for record in slates)
-    return write_records(client, SLATES, _SLATES.properties, records)
+    return write_records(client, SLATES, _SLATES.body, records)
 
 
 def read_slates(
     client: OpenSearch, alias: str, until: float | None = None, since: float | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LogRecord]:
     """Yield the slate log of an alias in order of time, from `since` to before `until` (seconds since 1970)."""
     return read_records(client, _SLATES, alias, (since, until))

@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .records import DATE, INTEGER, KEYWORD, LogIndex, Record, read_records, record_id, write_records
+from opensearchpy.exceptions import NotFoundError
+
+from opensearch.client import explained
+
+from .records import (
+    DATE,
+    INTEGER,
+    KEYWORD,
+    LogIndex,
+    LogRecord,
+    Record,
+    count_values,
+    open_log,
+    read_records,
+    record_id,
+    write_records,
+)
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -14,27 +30,34 @@ if TYPE_CHECKING:
 
 QUERIES = "ubi_queries"
 EVENTS = "ubi_events"
+ACTION = "action_name"
 
+# a record whose time the engine cannot read is stored all the same, as by the UBI plugin's own mapping
+_TIME = {**DATE, "ignore_malformed": True}
 _QUERIES = LogIndex(
     QUERIES,
     {
-        **dict.fromkeys(("application", "query_id", "client_id", "session_id", "query_response_id"), KEYWORD),
-        **dict.fromkeys(("query_response_hit_ids", "object_id_field", "indexes", "user_query"), KEYWORD),
+        **dict.fromkeys(("application", "query_id", "client_id", "user_id", "session_id"), KEYWORD),
+        **dict.fromkeys(
+            ("query_response_id", "query_response_hit_ids", "query_response_object_ids"), KEYWORD
+        ),
+        **dict.fromkeys(("object_id_field", "indexes", "user_query"), KEYWORD),
         "query": {"type": "text", "index": False},
-        "timestamp": DATE,
+        "timestamp": _TIME,
         "query_attributes": {"type": "flat_object"},
     },
     alias_field="application",
     time_field="timestamp",
+    strict=False,  # a tracker's own fields are stored and create no fields
 )
 _EVENTS = LogIndex(
     EVENTS,
     {
-        **dict.fromkeys(("application", "action_name", "query_id", "client_id", "session_id"), KEYWORD),
+        **dict.fromkeys(("application", ACTION, "query_id", "client_id", "user_id", "session_id"), KEYWORD),
         **dict.fromkeys(("message", "message_type", "user_query"), KEYWORD),
-        "timestamp": DATE,
+        "timestamp": _TIME,
         "event_attributes": {
-            "dynamic": False,  # a shop's own attributes are stored and create no fields
+            "dynamic": False,
             "properties": {
                 "object": {
                     "dynamic": False,
@@ -46,25 +69,25 @@ _EVENTS = LogIndex(
     },
     alias_field="application",
     time_field="timestamp",
+    strict=False,
 )
+UBI_LOGS = (_QUERIES, _EVENTS)
 
 
 def write_queries(client: OpenSearch, queries: Iterable[Record]) -> list[Outcome]:
     """Write UBI queries and return the refused ones, each with the reason."""
     records = ((record_id(record, "query_id"), record) for record in queries)
-    return write_records(client, QUERIES, _QUERIES.properties, records)
+    return write_records(client, QUERIES, _QUERIES.body, records)
 
 
 def write_events(client: OpenSearch, events: Iterable[Record]) -> list[Outcome]:
     """Write UBI events and return the refused ones, each with the reason."""
-    return write_records(
-        client, EVENTS, _EVENTS.properties, ((record_id(record), record) for record in events)
-    )
+    return write_records(client, EVENTS, _EVENTS.body, ((record_id(record), record) for record in events))
 
 
 def read_queries(
     client: OpenSearch, alias: str, until: float | None = None, since: float | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LogRecord]:
     """Yield the UBI queries of an alias in order of time, from `since` to before `until` (seconds since 1970)."""
     return read_records(client, _QUERIES, alias, (since, until))
 
@@ -75,10 +98,57 @@ def read_events(
     until: float | None = None,
     since: float | None = None,
     actions: Sequence[str] = (),
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LogRecord]:
     """Yield the UBI events of an alias in order of time, from `since` to before `until` (seconds since 1970).
 
-    `actions` restricts the action names; empty means all.
+    `actions` restricts the action names, where the index can match whole names; empty means all.
     """
-    clause = {"terms": {"action_name": list(actions)}} if actions else None
+    clause = None
+    if actions:
+        fields = open_log(client, _EVENTS, ACTION)
+        exact = fields.exact(ACTION) if fields else None
+        clause = {"terms": {exact: list(actions)}} if exact else None
     return read_records(client, _EVENTS, alias, (since, until), clause)
+
+
+def count_actions(client: OpenSearch, alias: str) -> dict[str, int] | None:
+    """Return how many events of an alias have each action name; None where the mapping cannot count them."""
+    return count_values(client, _EVENTS, ACTION, alias)
+
+
+def count_applications(client: OpenSearch) -> dict[str, int]:
+    """Return how many searches and events name each application, "" for none."""
+    totals: dict[str, int] = {}
+    for log in UBI_LOGS:
+        for name, count in (count_values(client, log, log.alias_field) or {}).items():
+            totals[name] = totals.get(name, 0) + count
+    return totals
+
+
+def strict_logs(client: OpenSearch) -> list[str]:
+    """Return the UBI indices of an earlier release, which refuse every record that has a field of its own."""
+    return [log.name for log in UBI_LOGS if _is_strict(client, log)]
+
+
+def accept_own_fields(client: OpenSearch) -> list[str]:
+    """Change the UBI indices of an earlier release in place, so that they store a tracker's own fields; return them."""
+    changed = [log for log in UBI_LOGS if _is_strict(client, log)]
+    for log in changed:
+        with explained(client):
+            client.indices.put_mapping(index=log.name, body=log.body["mappings"])
+    return [log.name for log in changed]
+
+
+def _is_strict(client: OpenSearch, log: LogIndex) -> bool:
+    """Return whether an index is strict and has the fields of an earlier release, so that Vitrine made it."""
+    with explained(client):
+        try:
+            mapping: dict[str, Any] = next(iter(client.indices.get_mapping(index=log.name).values()))[
+                "mappings"
+            ]
+        except NotFoundError:
+            return False
+    if mapping.get("dynamic") != "strict":
+        return False
+    later = {"user_id", "query_response_object_ids"}
+    return set(log.properties) - later <= set(mapping.get("properties") or ())

@@ -14,9 +14,20 @@ from vitrine.errors import NodeError
 from vitrine.settings import VITRINE_CACHE
 
 from .fetch import ProgressCallback, archive_path, fetch_all
-from .files import locked, make_open
-from .pinned import ALL, PLUGINS, SERVER, SMARTCN, SMARTCN_DESCRIPTOR, VERSION
+from .files import locked, make_open, sha256_of
+from .pinned import (
+    ALL,
+    LUCENE_ONLY_DESCRIPTOR,
+    LUCENE_ONLY_SHA256,
+    PLUGINS,
+    SERVER,
+    SMARTCN,
+    SMARTCN_DESCRIPTOR,
+    VERSION,
+)
 
+LUCENE_ONLY = Path(__file__).with_name("lucene_only") / "lucene-only.jar"
+_DESCRIPTOR = "plugin-descriptor.properties"
 _UNPACKED_BYTES = 300 << 20  # size of the unpacked distribution, with a margin
 
 # GeoLite data, start scripts for Windows, and the GPU runtime of ONNX models inside the engine
@@ -34,12 +45,14 @@ def distribution(cache: Path, on_progress: ProgressCallback | None = None) -> Pa
     Raises NodeError when the disk is too small or a file cannot be downloaded completely.
     """
     home = _home(cache)
-    if is_ready(cache):
+    if is_ready(cache) and _has_lucene_only(home):
         return home
     try:
         with locked(cache / ".lock"):
             if not is_ready(cache):
                 _assemble(cache, home, on_progress or (lambda count: None))
+            if not _has_lucene_only(home):  # also into a distribution of an earlier release
+                _install_lucene_only(home)
     except OSError as error:
         raise NodeError(
             f"cannot write to {error.filename or cache} ({error.strerror}): "
@@ -121,7 +134,7 @@ def install_plugin(archive: Path, home: Path) -> None:
     """Install a plugin as `opensearch-plugin install` does: unpack it by its descriptor's name, move config and bin."""
     staging = home / "plugins" / ".new"
     unpack(archive, staging)
-    name = _properties((staging / "plugin-descriptor.properties").read_text())["name"]
+    name = _properties((staging / _DESCRIPTOR).read_text())["name"]
     for part in ("config", "bin"):
         if (staging / part).is_dir():
             (staging / part).rename(home / part / name)
@@ -129,14 +142,37 @@ def install_plugin(archive: Path, home: Path) -> None:
 
 
 def _install_smartcn(jars: Sequence[Path], home: Path) -> None:
-    folder = home / "plugins" / "analysis-smartcn"
-    folder.mkdir(parents=True)
+    _install_jars(home / "plugins" / "analysis-smartcn", jars, SMARTCN_DESCRIPTOR)
+
+
+def _has_lucene_only(home: Path) -> bool:
+    jar = _lucene_only(home) / LUCENE_ONLY.name
+    return jar.exists() and sha256_of(jar) == LUCENE_ONLY_SHA256
+
+
+def _install_lucene_only(home: Path) -> None:
+    """Install the plugin that refuses vector fields which need native libraries; a running node is not changed."""
+    if sha256_of(LUCENE_ONLY) != LUCENE_ONLY_SHA256:
+        raise NodeError(f"{LUCENE_ONLY} is damaged: install Vitrine again")
+    staging = home.with_name(f".{home.name}-lucene-only")  # the engine refuses unfinished folders in plugins/
+    for obsolete in (staging, _lucene_only(home)):
+        shutil.rmtree(obsolete, ignore_errors=True)
+    _install_jars(staging, [LUCENE_ONLY], LUCENE_ONLY_DESCRIPTOR)
+    staging.rename(_lucene_only(home))
+
+
+def _lucene_only(home: Path) -> Path:
+    return home / "plugins" / _properties(LUCENE_ONLY_DESCRIPTOR)["name"]
+
+
+def _install_jars(folder: Path, jars: Sequence[Path], descriptor: str) -> None:
+    """Make a plugin's folder of its jars and its descriptor, readable for every user."""
+    make_open(folder)
     for jar in jars:
         shutil.copyfile(jar, folder / jar.name)
         (folder / jar.name).chmod(0o644)
-    descriptor = folder / "plugin-descriptor.properties"
-    descriptor.write_text(SMARTCN_DESCRIPTOR)
-    descriptor.chmod(0o644)
+    (folder / _DESCRIPTOR).write_text(descriptor)
+    (folder / _DESCRIPTOR).chmod(0o644)
 
 
 def _properties(text: str) -> Mapping[str, str]:

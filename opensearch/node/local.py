@@ -22,11 +22,12 @@ from vitrine.errors import NodeError
 from vitrine.settings import ENGINE_PORT, NODE_TRANSPORT_PORT, VITRINE_CACHE, cache_directory
 
 from .distribution import distribution
+from .end_reason import end_reason
 from .fetch import ProgressCallback
 from .files import make_open
 from .java import Java, can_enter, class_path, find_java, open_to
 from .launch import LOOPBACK, check_before, command, free_ports, node_settings
-from .node_state import GRACE_S, LOCK, Record, end_reason, get_json, write_record
+from .node_state import GRACE_S, LOCK, Record, get_json, write_record
 from .pinned import VERSION
 
 NOBODY = 65534  # user of a node that root starts, because OpenSearch refuses to run as root
@@ -118,7 +119,7 @@ class LocalNode:
         )
         if not retrying(self._is_ready):
             raise NodeError(
-                f"the node was not ready after {self.patience_s:.0f} s: {end_reason(self.root)}; "
+                f"the node was not ready after {self.patience_s:.0f} s: {self._end_reason(ended=False)}; "
                 "if the machine is very busy, run the command again"
             )
         self.took_s = time.monotonic() - self._began
@@ -142,7 +143,7 @@ class LocalNode:
     def _is_ready(self) -> bool:
         if self.process is None or self.process.poll() is not None:
             code = self.process.returncode if self.process else None
-            raise NodeError(f"the node ended while starting (exit {code}): {end_reason(self.root)}")
+            raise NodeError(f"the node ended while starting (exit {code}): {self._end_reason()}")
         try:
             nodes = get_json(self.url, "/_nodes/_local/process?filter_path=nodes.*.process.id")["nodes"]
             pid = next(iter(nodes.values()))["process"]["id"]
@@ -155,6 +156,9 @@ class LocalNode:
             return bool(health["timed_out"] is False)
         except (OSError, ValueError, KeyError, StopIteration):
             return False  # not listening yet, or an incomplete response
+
+    def _end_reason(self, *, ended: bool = True) -> str:
+        return end_reason(self.root, self.process.pid if self.process else None, ended=ended)
 
     def check_directory(self) -> None:
         """Raise NodeError for a directory with other files, closed to the node's user, or on a full disk."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import time
 import urllib.request
@@ -18,21 +17,12 @@ import psutil
 
 from vitrine.errors import NodeError
 
+from .end_reason import end_reason
 from .files import locked, make_open
 from .launch import LOOPBACK, identity
 
 LOCK = ".lock"
 GRACE_S = 30.0  # between SIGTERM and SIGKILL
-
-_REASONS = (
-    r"Likely root cause: (.*)",
-    r"(failed to obtain node locks.*)",
-    r"Caused by: (.*)",
-    r"(.*insufficient memory.*)",
-    r"^(Terminating due to java.lang.OutOfMemoryError.*)",
-    r"^(Error.*)",
-    r"(.*Exception: .*)",
-)
 
 
 @dataclass(frozen=True)
@@ -92,9 +82,10 @@ def describe(root: Path) -> dict[str, Any]:
     record = read_record(root, alive=True)
     if record is None:
         why = f"no node runs in {root}: start one with `vitrine node up`"
-        if read_record(root, alive=False) is not None:
+        last = read_record(root, alive=False)
+        if last is not None:
             why = (
-                f"the node in {root} ended unexpectedly ({end_reason(root)}): "
+                f"the node in {root} ended unexpectedly ({end_reason(root, last.pid)}): "
                 "start it again with `vitrine node up`; its data are intact"
             )
         return {"running": False, "why": why, "directory": str(root)}
@@ -114,15 +105,6 @@ def describe(root: Path) -> dict[str, Any]:
         "data": str(root / "data"),
         "log": str(root / "console.log"),
     }
-
-
-def end_reason(root: Path) -> str:
-    """Return the reason for the node's end from its console log, with the path of the log."""
-    log = root / "console.log"
-    lines = log.read_text(errors="replace").splitlines()[-400:] if log.exists() else []
-    reasons = (match[1] for reason in _REASONS for line in lines if (match := re.search(reason, line)))
-    why = next(reasons, lines[-1] if lines else "its log is empty")
-    return f"{' '.join(why.split())[:300]} (see {log})"
 
 
 @contextmanager

@@ -90,4 +90,15 @@ java.version=21
 opensearch.version={VERSION}
 has.native.controller=false
 """
+# the plugin in lucene_only/, which keeps vector fields of other engines than Lucene from ending the node
+LUCENE_ONLY_SHA256 = "39db8054c16a2539e397bc007e415a36d05333834acf57c6d12a84cda68159ab"
+LUCENE_ONLY_DESCRIPTOR = f"""\
+description=Refuses vector fields that need native libraries
+version=1
+name=vitrine-lucene-only
+classname=vitrine.LuceneOnly
+java.version=21
+opensearch.version={VERSION}
+has.native.controller=false
+"""
 ALL = (SERVER, *PLUGINS, *SMARTCN)

@@ -12,6 +12,8 @@ from vitrine.errors import QueryError
 from .filter_columns import FilterColumn, filter_columns, find_column, parse_number
 
 MAX_FACET_VALUES = 50  # the most frequent ones
+MAX_EXACT_GROUPS = 40_000  # the engine's limit; a greater number of groups is approximate
+_GROUPS, _ALONE = "groups", "without_group"
 _SPAN_STATISTICS = {"min": "min", "max": "max", "mean": "avg"}  # our key -> the engine's
 
 
@@ -31,7 +33,7 @@ def read_facets(aggregations: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     facets: dict[str, dict[str, Any]] = {}
     for aggregation in aggregations.values():
-        meta = aggregation.get("meta") or {}
+        meta = (aggregation.get("meta") if isinstance(aggregation, Mapping) else None) or {}
         if meta.get("kind") == "values":
             facets[meta["column"]] = _values(aggregation)
         elif meta.get("kind") == "ranges":
@@ -39,6 +41,19 @@ def read_facets(aggregations: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         elif meta.get("kind") == "span":
             facets[meta["column"]] = _span(aggregation)
     return facets
+
+
+def group_aggregations() -> dict[str, Any]:
+    """Return the aggregations that count groups of variants, and the products that belong to none."""
+    groups = {"cardinality": {"field": "group", "precision_threshold": MAX_EXACT_GROUPS}}
+    return {_GROUPS: groups, _ALONE: {"missing": {"field": "group"}}}
+
+
+def read_groups(aggregations: Mapping[str, Any]) -> int | None:
+    """Return the number of groups, a product without group counting as one; None where it was not asked for."""
+    if _GROUPS not in aggregations:
+        return None
+    return int(aggregations[_GROUPS]["value"]) + int(aggregations[_ALONE]["doc_count"])
 
 
 def _aggregation(facet: str, plan: FieldPlan) -> dict[str, Any]:

@@ -37,7 +37,7 @@ _PARTS_BOOST = 0.5  # below a product that has the compound itself
 _PREFIX_BOOST = 1000.0  # above all that BM25 gives
 _POSSIBLE_CODE_BOOST = 10.0  # about one rare word
 _TERM_SCORE = 30.0  # more than BM25 gives for a term
-_VECTOR_SCORE = 2.0  # more than a cosine as the engine scores it, (1 + cos) / 2
+_VECTOR_SCORE = 4.0  # more than a cosine as the engine scores it, (1 + cos) / 2, with boosts
 
 
 def lexical_clause(
@@ -63,10 +63,16 @@ def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[
     codes = query_codes(words).certain
     if not codes:
         return clause
-    score = _TERM_SCORE * (1 + len(words.split())) if name == LEXICAL else _VECTOR_SCORE
     exact: Clause = {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}}
-    mark = {"_name": EXACT_CODE} if name == LEXICAL else {}
-    return {"bool": {"should": [clause, {"constant_score": {"filter": exact, "boost": score, **mark}}]}}
+    if name != LEXICAL:
+        return {"bool": {"should": [clause, _constant(exact, _VECTOR_SCORE)]}}
+    marked = _constant(exact, _TERM_SCORE * (1 + len(words.split())))
+    marked["constant_score"]["_name"] = EXACT_CODE
+    return {"bool": {"_name": LEXICAL, "should": [_without_name(clause), marked]}}
+
+
+def _without_name(clause: Clause) -> Clause:
+    return {"bool": {key: value for key, value in clause["bool"].items() if key != "_name"}}
 
 
 def with_joined(words: str) -> str:

@@ -17,7 +17,7 @@ from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
-from .facets import facet_aggregations
+from .facets import facet_aggregations, group_aggregations
 from .fusion import (
     DEFAULT_FUSION,
     IMAGE_AND_WORDS_WEIGHTS,
@@ -28,6 +28,7 @@ from .fusion import (
     shares,
 )
 from .lexical import Clause, lexical_clause, with_certain_codes
+from .matches import Floors, at_least, match_aggregation, matching_clause
 from .query_text import clean_words, language_of
 
 WINDOW = 200
@@ -74,13 +75,19 @@ class Query:
 
 @dataclass(frozen=True)
 class Page:
-    """The part of the window that an answer returns. `size` None: the whole window. `source`: the fields of each hit."""
+    """The part of the window that an answer returns. `size` None: the whole window. `source`: the fields of each hit.
+
+    `groups`: count the groups of variants too. `any_word`: a sorted page takes every product that matches, not only
+    those with most of the words.
+    """
 
     start: int = 0
     size: int | None = None
     source: Sequence[str] | None = None
     facets: Sequence[str] = ()
     sort: Sequence[Mapping[str, Any]] = ()
+    groups: bool = False
+    any_word: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,12 +123,15 @@ def hybrid_body(
     window: int = WINDOW,
     page: Page = Page(),
     fusion: Fusion = Fusion(),
+    floors: Floors | None = None,
 ) -> dict[str, Any]:
     """Return the `_search` body of a query.
 
     A page that begins or ends beyond the window is cut there, never refused. With `page.sort` (clauses of
     `filters.parse_sort`) the hits are the products that match most of the words, or the nearest ones to the image, in
-    that order and without fusion. Raises QueryError for weights, vectors or facets that do not fit.
+    that order and without fusion. With `floors` (cosine by vector space, possibly empty) total and facets count the
+    products that match (`matches`); None: all that any sub-query returns. Raises QueryError for weights, vectors or
+    facets that do not fit.
     """
     if not 1 <= window <= MAX_WINDOW:
         raise QueryError(f"the window is {window}, and the engine takes 1 to {MAX_WINDOW} products")
@@ -136,11 +146,14 @@ def hybrid_body(
     clauses = _clauses(query, schema, window)
     if fusion.sub_queries is not None:
         clauses = {name: clause for name, clause in clauses.items() if name in fusion.sub_queries}
-    if page.facets:
-        body["aggs"] = facet_aggregations(page.facets, schema.plan)
+    aggregations = facet_aggregations(page.facets, schema.plan) | (
+        group_aggregations() if page.groups else {}
+    )
+    if aggregations:
+        body["aggs"] = aggregations
         body["track_total_hits"] = True
     if page.sort:
-        body["query"] = _sorted_query(query, schema, clauses)
+        body["query"] = _sorted_query(query, schema, clauses, floors, page.any_word)
         body["sort"] = [dict(clause) for clause in page.sort]
         return body
     share = dict(zip(sub_queries(), shares(weights), strict=True))
@@ -150,6 +163,8 @@ def hybrid_body(
     queries = [clauses.get(name, _NO_MATCH) for name in sub_queries()]
     body["query"] = {"hybrid": {"pagination_depth": window, "queries": queries}}
     body["search_pipeline"] = {"phase_results_processors": [fusion_processor(weights, fusion.method)]}
+    if floors is not None and (counted := match_aggregation(clauses, floors, body["size"], aggregations)):
+        body["aggs"] = counted
     return body
 
 
@@ -164,7 +179,8 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
     filters = [dict(clause) for clause in query.filters]
     clauses: dict[str, Clause] = {}
     if words:
-        clauses[LEXICAL] = _boosted(lexical_clause(words, filters, schema.chains), query.boosts)
+        clause = with_certain_codes(LEXICAL, lexical_clause(words, filters, schema.chains), words, filters)
+        clauses[LEXICAL] = _boosted(clause, query.boosts)
     for name, field_ in schema.vectors.items():
         vector = _vector(query.vectors.get(name), field_, name)
         from_image = name == IMAGE and query.has_image
@@ -173,7 +189,7 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
     if not words and not clauses:  # a shopper who browses: every product that the filters allow
         everything = {"bool": {"_name": LEXICAL, "must": [{"match_all": {}}], "filter": filters}}
         clauses[LEXICAL] = _boosted(everything, query.boosts)
-    return {name: with_certain_codes(name, clause, words, filters) for name, clause in clauses.items()}
+    return clauses
 
 
 def _boosted(clause: Clause, boosts: Sequence[Boost]) -> Clause:
@@ -189,13 +205,15 @@ def _nearest_clause(space: VectorSpace, vector: list[float], window: int, query:
     """Return the clause of a vector sub-query, with the nearest of the boosted products beside the nearest of all."""
     filters = [dict(clause) for clause in query.filters]
     boosts = [boost for boost in query.boosts if boost.nearest]
+    words = clean_words(query.words)
     if not boosts:
-        return _vector_clause(space, vector, window, filters)
+        return with_certain_codes(space.name, _vector_clause(space, vector, window, filters), words, filters)
     # the engine would report the score of one of two clauses with the same name
     nearest = _vector_clause(space, vector, window, filters, named=False)
     boosted = [*filters, *(dict(boost.clause) for boost in boosts)]
     within = _vector_clause(space, vector, window, boosted, named=False)
-    return _boosted({"dis_max": {"_name": space.name, "queries": [nearest, within]}}, boosts)
+    clause = {"dis_max": {"_name": space.name, "queries": [nearest, within]}}
+    return _boosted(with_certain_codes(space.name, clause, words, filters), boosts)
 
 
 def _vector_clause(
@@ -212,11 +230,15 @@ def _vector_clause(
     return {"nested": {**name, **clause}}
 
 
-def _sorted_query(query: Query, schema: IndexSchema, clauses: Mapping[str, Clause]) -> Clause:
+def _sorted_query(
+    query: Query, schema: IndexSchema, clauses: Mapping[str, Clause], floors: Floors | None, any_word: bool
+) -> Clause:
     """Return the query whose matches are sorted: the image decides what matches, else the words."""
     words = clean_words(query.words)
+    if any_word and (matches := matching_clause(clauses, floors or {})):
+        return matches
     if query.has_image and IMAGE in clauses:
-        return clauses[IMAGE]
+        return at_least(clauses[IMAGE], floors[IMAGE]) if floors and IMAGE in floors else clauses[IMAGE]
     if words and LEXICAL in clauses:
         filters = [dict(clause) for clause in query.filters]
         clause = lexical_clause(words, filters, schema.chains, _SORTED_MINIMUM_MATCH)

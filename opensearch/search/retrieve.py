@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from opensearch.client import explained
 from vitrine.errors import EngineError
 
-from .facets import read_facets
+from .facets import read_facets, read_groups
 from .lexical import EXACT_CODE
+from .matches import MATCHES, all_counted, may_match
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -26,20 +27,26 @@ class Candidate:
     score: float  # fused; 0 in a sorted answer
     sub_query_scores: dict[str, float] = field(default_factory=dict)  # raw, of each sub-query that found it
     source: dict[str, Any] = field(default_factory=dict)
+    matches: bool = True  # False: one of the nearest products, but too far from the query
     exact_code: bool = False  # it has a code that the query names
 
 
 @dataclass(frozen=True)
 class Retrieved:
-    """One page of candidates, and the totals and facets of the whole match."""
+    """One page of candidates, and the totals and facets of the whole match.
+
+    Where the body asked for it (`matches`), both count the products that match, apart from the nearest ones that do not;
+    `total` 0 then says that nothing matches, though there may be candidates.
+    """
 
     candidates: list[Candidate]
     total: int
     facets: dict[str, dict[str, Any]]
     took_ms: int
-    total_is_exact: bool = True  # else the engine stopped counting at `total`
+    total_is_exact: bool = True  # else there may be more than `total`
     partial: bool = False  # some shards did not answer
     reranked: bool = False  # by the rerank processor of the engine's pipeline
+    groups: int | None = None  # groups of variants among the matches, where these were asked for
 
 
 def retrieve(
@@ -67,16 +74,35 @@ def parse(response: Mapping[str, Any]) -> Retrieved:
             "the engine answered a hybrid query without fusing its sub-queries (scores below "
             f"{_SENTINEL:.0e}): name a search pipeline that normalizes, such as ALIAS-fusion"
         )
+    aggregations = response.get("aggregations") or {}
+    matches = aggregations.get(MATCHES)
     total = hits.get("total") or {"value": len(candidates), "relation": "gte"}
-    return Retrieved(
+    retrieved = Retrieved(
         candidates=candidates,
         total=int(total["value"]),
-        facets=read_facets(response.get("aggregations") or {}),
+        facets=read_facets(matches or aggregations),
         took_ms=int(response.get("took", 0)),
         total_is_exact=total["relation"] == "eq",
+        groups=read_groups(matches or aggregations),
         partial=bool(response.get("timed_out")) or bool((response.get("_shards") or {}).get("failed")),
         # the only trace of the engine's rerank processor in a response
         reranked="profile" in response,
+    )
+    return _judged(retrieved, matches) if matches else retrieved
+
+
+def _judged(retrieved: Retrieved, matches: Mapping[str, Any]) -> Retrieved:
+    """Return the answer with the number of its matches, and with the candidates marked that do not match."""
+    floors, size, total = matches["meta"]["floors"], matches["meta"]["size"], int(matches["doc_count"])
+    scores = [candidate.sub_query_scores for candidate in retrieved.candidates]
+    return replace(
+        retrieved,
+        candidates=[
+            replace(candidate, matches=total > 0 and may_match(candidate.sub_query_scores, floors))
+            for candidate in retrieved.candidates
+        ],
+        total=total,
+        total_is_exact=all_counted(scores, floors, size),
     )
 
 
@@ -85,7 +111,8 @@ def _candidate(hit: Mapping[str, Any]) -> Candidate:
     scores = {name: float(score) for name, score in matched.items()} if isinstance(matched, Mapping) else {}
     exact_code = scores.pop(EXACT_CODE, None) is not None
     score = float(hit.get("_score") or 0.0)
-    return Candidate(str(hit["_id"]), score, scores, hit.get("_source") or {}, exact_code)
+    source = hit.get("_source") or {}
+    return Candidate(str(hit["_id"]), score, scores, source, exact_code=exact_code)
 
 
 def _request(

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from opensearch.hook.pipelines import put_weights
 from opensearch.index.fields import IndexSchema
-from opensearch.index.meta import set_weights
+from opensearch.index.meta import set_floors, set_weights
 from opensearch.index.spaces import LEXICAL, sub_queries
 from opensearch.index.versions import read_schema, require_current
 from opensearch.search.fusion import Weights, default_weights, schema_weights
@@ -113,9 +113,17 @@ def learn_weights(
     return LearnedWeights(weights, len(pairs), mrr, default_mrr, lexical_mrr)
 
 
-def use_weights(client: OpenSearch, alias: str, weights: Weights | None) -> None:
-    """Store the weights with the index in service and set them in its pipelines; None: the default weights."""
-    set_weights(client, require_current(client, alias), weights)
+def use_weights(
+    client: OpenSearch, alias: str, weights: Weights | None, floors: Mapping[str, float] | None = None
+) -> None:
+    """Store weights and floors with the index in service, and set the weights in its pipelines.
+
+    Weights None: the default ones. Floors None: those of the index stay.
+    """
+    index = require_current(client, alias)
+    set_weights(client, index, weights)
+    if floors is not None:
+        set_floors(client, index, floors)
     put_weights(client, alias, weights or default_weights())
 
 

@@ -11,7 +11,7 @@ from opensearch.search.lexical import Clause
 from opensearch.search.query import Boost
 from opensearch.search.query_text import clean_words
 
-from .spelling import corrected_words
+from .line import corrected_line
 
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
@@ -75,7 +75,7 @@ def understand(
     line = clean_words(words)
     if verbatim or vocabulary is None or not line:
         return QueryPlan(words, words)
-    searched = corrected_words(line, vocabulary.corrector)
+    searched = corrected_line(line, vocabulary)
     if searched == line:
         return QueryPlan(words, words)
     return QueryPlan(words, searched, Correction(words, searched))

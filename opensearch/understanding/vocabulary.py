@@ -1,92 +1,159 @@
-"""The vocabulary of an index: its words with their document frequencies, stored as an artifact."""
+"""The vocabulary of an index: what its products say, counted once and stored as an artifact of memory-mapped arrays."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import tempfile
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from opensearch.index.scan import scan
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
 from vitrine.errors import ArtifactError
-from vitrine.store import Store, content_name
+from vitrine.store import Store
 
-from .spelling import SpellingCorrector
-from .words import words_of
-
-if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
+from .letters import LetterModel
+from .tables import Arrays, NearTable, PairTable, TextTable, text_hash
+from .words import stemmer
 
 KIND = "vocabularies"
-_VERSION = 1
-_FILE, _FACTS = "words.tsv.gz", "vocabulary.json"
+VERSION = 2
+_FACTS = "vocabulary.json"
+_NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The words of `documents` products, each with the number of products that hold it; words in lower case."""
+    """The words, pairs of words and keyword values of an index's products. Words are looked up folded.
 
-    frequencies: Mapping[str, int]
-    documents: int
+    `facts` holds what is small: the number of documents, the language, the letter model's counts.
+    """
+
+    facts: Mapping[str, Any]
+    saved: Arrays
+
+    @property
+    def documents(self) -> int:
+        """The number of products."""
+        return int(self.facts["documents"])
 
     @cached_property
-    def corrector(self) -> SpellingCorrector:
-        """The corrector of misspelled words, made when the first query needs it."""
-        return SpellingCorrector(self.frequencies, self.documents)
+    def words(self) -> TextTable:
+        """Every word as the products write it, under its folded form."""
+        return TextTable.from_arrays("words", self.saved)
+
+    @cached_property
+    def near(self) -> NearTable:
+        """The words that may correct others, by what they share with a misspelled word."""
+        return NearTable(self.saved["near.hashes"], self.saved["near.ids"])
+
+    @cached_property
+    def pairs(self) -> PairTable:
+        """How many titles hold two words."""
+        return PairTable(self.saved["pairs"])
+
+    @cached_property
+    def letters(self) -> LetterModel:
+        """What the words look like, letter by letter."""
+        return LetterModel(self.facts["letters"])
+
+    def id_of(self, folded: str) -> int | None:
+        """Return the id of a folded word; None where no product has it."""
+        ids = self.words.find([folded])[0]
+        return ids[0] if ids else None
+
+    def spelled_out_id(self, folded: str) -> int | None:
+        """Return the id of the word that products write with an umlaut and the shopper with two letters, if any."""
+        hashes, wanted = self.saved["umlauts.hashes"], np.uint64(text_hash(folded))
+        place = int(np.searchsorted(hashes, wanted))
+        found = place < len(hashes) and hashes[place] == wanted
+        return int(self.saved["umlauts.ids"][place]) if found else None
+
+    def probability(self, id: int) -> float:
+        """Return how probable a word is, by the products that hold it anywhere and those that have it in the title."""
+        anywhere = int(self.saved["words.counts"][id]) / self.facts["total"]
+        return float(anywhere + int(self.saved["words.titles"][id]) / self.facts["title_total"]) / 2
+
+    def count_of(self, id: int) -> int:
+        """Return the number of products that hold a word."""
+        return int(self.saved["words.counts"][id])
+
+    def corrects(self, id: int) -> bool:
+        """Return whether a word is frequent enough to replace others."""
+        return self.count_of(id) >= int(self.facts["minimum"])
+
+    def stem_probability(self, folded: str) -> float:
+        """Return the probability of all words with the stem of this one; 0 where no product has any."""
+        return _looked_up(self.saved, "stems", stemmer(self.facts["language"])(folded))
+
+    def language_probability(self, folded: str) -> float:
+        """Return the probability of a word in the catalogue's language at large; 0 where it is no common word."""
+        return _looked_up(self.saved, "language", folded)
+
+    def together(self, id: int, other: int) -> float:
+        """Return P(word | another word of the title)."""
+        titles = int(self.saved["words.titles"][other])
+        if not titles or id == other:
+            return 0.0
+        return min(self.pairs.count(id, other) / titles, 1.0) / float(self.facts["title_words"])
 
     def save(self, directory: Path) -> None:
         """Write the vocabulary as files of an artifact; equal vocabularies give equal bytes."""
-        lines = "".join(f"{word}\t{count}\n" for word, count in sorted(self.frequencies.items()))
-        (directory / _FILE).write_bytes(gzip.compress(lines.encode(), mtime=0))
-        facts = {"version": _VERSION, "documents": self.documents, "words": len(self.frequencies)}
-        (directory / _FACTS).write_text(json.dumps(facts) + "\n")
+        for name, array in self.saved.items():
+            np.save(directory / f"{name}.npy", array, allow_pickle=False)
+        (directory / _FACTS).write_bytes(orjson.dumps(self.facts, option=orjson.OPT_SORT_KEYS))
 
     @classmethod
     def open(cls, directory: Path) -> Vocabulary:
-        """Read a saved vocabulary. Raises ArtifactError."""
+        """Open a saved vocabulary. Raises ArtifactError."""
         try:
-            facts = json.loads((directory / _FACTS).read_text())
-            if facts["version"] != _VERSION:
+            facts = orjson.loads((directory / _FACTS).read_bytes())
+            if facts["version"] != VERSION:
                 raise ArtifactError(
-                    f"{directory} holds a vocabulary of version {facts['version']}, this release reads {_VERSION}: "
-                    "index the catalogue again"
+                    f"{directory} holds a vocabulary of version {facts['version']}, this release reads {VERSION}: "
+                    "run `vitrine index` again"
                 )
-            lines = gzip.decompress((directory / _FILE).read_bytes()).decode().splitlines()
-            pairs = (line.split("\t") for line in lines)
-            return cls({word: int(count) for word, count in pairs}, int(facts["documents"]))
-        except (OSError, ValueError, KeyError) as error:
+            saved = {path.name.removesuffix(".npy"): _mapped(path) for path in directory.glob("*.npy")}
+            vocabulary = cls(facts, saved)
+            vocabulary.require_complete()
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
-                f"{directory} holds no vocabulary ({error}): index the catalogue again"
+                f"{directory} holds no vocabulary ({type(error).__name__}: {error}): run `vitrine index` again"
             ) from None
+        return vocabulary
 
-
-def count_words(texts: Iterable[str]) -> Vocabulary:
-    """Return the vocabulary of these texts, one text a product."""
-    frequencies: Counter[str] = Counter()
-    documents = 0
-    for text in texts:
-        documents += 1
-        frequencies.update(set(words_of(text)))
-    return Vocabulary(dict(frequencies), documents)
-
-
-def build_vocabulary(client: OpenSearch, index: str, store: Store) -> str:
-    """Store the vocabulary of an index, read as it stands now, and return the artifact's name."""
-    hits = scan(client, index, includes=["search"], page=1_000)
-    vocabulary = count_words(" ".join((source.get("search") or {}).values()) for _, source in hits)
-    with tempfile.TemporaryDirectory(prefix="vitrine-vocabulary-") as folder:
-        directory = Path(folder)
-        vocabulary.save(directory)
-        name = content_name("vocabulary", directory)
-        store.put(KIND, name, directory)
-    return name
+    def require_complete(self) -> None:
+        """Raise KeyError or ValueError where an array is missing or has another length."""
+        for name in ("words.counts", "words.titles"):
+            if len(self.saved[name]) != len(self.words):
+                raise ValueError(f"{name} does not fit the words")
+        if len(self.saved["umlauts.hashes"]) != len(self.saved["umlauts.ids"]):
+            raise ValueError("the words with umlauts are incomplete")
+        for name in ("stems", "language"):
+            if len(self.saved[f"{name}.hashes"]) != len(self.saved[f"{name}.probabilities"]):
+                raise ValueError(f"the probabilities of {name} are incomplete")
+        if len(self.near.hashes) != len(self.near.ids) or not len(self.pairs.counts):
+            raise ValueError("the table of near words or of pairs is incomplete")
+        _ = self.letters, self.documents, self.facts["total"], self.facts["language"]
 
 
 def open_vocabulary(store: Store, name: str) -> Vocabulary:
     """Open a stored vocabulary. Raises VitrineError when the store lacks it."""
     return Vocabulary.open(store.get(KIND, name))
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    empty = path.stat().st_size <= _NPY_HEADER  # which cannot be mapped
+    array: NDArray[Any] = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+    return np.asarray(array)
+
+
+def _looked_up(saved: Arrays, name: str, text: str) -> float:
+    """Return the probability of a text in one of the saved tables; 0 where the table lacks it."""
+    hashes, wanted = saved[f"{name}.hashes"], np.uint64(text_hash(text))
+    place = int(np.searchsorted(hashes, wanted))
+    found = place < len(hashes) and hashes[place] == wanted
+    return float(saved[f"{name}.probabilities"][place]) if found else 0.0

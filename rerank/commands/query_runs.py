@@ -33,6 +33,7 @@ class RunReport:
     """The outcome of each line: how many were answered, which degraded and which failed, with the reasons."""
 
     answered: int = 0
+    unmatched: int = 0  # of the answered ones, those that no product matches
     degraded: dict[str, str] = field(default_factory=dict)  # query id -> reason
     failed: dict[int, str] = field(default_factory=dict)  # line number -> reason
 
@@ -96,6 +97,8 @@ def parse_line(
     fields = decode_fields(line)
     filters = [*as_list(defaults.get("filters")), *as_list(fields.get("filters"))]
     request = decode_request({**defaults, **fields, "filters": filters}, QueryLine)
+    if request.min_cosine is None and not context.schema.floors:
+        request.min_cosine = 0.0  # no floor judges the neighbours, so the run holds them all
     if not request.query.strip() and not request.image:
         raise QueryError("the line holds neither `query` nor `image`")
     image = read_query_image(folder / request.image) if request.image else None
@@ -147,6 +150,7 @@ def _answer(
         try:
             answer = future.result()
             ids = [hit.id for hit in answer.hits]
+            report.unmatched += not ids and answer.no_match
             yield from run_lines(line.query_id, ids, f"vitrine-{answer.order}")
         except VitrineError as error:
             report.failed[line.number] = str(error)

@@ -46,6 +46,8 @@ class SearchOptions:
     window: int
     verbatim: bool
     constraints: str
+    collapse: bool
+    min_cosine: float | None
     queries: Path | None
     run: Path | None
     as_json: bool
@@ -73,6 +75,8 @@ class SearchOptions:
             "window": self.window,
             "verbatim": self.verbatim,
             "constraints": self.constraints,
+            "collapse": self.collapse,
+            "min_cosine": self.min_cosine,
         }
 
     def _order(self, context: ServingContext) -> str:
@@ -134,6 +138,12 @@ class SearchOptions:
     default="boost",
     show_default=True,
     help="What a price, a size or a colour in the words does.",
+)
+@click.option("--collapse", is_flag=True, help="Show the best product of each group of variants.")
+@click.option(
+    "--min-cosine",
+    type=click.FloatRange(0, 1),
+    help="Cosine from which a neighbour of the query matches; 0: any.  [default: as learned, `vitrine weights show`]",
 )
 @click.option(
     "--queries",
@@ -205,15 +215,12 @@ def _print(context: ServingContext, answer: Answer, hits: Sequence[Hit], setting
 
     from . import search_tables as tables
 
-    if not answer.hits:
-        click.echo(
-            "no products match; try other words, or fewer filters"
-            if answer.similarity_threshold is None
-            else "no product is as near to the image as the similarity threshold of "
-            f"{answer.similarity_threshold:.5f} requires"
-        )
-        return
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    if not answer.hits:
+        click.echo(tables.no_match_line(answer, settings.query))
+        if answer.nearest:
+            console.print(tables.nearest(answer, context.schema, settings.explain))
+        return
     if settings.both_orders and answer.order == "reranked":
         console.print(tables.both_orders(answer, hits, context.schema))
     else:
@@ -248,6 +255,8 @@ def _search_many(
     if report.degraded:
         first, reason = next(iter(report.degraded.items()))
         click.echo(f"{len(report.degraded)} queries are in engine order, such as {first}: {reason}", err=True)
+    if report.unmatched:
+        click.echo(f"{report.unmatched} queries match no product and are not in the run", err=True)
     click.echo(f"{report.answered} queries answered, {len(report.failed)} failed: {run}", err=True)
     if report.failed or report.degraded:
         sys.exit(1)

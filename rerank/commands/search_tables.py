@@ -18,30 +18,60 @@ from rerank.cheapest import price_column
 def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain: bool) -> Table:
     """Return the table of hits in one order; `explain` adds the raw score of each sub-query."""
     table = Table(title=_title(answer), title_justify="left", header_style="bold")
+    _fill(table, answer.order == "reranked", hits, schema, sub_queries() if explain else ())
+    return table
+
+
+def nearest(answer: Answer, schema: IndexSchema, explain: bool) -> Table:
+    """Return the table of the products that come nearest to a query that nothing matches."""
+    table = Table(header_style="bold")
+    _fill(table, False, answer.nearest, schema, sub_queries() if explain else ())
+    return table
+
+
+def no_match_line(answer: Answer, words: str) -> str:
+    """Return the sentence that says that there are no hits, before a table of the nearest products if there is one."""
+    if answer.similarity_threshold is not None:
+        threshold = f"{answer.similarity_threshold:.5f}"
+        return f"no product is as near to the image as the similarity threshold of {threshold} requires"
+    if not answer.nearest:
+        return "no products match; try other words, or fewer filters"
+    return (
+        f"no product matches {words!r}; nearest:"
+        if words.strip()
+        else "no product matches the image; nearest:"
+    )
+
+
+def _fill(
+    table: Table, reranked: bool, hits: Sequence[Hit], schema: IndexSchema, names: Sequence[str]
+) -> None:
     table.add_column("#", justify="right")
-    if answer.order == "reranked":
+    if reranked:
         table.add_column("engine", justify="right")
     table.add_column("id", overflow="fold")
     table.add_column("title", overflow="fold")
     price = price_column(schema)
     if price:
         table.add_column(price, justify="right")
+    with_variants = any((hit.variants or 1) > 1 for hit in hits)
+    if with_variants:
+        table.add_column("variants", justify="right")
     table.add_column("score", justify="right")
-    names = sub_queries() if explain else ()
     for name in names:
         table.add_column(name, justify="right")
     with_rules = any(hit.rule for hit in hits)
     if with_rules:
         table.add_column("rule", overflow="fold")
     for hit in hits:
-        cells = [str(hit.rank), *([movement(hit)] if answer.order == "reranked" else [])]
+        cells = [str(hit.rank), *([movement(hit)] if reranked else [])]
         cells += [escape(hit.id), escape(title_of(hit)), *([_number(hit, price)] if price else [])]
+        cells += [str(hit.variants)] if with_variants else []
         cells.append(f"{hit.score:.4f}")
         cells += [
             f"{hit.sub_query_scores[name]:.4f}" if name in hit.sub_query_scores else "-" for name in names
         ]
         table.add_row(*cells, *([escape(hit.rule or "")] if with_rules else []))
-    return table
 
 
 def both_orders(answer: Answer, hits: Sequence[Hit], schema: IndexSchema) -> Table:
@@ -100,7 +130,9 @@ def title_of(hit: Hit) -> str:
 
 
 def _title(answer: Answer) -> str:
-    count = f"{answer.retrieved.total}{'' if answer.retrieved.total_is_exact else ' or more'} products match"
+    groups = answer.retrieved.groups is not None
+    more = "" if answer.retrieved.total_is_exact else " or more"
+    count = f"{answer.retrieved.total}{more} {'groups of products' if groups else 'products'} match"
     if answer.order == "cheapest":
         return f"{count} the image with a cosine of {answer.similarity_threshold:.5f} or more; cheapest first"
     return f"{count}; {answer.order} order"

@@ -1,15 +1,15 @@
-"""The commands `vitrine train` and `vitrine model`."""
+"""The command `vitrine train`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from opensearch import options
 from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
@@ -21,19 +21,21 @@ if TYPE_CHECKING:
     from opensearch.client import OpenSearch
     from rerank.training.artifacts import TrainingData
     from rerank.training.examples import Embed
-    from rerank.training.release import Release
     from rerank.training.train import OnProgress, TrainingResult
     from vitrine.store import Store
+
+from .train_report import TrainingOutcome
 
 _RRF = "rrf"  # of --fusion, beside the neural ones
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The options of `vitrine train`; `until` is in seconds since 1970."""
+    """The options of `vitrine train` that do not concern the log; `fusion_is_chosen`: by the user, not by default."""
 
-    until: float | None
     fusion: str
+    fusion_is_chosen: bool
+    force: bool
     engine_order: str
     loss: str
     epochs: int
@@ -53,8 +55,39 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def _actions(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return what each named action means, by its normalised name."""
+    from rerank.training.log.actions import KINDS, normalised
+
+    actions = {}
+    for value in values:
+        name, separator, kind = value.rpartition("=")
+        if not separator or not normalised(name) or kind.strip().lower() not in KINDS:
+            raise click.BadParameter(f"{value!r} is not NAME=KIND with one of {', '.join(KINDS)}")
+        actions[normalised(name)] = kind.strip().lower()
+    return actions
+
+
 @click.command()
 @options.index
+@click.option(
+    "--action",
+    "actions",
+    metavar="NAME=KIND",
+    multiple=True,
+    callback=_actions,
+    help="Events of this name are a click, cart, purchase, or ignore. Repeatable; the usual names are known.",
+)
+@click.option(
+    "--application",
+    "applications",
+    metavar="NAME",
+    multiple=True,
+    help="Read the UBI records of this application; '' for those that name none. Repeatable.  [default: the alias]",
+)
+@click.option(
+    "--force", is_flag=True, help="Put the model in service although it is worse than the engine's order."
+)
 @click.option(
     "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
 )
@@ -102,24 +135,84 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
     """Train the reranker from the UBI log and put it in service.
 
     The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals,
-    LightGBM and the trained model on it. Without a log, a reciprocal rank fusion is put in service, so that searches are
-    reranked from the first day: after a hybrid search it corrects the ranks of products without image, after a lexical
-    search it adds text and image cosines.
+    LightGBM and the trained model on it. Without a log, or with one of fewer than 100 searches with a click, a reciprocal
+    rank fusion is put in service, so that searches are reranked from the first day: after a hybrid search it corrects the
+    ranks of products without image, after a lexical search it adds text and image cosines.
+
+    A model that is worse than the engine's order on the held-out searches is kept in the store but not put in service: the
+    ranker in service stays, and the exit status is 1.
     """
     from opensearch.client import connect
-    from rerank.training.release import put_in_service, read_training_data
+    from rerank.training.log.source import LogOptions
+    from rerank.training.release import read_training_data
     from vitrine.store import open_store
 
-    settings = TrainOptions(**values)
+    from .train_report import print_outcome
+
+    log = LogOptions(values.pop("until"), values.pop("applications"), values.pop("actions"))
+    chosen = click.get_current_context().get_parameter_source("fusion") is not ParameterSource.DEFAULT
+    settings = TrainOptions(**values, fusion_is_chosen=chosen)
     client, artifacts = connect(url), open_store(store)
     with progress_bars() as on_progress:
-        data = read_training_data(client, alias, settings.until, on_progress)
-        if settings.fusion == _RRF or not data.log.slates:
-            result = _make_rrf(client, data, artifacts, settings, on_progress)
-        else:
-            result = _train_neural(data, artifacts, settings, on_progress)
-        put_in_service(client, artifacts, alias, result)
-    _print_result(alias, result, as_json)
+        data = read_training_data(client, alias, log, on_progress)
+        outcome = _Training(client, artifacts, alias, data, settings, on_progress).run()
+    print_outcome(alias, outcome, data.log, as_json)
+    if outcome.failed:
+        sys.exit(1)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One run: the ranker that the log allows is made and put in service, or the one in service stays."""
+
+    client: OpenSearch
+    store: Store
+    alias: str
+    data: TrainingData
+    settings: TrainOptions
+    on_progress: OnProgress
+
+    def run(self) -> TrainingOutcome:
+        from rerank.training.release import set_aside
+        from rerank.training.verdict import reason_against
+        from vitrine.errors import NothingLearnedError, SmallLogError
+
+        if self.settings.fusion == _RRF:
+            return self._serve(self._rrf())
+        if not self.data.log.slates:
+            return self._without_learning(f"there is no log of {self.alias} yet")
+        try:
+            trained = _train_neural(self.data, self.store, self.settings, self.on_progress)
+        except NothingLearnedError as error:
+            too_small = isinstance(error, SmallLogError)
+            if too_small and self.settings.fusion_is_chosen:  # nothing else was asked for
+                raise SmallLogError(
+                    f"{error}; collect more, or leave out --fusion to serve the fusion that learns from no click"
+                ) from error
+            return self._without_learning(str(error), failed=not too_small)
+        reason = reason_against(trained.comparison) if trained.comparison else None
+        if reason is None or self.settings.force:
+            return self._serve(trained, reason)
+        set_aside(self.store, self.alias, trained.artifacts)
+        return replace(self._without_learning(reason, failed=True), refused=trained)
+
+    def _without_learning(self, reason: str, *, failed: bool = False) -> TrainingOutcome:
+        """Keep the trained model in service, or serve the fusion that learns from no click."""
+        from rerank.training.release import trained_in_service
+
+        kept = trained_in_service(self.client, self.store, self.data, self.alias)
+        if kept is None:
+            return replace(self._serve(self._rrf(), reason), failed=failed)
+        return TrainingOutcome(kept, reason=reason, failed=failed)
+
+    def _serve(self, result: TrainingResult, reason: str | None = None) -> TrainingOutcome:
+        from rerank.training.release import put_in_service
+
+        moved = put_in_service(self.client, self.store, self.alias, result)
+        return TrainingOutcome(result.artifacts, result, reason, moved_profiles=moved)
+
+    def _rrf(self) -> TrainingResult:
+        return _make_rrf(self.client, self.data, self.store, self.settings, self.on_progress)
 
 
 def _make_rrf(
@@ -188,108 +281,3 @@ def progress_bars() -> Iterator[OnProgress]:
 
     with progress:
         yield on_progress
-
-
-def _print_result(alias: str, result: TrainingResult, as_json: bool) -> None:
-    names = asdict(result.artifacts)
-    if as_json:
-        comparison = result.comparison.to_dict() if result.comparison else None
-        document = {"kind": result.kind, **names, "training": result.training, "comparison": comparison}
-        click.echo(json.dumps(document, ensure_ascii=False))
-        return
-    if result.comparison:
-        from rich.console import Console
-
-        from rerank.training.compare import comparison_table
-
-        width = None if sys.stdout.isatty() else 120
-        Console(width=width).print(comparison_table(result.comparison))
-    elif not result.training["searches"]:
-        click.echo(f"There is no log of {alias} yet: nothing was learned.")
-    if result.kind == _RRF:
-        click.echo(f"In service: {_describe_rrf(result.training['fusion'])}.")
-        click.echo("Run `vitrine train` again when the UBI log holds clicks.")
-    click.echo(f"{alias} is now ranked by {names['model']} with {names['items']} and {names['behaviour']}.")
-
-
-def _describe_rrf(fusion: dict[str, Any]) -> str:
-    from opensearch.index.spaces import SPACES
-
-    labels = {"engine": "the engine's order", **{space: f"{space} cosine" for space in SPACES}}
-    weights = [f"{labels.get(signal, signal)} {weight:g}" for signal, weight in fusion["weights"].items()]
-    description = f"reciprocal rank fusion of {', '.join(weights)}"
-    correction = fusion["missing_image_correction"]
-    if correction == 1.0:
-        return description
-    return f"{description}; the rank of a product without image is divided by {correction:.2g}"
-
-
-@click.group()
-def model() -> None:
-    """The rerankers of an alias: list, use, rollback."""
-
-
-@model.command("list")
-@options.index
-@options.url
-@options.store
-@options.as_json
-def list_models(alias: str, url: str, store: str | None, as_json: bool) -> None:
-    """List every model that was in service, newest first, with its figures on held-out searches."""
-    from opensearch.client import connect
-    from rerank.training.release import releases
-    from vitrine.store import open_store
-
-    models = releases(connect(url), open_store(store), alias)
-    if as_json:
-        click.echo(json.dumps([release.to_dict() for release in models], ensure_ascii=False))
-    elif not models:
-        click.echo(f"No model for {alias} yet: run `vitrine train`.")
-    else:
-        _print_models(models)
-
-
-def _print_models(models: list[Release]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for head in ("", "model", "since", "index", "without position bias", "engine order"):
-        table.add_column(head)
-    for release in models:
-        values = release.to_dict()
-        rows = (values["comparison"] or {}).get("rows") or [{}]
-        figures = [f"{row['unbiased']['mean']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
-        status = "in service" if release.current else ""
-        index = values["index"] or "not in the store"
-        table.add_row(status, values["model"], values["since"], index, *figures)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-
-
-@model.command()
-@click.argument("name")
-@options.index
-@options.url
-@options.store
-def use(name: str, alias: str, url: str, store: str | None) -> None:
-    """Put a model of the list in service."""
-    from opensearch.client import connect
-    from rerank.training.release import use_model
-    from vitrine.store import open_store
-
-    pointer = use_model(connect(url), open_store(store), alias, name)
-    click.echo(f"{alias} is now ranked by {pointer.model}.")
-
-
-@model.command()
-@options.index
-@options.url
-@options.store
-def rollback(alias: str, url: str, store: str | None) -> None:
-    """Put the model before the current one in service; run again to go one further back."""
-    from opensearch.client import connect
-    from rerank.training import release
-    from vitrine.store import open_store
-
-    pointer = release.roll_back_model(connect(url), open_store(store), alias)
-    click.echo(f"{alias} is now ranked by {pointer.model}.")

@@ -12,12 +12,15 @@ from opensearch import options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opensearch.index.fields import IndexSchema
+    from rerank.arrays import FloatArray
     from rerank.features.groups import QueryVectors
+    from rerank.query_encoders import QueryEncoders
 
 
 @click.group()
 def weights() -> None:
-    """Weights of the sub-queries of a hybrid query: lexical, text, image."""
+    """Weights of the sub-queries of a hybrid query (lexical, text, image), and from which cosine a neighbour matches."""
 
 
 @weights.command()
@@ -33,15 +36,18 @@ def weights() -> None:
 @options.store
 @options.as_json
 def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) -> None:
-    """Learn the weights from the products of the index and use them.
+    """Learn the weights and floors from the products of the index and use them.
 
     Known-item queries are made of a product's words, with this product as the relevant one; they need no click log and no
-    judgments.
+    judgments. A floor is the cosine from which a neighbour of a query matches: phrases of titles reach it, nonsense does
+    not.
     """
     from opensearch.client import connect
     from opensearch.index.versions import read_schema
+    from opensearch.tuning.floors import Floor, cosines_of, learn_floors
     from opensearch.tuning.weights import learn_weights, use_weights
     from rerank.query_encoders import QueryEncoders
+    from vitrine.errors import WeightsError
     from vitrine.store import open_store
 
     from .train import progress_bars
@@ -62,9 +68,16 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
             count=queries,
             on_progress=lambda done, total: on_progress("known-item queries", done, total),
         )
-    use_weights(client, alias, learned.weights)
+    floors: dict[str, Floor] | None = None
+    try:
+        patterns = _pattern_vectors(schema, encoders)
+        floors = learn_floors(client, alias, schema, embed, patterns=patterns)
+    except WeightsError as error:
+        click.echo(f"the floors stay as they are: {error}", err=True)
+    use_weights(client, alias, learned.weights, None if floors is None else cosines_of(floors))
     if as_json:
-        click.echo(json.dumps(learned.to_dict()))
+        values = {name: floor.to_dict() for name, floor in (floors or {}).items()}
+        click.echo(json.dumps({**learned.to_dict(), "floors": values}))
         return
     click.echo(
         f"{alias}: {_weights_text(learned.weights)}, learned from {learned.queries} known-item queries"
@@ -73,6 +86,11 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
         f"MRR {learned.mrr:.3f}; with the default weights {learned.default_mrr:.3f}, "
         f"with the lexical sub-query alone {learned.lexical_mrr:.3f}"
     )
+    for name, floor in (floors or {}).items():
+        click.echo(
+            f"floor of {name}: cosine {floor.cosine:g}, kept {100 * floor.kept:.0f} % of queries that fit, "
+            f"rejected {100 * floor.rejected:.0f} % of nonsense"
+        )
 
 
 @weights.command()
@@ -80,7 +98,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
 @options.url
 @options.as_json
 def show(alias: str, url: str, as_json: bool) -> None:
-    """Show the weights in use."""
+    """Show the weights and floors in use."""
     from opensearch.client import connect
     from opensearch.index.spaces import sub_queries
     from opensearch.index.versions import read_schema
@@ -89,21 +107,36 @@ def show(alias: str, url: str, as_json: bool) -> None:
     schema = read_schema(connect(url), alias)
     weights = dict(zip(sub_queries(), shares(schema_weights(schema)), strict=True))
     if as_json:
-        click.echo(json.dumps({"weights": weights, "learned": schema.weights is not None}))
+        learned = schema.weights is not None
+        click.echo(json.dumps({"weights": weights, "learned": learned, "floors": dict(schema.floors)}))
         return
     click.echo(f"{alias}: {_weights_text(weights)} ({'learned' if schema.weights else 'default'})")
+    floors = _weights_text(schema.floors) or "none: only words decide what matches"
+    click.echo(f"cosine from which a neighbour matches: {floors}")
 
 
 @weights.command()
 @options.index
 @options.url
 def reset(alias: str, url: str) -> None:
-    """Use the default weights again."""
+    """Use the default weights again, and no floors."""
     from opensearch.client import connect
     from opensearch.tuning.weights import use_weights
 
-    use_weights(connect(url), alias, None)
-    click.echo(f"{alias} uses the default weights")
+    use_weights(connect(url), alias, None, {})
+    click.echo(f"{alias} uses the default weights, and no floors")
+
+
+def _pattern_vectors(schema: IndexSchema, encoders: QueryEncoders) -> Sequence[FloatArray]:
+    from PIL import Image
+
+    from opensearch.index.spaces import IMAGE
+    from opensearch.tuning.floors import drawn_patterns
+
+    if IMAGE not in schema.vectors:
+        return ()
+    patterns = [Image.fromarray(pattern) for pattern in drawn_patterns()]
+    return [vectors[IMAGE] for vectors in encoders.batch([""] * len(patterns), patterns)]
 
 
 def _weights_text(weights: Mapping[str, float]) -> str:

@@ -149,4 +149,7 @@ def _stack(vectors: list[HalfArray], dimension: int) -> HalfArray:
 
 
 def _number(value: Any) -> float:
+    """Return a number, or the lowest of several (a price range, the prices of variants); NaN for none."""
+    if isinstance(value, list):
+        return min((_number(part) for part in value), default=float("nan"))
     return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else float("nan")

@@ -18,7 +18,7 @@ from vitrine.errors import QueryError, VitrineError
 from .bodies import error_response
 from .embed import embed
 from .health import health, metrics, ready
-from .hook import hook
+from .hook import hook, hook_failures
 from .order import order
 from .search import search_endpoint
 from .server import Dependencies, Server, UnknownAliasError
@@ -30,6 +30,7 @@ Handler = Callable[[Server, Request], Awaitable[Response]]
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/order/{alias}", order),
     ("POST", "/v1/hook/{alias}", hook),
+    ("GET", "/v1/hook/{alias}", hook_failures),
     ("POST", "/v1/search/{alias}", search_endpoint),
     ("POST", "/v1/embed", embed),
     ("GET", "/health", health),

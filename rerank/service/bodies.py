@@ -41,11 +41,15 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class HookContext(msgspec.Struct):
-    """The context of a search that travelled through the engine, unescaped: words, shopper and query id."""
+    """The context of a search that travelled through the engine, unescaped: words, shopper and query id.
+
+    `sort`: the search sorts by a field, and its hits keep their order.
+    """
 
     q: Text = ""
     shopper: Id | None = None
     query_id: Id | None = None
+    sort: bool = False
 
 
 class HookBody(msgspec.Struct):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 import numpy as np
 from starlette.requests import Request
@@ -9,30 +11,69 @@ from starlette.responses import Response
 
 from opensearch.hook.pipelines import unescaped
 from rerank.request import RankedWindow, RerankRequest
-from rerank.shoppers import is_hash, shopper_hash
+from rerank.shoppers import shopper_hash
+from vitrine.errors import RerankError, VitrineError
 
 from .bodies import BadRequestError, HookBody, HookContext, error_response, json_response, read_body
 from .server import Server
 
+WITHOUT_ID = (
+    'hits came without the field `id`: their search must return it (in `_source`, or by "fields": ["id"]), or '
+    "`vitrine index CATALOGUE --rebuild` writes products whose hits always carry it; then run `vitrine hook install` again"
+)
+
 
 async def hook(server: Server, request: Request) -> Response:
-    """Answer one finite score for each document, or 503 so that the engine keeps its own order."""
+    """Answer one finite score for each document, or an error so that the engine keeps its own order.
+
+    The reasons of errors are counted: the engine hides them from whoever searches.
+    """
+    alias = request.path_params["alias"]
+    server.context(alias)  # only known aliases are counted
+    try:
+        results = await _rerank(server, request, alias)
+    except VitrineError as error:
+        server.metrics.count_hook_failure(alias, str(error))
+        if isinstance(error, RerankError):  # degraded, and counted as an answer
+            return error_response(error, 503)
+        raise
+    return json_response({"results": results})
+
+
+async def hook_failures(server: Server, request: Request) -> Response:
+    """Answer why reranks of an alias failed since the service started, the most frequent reason first."""
+    alias = request.path_params["alias"]
+    server.context(alias)
+    failures = server.metrics.hook_failures.get(alias, {})
+    rows = [
+        {
+            "reason": reason,
+            "count": failure.count,
+            "last": datetime.fromtimestamp(failure.last, UTC).isoformat(timespec="seconds"),
+        }
+        for reason, failure in sorted(failures.items(), key=lambda row: -row[1].count)
+    ]
+    return json_response({"failures": rows})
+
+
+async def _rerank(server: Server, request: Request, alias: str) -> list[dict[str, int | np.float32]]:
+    """Return the scores of the request's documents. Raises BadRequestError and RerankError."""
     body = await read_body(request, HookBody)
-    if "" in body.docs:
-        raise BadRequestError("a document came without its id; the pipeline must send the field `id`")
     context = _context(body)
-    shopper = context.shopper or None
-    if shopper and not is_hash(shopper):
-        shopper = shopper_hash(shopper)
-    window = await server.rerank(
-        "hook",
-        request.path_params["alias"],
-        RerankRequest(body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms),
-        context.query_id,
-    )
+    if context.sort:  # scores that fall along the order that came keep it
+        return relevance_scores(_as_received(len(body.docs)))
+    if "" in body.docs:
+        raise BadRequestError(WITHOUT_ID)
+    shopper = shopper_hash(context.shopper) if context.shopper else None
+    wanted = RerankRequest(body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms)
+    window = await server.rerank("hook", alias, wanted, context.query_id)
     if window.degraded:
-        return error_response(window.degraded, 503)
-    return json_response({"results": relevance_scores(window)})
+        raise RerankError(window.degraded)
+    return relevance_scores(window)
+
+
+def _as_received(count: int) -> RankedWindow:
+    return RankedWindow(list(range(count)), [float(count - place) for place in range(count)])
 
 
 def relevance_scores(window: RankedWindow) -> list[dict[str, int | np.float32]]:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rerank.request import RerankRequest
-from rerank.shoppers import shopper_hash
+from rerank.shoppers import hash_of_request
 
 from .bodies import OrderBody, json_response, query_vectors, read_body
 from .server import Server
@@ -25,7 +25,7 @@ async def order(server: Server, request: Request) -> Response:
             ids=body.ids,
             query=body.query,
             vectors=query_vectors(body.vectors, server.context(alias).schema),
-            shopper=shopper_hash(body.shopper) if body.shopper else body.shopper_hash,
+            shopper=hash_of_request(body.shopper, body.shopper_hash),
             deadline_ms=body.deadline_ms or server.deadline_ms,
         ),
         body.query_id,

@@ -7,19 +7,23 @@ import logging
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from opensearch.client import connect, connect_async
 from opensearch.logs.slates import write_slates
-from vitrine.errors import RerankError
+from opensearch.logs.ubi import accept_own_fields
+from vitrine.errors import EngineError, RerankError
 from vitrine.store import open_store
 
 from .app import make_app
 from .metrics import Metrics
 from .server import SEARCH_THREADS, Dependencies
 from .state import EngineContexts, EngineLookups
+
+if TYPE_CHECKING:
+    from opensearch.client import OpenSearch
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,7 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
         if refused:
             raise RerankError(f"{len(refused)} of {len(records)} slates were refused: {refused[0].reason}")
 
+    _open_logs(client)
     dependencies = Dependencies(
         contexts=EngineContexts(client, open_store(store), metrics),
         lookups=EngineLookups(lookups),
@@ -60,6 +65,15 @@ def run_service(host: str, port: int, deadline_ms: float, url: str, store: str |
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         client.close()
+
+
+def _open_logs(client: OpenSearch) -> None:
+    """Let the UBI indices of an earlier release store a tracker's own fields; the service starts without an engine too."""
+    try:
+        for name in accept_own_fields(client):
+            logger.info("%s now stores fields of a tracker's own", name)
+    except EngineError as error:
+        logger.warning("the UBI indices were not checked: %s", error)
 
 
 def bind_port(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ import binascii
 import threading
 import time
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,11 @@ async def search_endpoint(server: Server, request: Request) -> Response:
     query_id = wanted.query_id or uuid.uuid4().hex
     window = answer.window if resolved.reranks else None
     server.count("search", alias, window, time.perf_counter() - start)
-    if window and wanted.page == 1:
+    if window and wanted.page == 1 and not answer.no_match:
         engine = [hit.id for hit in answer.in_engine_order()]
-        slate = make_slate(alias, resolved.typed, resolved.shopper, engine, window, query_id)
+        places = {id_: place for place, id_ in enumerate(engine)}
+        shown = replace(window, order=[places[hit.id] for hit in answer.hits])
+        slate = make_slate(alias, resolved.typed, resolved.shopper, engine, shown, query_id)
         server.log(slate, context, window)
     return json_response({"query_id": query_id, **answer_to_dict(answer, wanted.page, wanted.size)})
 

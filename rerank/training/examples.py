@@ -20,8 +20,8 @@ from rerank.features.groups import (
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.slate import Slate
+from rerank.training.log.events import Log, gains_of
 
-from .events import Log, gains_of
 from .history import History
 from .propensity import DEPTH, PositionBias
 

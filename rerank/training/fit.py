@@ -16,7 +16,7 @@ from rerank.features.groups import HISTORY, RANK, DroppedColumns, dropped_column
 from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.losses import DEFAULT_LOSS, LOSSES, Loss
 from rerank.models.network import Batch, FusionNetwork
-from vitrine.errors import RerankError
+from vitrine.errors import NothingLearnedError, RerankError
 
 from .dataset import SlateDataset
 from .examples import Examples
@@ -91,7 +91,7 @@ def fit(
 ) -> FitResult:
     """Train until the validation loss stops falling and return the best epoch; `on_step` is called for each batch.
 
-    Raises RerankError when a loss is not finite or when the network does no better than equal scores.
+    Raises RerankError when a loss is not finite, NothingLearnedError when the network does no better than equal scores.
     """
     torch.manual_seed(settings.seed)
     network = FUSIONS[settings.fusion].network(dataset.sizes)
@@ -113,9 +113,9 @@ def fit(
     network.load_state_dict(best_state)
     network.eval()
     if best_loss >= result.uniform_loss:
-        raise RerankError(
-            f"the model learned nothing: validation loss {best_loss:.3f}, equal scores have "
-            f"{result.uniform_loss:.3f}; collect more clicks, the ranker in service stays"
+        raise NothingLearnedError(
+            f"the validation loss of the model, {best_loss:.3f}, is no lower than the {result.uniform_loss:.3f} of equal "
+            "scores; collect more clicks"
         )
     return result
 

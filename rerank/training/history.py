@@ -12,8 +12,9 @@ from rerank.features.behaviour import Counters, query_hash
 from rerank.features.product_table import ProductTable
 from rerank.models.ranker import MAX_HISTORY
 from rerank.slate import Slate
+from rerank.training.log.actions import CLICK
+from rerank.training.log.events import Log
 
-from .events import Log
 from .propensity import DEPTH, PositionBias
 
 
@@ -74,7 +75,7 @@ class History:
             self.counters.show(rows, self._positions.expected(len(viewed))[positions], query, at)
         elif event.id in self._rows:
             row = self._rows[event.id]
-            if event.action == "click":
+            if event.action == CLICK:
                 self.counters.click(row, query, at)
                 if slate.shopper:
                     self.clicks[slate.shopper].append((row, at))

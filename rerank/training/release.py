@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opensearch.index.meta import schema_of
 from opensearch.index.scan import count, scan
 from opensearch.index.spaces import SPACES
 from opensearch.index.versions import require_current
-from opensearch.logs.pointer import pointer_history, swap_pointer
-from opensearch.logs.profiles import Click, read_profiles, write_profiles
-from opensearch.logs.slates import read_slates
-from opensearch.logs.ubi import read_events, read_queries
+from opensearch.logs.pointer import pointer_history, read_pointer, swap_pointer
+from opensearch.logs.profiles import Click, delete_profiles, profile_names, read_profiles, write_profiles
 from rerank.features.product_table import read_products
-from rerank.models.card import ModelCard, read_model_card
+from rerank.models.card import NEURAL, ModelCard, read_model_card
 from rerank.models.ranker import load_ranker
+from rerank.query_encoders import require_same_encoders
+from rerank.shoppers import is_hash, sealed, shopper_hash
+from rerank.training.log.source import Catalogue, LogOptions, read_log
 from vitrine.errors import ArtifactError, RerankError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainingData
-from .events import GAINS, Log, read_log
 from .train import OnProgress, TrainingResult
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 _FIELDS = ("id", "numbers", "keywords", "created")  # beside the vectors
 _BATCH = 500  # shopper profiles per request
+_ASIDE, _ASIDE_FILE = "aside", "artifacts.json"  # of models that were trained and not put in service
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class Release:
 
 
 def read_training_data(
-    client: OpenSearch, alias: str, until: float | None, on_progress: OnProgress
+    client: OpenSearch, alias: str, options: LogOptions, on_progress: OnProgress
 ) -> TrainingData:
-    """Read the index behind an alias and its log up to a moment (seconds since 1970).
+    """Read the index behind an alias and its log.
 
     Raises IndexMissingError without an index, RerankError for one without products or vectors.
     """
@@ -83,31 +87,41 @@ def read_training_data(
     products = read_products(documents(), schema)
     if not products.ids:
         raise RerankError(f"index {index} has no products; run `vitrine index` first")
-    return TrainingData(index, schema, products, read_logs(client, alias, until))
+    log = read_log(client, alias, Catalogue(index, schema.plan, products.row_of), options)
+    return TrainingData(index, schema, products, log)
 
 
-def read_logs(client: OpenSearch, alias: str, until: float | None) -> Log:
-    """Return the slate log with UBI queries and events of an alias, up to a moment (seconds since 1970)."""
-    return read_log(
-        read_slates(client, alias, until),
-        read_queries(client, alias, until),
-        read_events(client, alias, until, actions=tuple(GAINS)),
-    )
+def put_in_service(client: OpenSearch, store: Store, alias: str, result: TrainingResult) -> int:
+    """Open the artifacts once, add the log's clicks to the shoppers' profiles, and swap the pointer.
 
-
-def put_in_service(client: OpenSearch, store: Store, alias: str, result: TrainingResult) -> ArtifactSet:
-    """Open the artifacts once, add the log's clicks to the shoppers' profiles, and swap the pointer."""
+    Returns the number of profiles of an earlier release that were found under raw ids, and are now under keyed hashes.
+    """
     load_ranker(store, result.artifacts)
-    write_clicks(client, alias, result.clicks)
+    moved = write_clicks(client, alias, result.clicks)
     swap_pointer(client, alias, result.artifacts)
-    return result.artifacts
+    return moved
 
 
-def write_clicks(client: OpenSearch, alias: str, clicks: Mapping[str, Sequence[Click]]) -> None:
-    """Merge the log's clicks with those in the shoppers' profiles, which may be newer. Raises RerankError."""
-    shoppers = sorted(clicks)
-    for start in range(0, len(shoppers), _BATCH):
-        part = shoppers[start : start + _BATCH]
+def write_clicks(client: OpenSearch, alias: str, clicks: Mapping[str, Sequence[Click]]) -> int:
+    """Merge the log's clicks with those in the shoppers' profiles, which may be newer. Raises RerankError.
+
+    Profiles under ids that are no keyed hashes of ours are moved to the hash; returns their number.
+    """
+    _merge_profiles(client, alias, clicks)
+    old = [name for name in profile_names(client, alias) if not is_hash(name)]
+    for part in _parts(old):
+        moved: dict[str, list[Click]] = {}
+        for name, profile in read_profiles(client, alias, part).items():
+            # the hash of an earlier release begins as ours does; another name is a raw id
+            bare = sealed(name)
+            moved.setdefault(bare if bare in clicks else shopper_hash(name), []).extend(profile)
+        _merge_profiles(client, alias, moved)
+        delete_profiles(client, alias, part)
+    return len(old)
+
+
+def _merge_profiles(client: OpenSearch, alias: str, clicks: Mapping[str, Sequence[Click]]) -> None:
+    for part in _parts(sorted(clicks)):
         profiles = read_profiles(client, alias, part)
         merged = {shopper: merge_clicks(profiles[shopper], clicks[shopper]) for shopper in part}
         refused = write_profiles(client, alias, merged)
@@ -116,6 +130,10 @@ def write_clicks(client: OpenSearch, alias: str, clicks: Mapping[str, Sequence[C
                 f"the engine refused {len(refused)} shopper profiles, the first because: {refused[0].reason}; "
                 "the ranker in service stays"
             )
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
 
 
 def merge_clicks(profile: Sequence[Click], logged: Sequence[Click]) -> list[Click]:
@@ -134,15 +152,42 @@ def releases(client: OpenSearch, store: Store, alias: str) -> list[Release]:
 
 
 def use_model(client: OpenSearch, store: Store, alias: str, model: str) -> ArtifactSet:
-    """Put a model of the history in service again, with its latest item table and snapshot. Raises ArtifactError."""
+    """Put a model of the history in service again, or one that was set aside. Raises ArtifactError."""
     history = pointer_history(client, alias)
     for swap in history:
         if swap.pointer.model == model:
             return _return_to(client, store, alias, swap.pointer)
+    if store.has(_ASIDE, model):
+        values = json.loads((store.get(_ASIDE, model) / _ASIDE_FILE).read_text())
+        if values.pop("alias") == alias:
+            return _return_to(client, store, alias, ArtifactSet(**values))
     known = ", ".join(dict.fromkeys(swap.pointer.model for swap in history)) or "none"
     raise ArtifactError(
         f"model {model} was never in service for {alias} (its models: {known}); run `vitrine train`"
     )
+
+
+def set_aside(store: Store, alias: str, artifacts: ArtifactSet) -> None:
+    """Remember the artifacts of a model that was not put in service, so that `use_model` finds them by its name."""
+    with tempfile.TemporaryDirectory(prefix="vitrine-train-") as folder:
+        (Path(folder) / _ASIDE_FILE).write_text(json.dumps({"alias": alias, **asdict(artifacts)}))
+        store.put(_ASIDE, artifacts.model, Path(folder))
+
+
+def trained_in_service(
+    client: OpenSearch, store: Store, data: TrainingData, alias: str
+) -> ArtifactSet | None:
+    """Return the artifacts in service when they are a model that was trained and fits the index; else None."""
+    pointer = read_pointer(client, alias)
+    if pointer is None:
+        return None
+    try:
+        card = read_model_card(store.get("models", pointer.model))
+        require_same_encoders(data.schema, card.encoders, f"model {pointer.model}")
+        load_ranker(store, pointer)
+    except VitrineError:
+        return None
+    return pointer if card.kind == NEURAL else None
 
 
 def roll_back_model(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:

@@ -15,12 +15,13 @@ from rerank.features.scaler import fit_scaler
 from rerank.models.card import NEURAL, RRF
 from rerank.models.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
-from vitrine.errors import RerankError
+from rerank.training.log.events import Log, gains_of
+from rerank.training.log.notes import names_with_counts
+from vitrine.errors import SmallLogError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainedModel, TrainingData, store_artifacts
 from .compare import Comparison, compare_rankers, lambdamart
-from .events import Log, gains_of
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
 from .history import History
 from .propensity import PositionBias, estimate_positions, impressions
@@ -60,7 +61,7 @@ def train_neural(
 ) -> TrainingResult:
     """Train a neural fusion on the log, compare it on the latest slates, and store its artifacts.
 
-    Raises RerankError when there are too few clicks or nothing could be learned from them.
+    Raises SmallLogError when there are too few clicks, NothingLearnedError when nothing could be learned from them.
     """
     from .dataset import SlateDataset
     from .fit import fit, score, steps_of
@@ -131,11 +132,17 @@ def _finish(
 def _require_clicks(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> None:
     usable = sum(any(product in data.products.row_of for product in gain) for gain in gains.values())
     if usable < MIN_SLATES:
-        raise RerankError(
+        raise SmallLogError(
             f"the log of {data.index} has {len(data.log.slates):,} searches, {usable:,} of them with a click "
-            f"on a product of the index, and at least {MIN_SLATES} are needed; collect more, or serve the rank fusion "
-            "that needs none with `vitrine train --fusion rrf`"
+            f"on a product of the index, and at least {MIN_SLATES} are needed{_names_of_events(data.log)}"
         )
+
+
+def _names_of_events(log: Log) -> str:
+    """Return the names of the log's events with their counts, because a click under an unknown name is passed over."""
+    if not log.actions:
+        return "; it has no events"
+    return f"; its events are named {names_with_counts(log.actions)}"
 
 
 def _cuts(moments: Sequence[float]) -> tuple[float, float]:
@@ -150,9 +157,7 @@ def _split(examples: Examples, cuts: tuple[float, float]) -> _Split:
     parts = (examples.at < first, (examples.at >= first) & (examples.at < second), examples.at >= second)
     split = _Split(*(examples.part(part) for part in parts))
     if not (len(split.train) and len(split.validation) and len(split.held_out)):
-        raise RerankError(
-            "the searches of the log are too close in time to hold some out for validation; collect more"
-        )
+        raise SmallLogError("the searches of the log are too close in time to hold some out for validation")
     return split
 
 
@@ -174,7 +179,7 @@ def _counts(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> dic
         "searches": len(data.log.slates),
         "searches with a click": len(gains),
         "events": len(data.log.events),
-        "unread records": data.log.unread,
+        "notes": [note.to_dict() for note in data.log.notes],
     }
 
 

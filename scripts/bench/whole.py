@@ -38,6 +38,7 @@ from encoders.tokens import batches_by_length
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
+from indexer.images.source import ImagePlaces
 from indexer.load.document import document, embedding_text, fields_of
 from indexer.load.embed import BatchSizes
 from indexer.load.encoders import schema_for
@@ -219,7 +220,7 @@ def written(client: OpenSearch, encoder: TextEncoder, actions: Sequence[Action])
 
 def loaded(client: OpenSearch, encoder: TextEncoder, path: Path) -> int:
     with version(client, encoder) as target, tempfile.TemporaryDirectory() as folder:
-        job = Job(target, PLAN, {"text": encoder}, None, Fetcher())
+        job = Job(target, PLAN, {"text": encoder}, ImagePlaces(), Fetcher())
         cache, rejects = VectorCache(Path(folder) / "cache.sqlite"), RejectedRows(Path(folder) / "rejected")
         report, _ = load(read_rows(path), job, cache, rejects, lambda rows: None)
         cache.close()

@@ -81,7 +81,10 @@ def search_index(client: OpenSearch, shards: int = 1) -> Iterator[str]:
         lines = [
             orjson.dumps(line)
             for product in products()
-            for line in ({"index": {"_index": index, "_id": product["id"]}}, product)
+            for line in (
+                {"index": {"_index": index, "_id": product["id"], "routing": product["id"]}},
+                product,
+            )
         ]
         answer = client.bulk(body=b"\n".join(lines) + b"\n", params={"refresh": "true"})
         assert not answer["errors"], answer["items"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from rerank.arrays import unit
 from rerank.features.groups import QueryVectors
 from rerank.features.product_table import ProductTable, read_products
 from rerank.slate import Slate
-from rerank.training.events import Event, Log
+from rerank.training.log.events import Event, Log
 
 PRODUCTS, DIMENSION = 80, 12
 START = 1_770_000_000.0
@@ -57,6 +58,11 @@ def embed(queries: Sequence[str]) -> list[QueryVectors]:
     ]
 
 
+def shopper_of(number: int) -> str:
+    """The keyed hash of a shopper, as an earlier release wrote it."""
+    return hashlib.sha256(f"shopper {number}".encode()).hexdigest()[:32]
+
+
 def log(searches: int = 900, seed: int = 5) -> Log:
     """Return a log in which shoppers click products of the kind they search and of the style they prefer."""
     rng = np.random.default_rng(seed)
@@ -71,7 +77,7 @@ def log(searches: int = 900, seed: int = 5) -> Log:
             alias="shop",
             at=at,
             query=f"kind {kind}",
-            shopper=f"{shopper:032x}",
+            shopper=shopper_of(shopper),
             engine=tuple(IDS[n] for n in engine),
             shown=tuple(IDS[n] for n in shown),
             viewed=12,

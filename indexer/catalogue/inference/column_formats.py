@@ -12,7 +12,9 @@ from indexer.catalogue.notation.null_words import column_null_words, null_words
 from indexer.catalogue.notation.number_columns import NotationHints, catalogue_decimal, number_format
 from opensearch.index.fields import DEFAULT_FORMAT, ColumnFormat, FieldPlan
 
-from .columns import ColumnStatistics, column_statistics
+from .columns import MIN_AGREEMENT, ColumnStatistics, column_statistics, detected_language
+
+_MIN_STATED_AGREEMENT = 0.1  # of a column that a plan names under numbers or dates
 
 
 def notation_hints(columns: Iterable[ColumnStatistics], language: str) -> NotationHints:
@@ -22,8 +24,10 @@ def notation_hints(columns: Iterable[ColumnStatistics], language: str) -> Notati
     )
 
 
-def number_notation(column: ColumnStatistics, hints: NotationHints) -> ColumnFormat | None:
-    """Return the notation of a column of numbers; None when it holds none."""
+def number_notation(
+    column: ColumnStatistics, hints: NotationHints, agreement: float = MIN_AGREEMENT
+) -> ColumnFormat | None:
+    """Return the notation of a column of numbers; None when fewer cells than the share `agreement` have one."""
     if not column.may_be_number:
         return None
     if column.role_name in TITLES and column.number_evidence.numerals:
@@ -31,12 +35,14 @@ def number_notation(column: ColumnStatistics, hints: NotationHints) -> ColumnFor
     own_words = is_price_name(column.name) or column.normalized_name in AVAILABLE
     null = column_null_words(column.values, own_words=own_words or bool(column.number_evidence.currencies))
     values = [value for value in column.values if not (isinstance(value, str) and value.strip() in null)]
-    found = number_format(column.name, values, hints)
+    found = number_format(column.name, values, hints, agreement)
     return replace(found, null=null) if found else None
 
 
-def date_notation(column: ColumnStatistics, language: str) -> ColumnFormat | None:
-    """Return the notation of a column of dates; None when it holds none."""
+def date_notation(
+    column: ColumnStatistics, language: str, agreement: float = MIN_AGREEMENT
+) -> ColumnFormat | None:
+    """Return the notation of a column of dates; None when fewer cells than the share `agreement` have one."""
     null = column_null_words(column.values, own_words=False)
     dates = replace(
         column, values=[v for v in column.values if not (isinstance(v, str) and v.strip() in null)]
@@ -45,7 +51,9 @@ def date_notation(column: ColumnStatistics, language: str) -> ColumnFormat | Non
         return None
     if dates.is_iso_date:
         return ColumnFormat(null=null)
-    formats = date_formats(dates.values, named_date=is_date_name(column.name), language=language)
+    formats = date_formats(
+        dates.values, named_date=is_date_name(column.name), language=language, agreement=agreement
+    )
     return ColumnFormat(date_format=formats, null=null) if formats else None
 
 
@@ -60,22 +68,23 @@ def stated(formats: Mapping[str, ColumnFormat]) -> dict[str, ColumnFormat]:
 
 
 def complete_plan(plan: FieldPlan, rows: Sequence[Mapping[str, Any]]) -> FieldPlan:
-    """Return the plan with the notation of the columns for which it states none, decided from a sample of rows."""
-    null = plan.null or null_words(rows, plan.id)
+    """Return the plan with the language and the notation of columns that it does not state, decided from a sample."""
+    null = null_words(rows, plan.id) if plan.null is None else plan.null
     columns = column_statistics(rows, frozenset(word.strip().casefold() for word in null))
-    hints = notation_hints(columns, plan.language)
+    language = plan.language or detected_language([c for c in columns if not c.is_image]).code
+    hints = notation_hints(columns, language)
     formats = {}
     for column in columns:
         notation = _notation(column, plan, hints)
         if notation and column.name not in plan.columns:
             formats[column.name] = notation
-    return replace(plan, null=null, columns={**stated(formats), **plan.columns})
+    return replace(plan, language=language, null=null, columns={**stated(formats), **plan.columns})
 
 
 def _notation(column: ColumnStatistics, plan: FieldPlan, hints: NotationHints) -> ColumnFormat | None:
-    """Return the notation of a column in the part of the plan that names it."""
+    """Return the notation of a column in the part of the plan that names it: that of most cells, if not of all."""
     if column.name in (*plan.dates, plan.created):
-        return date_notation(column, hints.language)
+        return date_notation(column, hints.language, agreement=_MIN_STATED_AGREEMENT)
     if column.name in (*plan.numbers, plan.available):
-        return number_notation(column, hints)
+        return number_notation(column, hints, agreement=_MIN_STATED_AGREEMENT)
     return list_notation(column) if column.name in plan.keywords else None

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from indexer.catalogue.notation.cells import IMAGE_KEYS, CellError, CellParser, read_date
-from indexer.catalogue.notation.column_names import normalized, without_language
-from indexer.catalogue.notation.lists import list_separator, split_cell, split_images, written_list
+from indexer.catalogue.notation import column_names
+from indexer.catalogue.notation.cells import CellError, CellParser, read_date
+from indexer.catalogue.notation.column_names import is_image_name, normalized, without_language
+from indexer.catalogue.notation.languages import DetectedLanguage, catalogue_language
+from indexer.catalogue.notation.lists import list_separator, split_cell, written_list
 from indexer.catalogue.notation.number_columns import NumberEvidence, number_evidence
+from indexer.catalogue.notation.pictures import PICTURE_KEYS, split_pictures
 from opensearch.index.fields import DEFAULT_FORMAT
 
 MIN_AGREEMENT = 0.95  # the share of a column's values that must be of a type for the column to be of it
@@ -20,11 +23,11 @@ CODE_NAME = re.compile(
     r"(^|[^a-z])(ean|gtin\d*|upc|isbn|mpn|sku|barcode|code|zip|plz|phone|nr|ref|c\u00f3digo)s?($|[^a-z])|id$|nummer$|"
     r"编号|编码|货号|条码|条形码|邮编|电话"
 )
-URL = re.compile(r"[a-z]+://\S+$", re.IGNORECASE)
+_NAME_KEY = re.compile(r"\.(name|label|value|amount|text|title)$", re.IGNORECASE)
+URL = re.compile(r"([a-z]+:)?//\S+$", re.IGNORECASE)
 HAN = re.compile(r"[\u3400-\u9fff]")
-_IMAGE_NAME = re.compile(r"image|img|picture|photo|thumb|bild|foto|imagen|图")
 _IMAGE_VALUE = re.compile(
-    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif)([?#].*)?$", re.IGNORECASE | re.DOTALL
+    r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])([?#].*)?$", re.IGNORECASE | re.DOTALL
 )
 _HAN_SAMPLE_CHARACTERS = 500
 
@@ -45,8 +48,8 @@ class ColumnStatistics:
 
     @property
     def role_name(self) -> str:
-        """The normalized name without a language at its end, as in `title_de`."""
-        return normalized(without_language(self.name))
+        """The normalized name without a language at its end, as in `title_de`, or the key of an object's name."""
+        return normalized(_NAME_KEY.sub("", without_language(self.name)))
 
     @property
     def distinct_values(self) -> int:
@@ -75,7 +78,7 @@ class ColumnStatistics:
     @property
     def is_image(self) -> bool:
         """Whether most values name or hold an image."""
-        image_name = bool(_IMAGE_NAME.search(self.name.lower()))
+        image_name = is_image_name(self.name)
         return self.mostly(
             lambda value: isinstance(value, (str, bytes, dict)) and _is_image(value, image_name)
         )
@@ -83,7 +86,7 @@ class ColumnStatistics:
     @cached_property
     def number_evidence(self) -> NumberEvidence:
         """What the values show about the notation of numbers."""
-        return number_evidence(self.values)
+        return number_evidence(self.name, self.values)
 
     @property
     def may_be_number(self) -> bool:
@@ -164,11 +167,19 @@ def parses(parse: CellParser, value: Any) -> bool:
 
 def _is_image(value: Any, image_name: bool) -> bool:
     if isinstance(value, dict):
-        return image_name and any(key in value for key in IMAGE_KEYS)
+        return image_name and any(key in value for key in PICTURE_KEYS)
     if isinstance(value, bytes):
         return image_name
     if _IMAGE_VALUE.match(value):
         return True
     return image_name and all(
-        isinstance(part, str) and URL.match(part.strip()) for part in split_images(value, None)
+        isinstance(part, str) and URL.match(part.strip()) for part in split_pictures(value, None)
     )
+
+
+def detected_language(columns: Sequence[ColumnStatistics]) -> DetectedLanguage:
+    """Return the language of the titles and descriptions, or where no column is called so of all texts."""
+    texts = [column for column in columns if column.is_text]
+    named = [c for c in texts if c.role_name in (*column_names.TITLES, *column_names.TEXTS)]
+    values = [str(value) for column in named or texts for value in column.values]
+    return catalogue_language(values, [column.name for column in columns])

@@ -11,15 +11,16 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from opensearch.index.fields import DEFAULT_FORMAT, ColumnFormat
 from vitrine.errors import CatalogueError
 
 from .dates import parse_date
-from .lists import split_cell, split_images, written_list
-from .number_columns import read_numeral
-from .numerals import PLAIN_NUMBER
+from .lists import split_cell, written_list
+from .number_columns import currencies_beside, read_numeral
+from .numerals import PLAIN_NUMBER, split_range
+from .pictures import picture_addresses, split_pictures
 from .text_cleaning import clean_text
 from .yes_no import yes_or_no
 
@@ -31,21 +32,7 @@ _STOCK_WORDS = re.compile(
     r"(?P<before>[^\d(]*)[(\s]*(?P<stock>\d{1,9})[)\s]*(?P<after>[^\d]*)"
 )  # 12 in stock
 _LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
-IMAGE_KEYS = (
-    "bytes",
-    "url",
-    "src",
-    "hi_res",
-    "large",
-    "original",
-    "full",
-    "href",
-    "link",
-    "image",
-    "path",
-    "thumb",
-)
-
+Value = TypeVar("Value", float, str)
 CellParser = Callable[[Any, ColumnFormat], Any]
 
 
@@ -61,6 +48,26 @@ def read_text(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> str | None
     if isinstance(value, (bool, dict, list, bytes)):
         raise CellError(f"{abbreviated(value)} is not text")
     return clean_text(str(value)) or None
+
+
+def read_numbers(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> float | list[float]:
+    """Return one number, or the distinct ones of a list in their order; a range such as "10 - 20" gives both ends."""
+    parts = written_list(value) if isinstance(value, str) else value
+    if parts is None and (ends := split_range(value.strip())):
+        parts = list(ends)
+    if not isinstance(parts, list):
+        return read_number(value, notation)
+    numbers = [read_number(part, notation) for part in parts if part not in (None, "")]
+    if parts is not value and len(numbers) == 2 and numbers[0] > numbers[1]:
+        raise CellError(f"{abbreviated(value)} is not a range of numbers from low to high")
+    return _one_or_list(numbers, value)
+
+
+def _one_or_list(values: list[Value], cell: Any) -> Value | list[Value]:
+    distinct = list(dict.fromkeys(values))
+    if not distinct:
+        raise CellError(f"{abbreviated(cell)} has no value")
+    return distinct if len(distinct) > 1 else distinct[0]
 
 
 def read_number(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> float:
@@ -93,6 +100,9 @@ def _number_in(text: str, notation: ColumnFormat) -> float:
             notation.unit,
         ]
         expected = ", ".join(part for part in stated if part)
+        other = currencies_beside(text)
+        if notation.currency and other and notation.currency not in other:
+            raise CellError(f"{abbreviated(text)} is in {other[0]}, and the column holds {notation.currency}")
         reason = f"{abbreviated(text)} is not a number"
         raise CellError(f"{reason} in the column's notation ({expected})" if expected else reason)
     return number
@@ -136,22 +146,33 @@ def read_keyword(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> str | N
 def read_images(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> list[str | bytes]:
     """Return the images of a cell: addresses, bytes, an object that has one under a usual key, or a list of these."""
     images: list[str | bytes] = []
-    parts = (
-        split_images(value.strip(), notation.separator) if isinstance(value, str) else split_cell(value, None)
-    )
-    for part in parts:
-        image = part
-        if isinstance(part, dict):
-            image = next((part[key] for key in IMAGE_KEYS if part.get(key)), None)
+    texts = [value] if isinstance(value, str) else picture_addresses(value)
+    parts = [
+        p for text in texts for p in (_addresses_in(text, notation) if isinstance(text, str) else [text])
+    ]
+    for image in parts:
         if isinstance(image, str) and image.strip():
             images.append(image.strip())
         elif isinstance(image, bytes) and image:
             images.append(image)
-        elif isinstance(part, dict) or image not in (None, "", b""):
-            raise CellError(f"{abbreviated(part)} is not an image: expected a path, URL, data URI or bytes")
+        elif image not in (None, "", b""):
+            raise CellError(f"{abbreviated(image)} is not an image: expected a path, URL, data URI or bytes")
     if len(images) > MAX_IMAGES:
         raise CellError(f"{len(images)} images are more than the {MAX_IMAGES} that a product may have")
     return list(dict.fromkeys(images))
+
+
+def _addresses_in(text: str, notation: ColumnFormat) -> list[Any]:
+    """Return the addresses of a text, which may write a list of objects."""
+    return picture_addresses(split_pictures(text.strip(), notation.separator))
+
+
+def read_dates(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> str | list[str]:
+    """Return one date or time as `read_date` does, or the distinct ones of a list."""
+    parts = written_list(value) if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return read_date(value, notation)
+    return _one_or_list([read_date(part, notation) for part in parts if part not in (None, "")], value)
 
 
 def read_date(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> str:

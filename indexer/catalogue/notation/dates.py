@@ -9,7 +9,10 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
-EPOCH_FORMATS = {"epoch_second": 1, "epoch_millis": 1000}  # the engine's names, and parts of a second
+# Formats of dates that are one number, by name: the first two are the engine's names, the last is the number of days
+# since 1899-12-30 that a spreadsheet writes where a cell has lost its format. The value is the number of a second.
+NUMBER_FORMATS = {"epoch_second": 1.0, "epoch_millis": 1000.0, "spreadsheet_days": 1 / 86_400}
+_SPREADSHEET_EPOCH = -2_209_161_600  # 1899-12-30 in seconds since 1970
 MAX_FORMATS = 6  # a column in more notations holds no dates
 MIN_AGREEMENT = 0.95
 
@@ -122,21 +125,23 @@ def _time_pattern(match: re.Match[str]) -> str:
     return pattern
 
 
-def date_formats(values: Sequence[Any], *, named_date: bool, language: str = "en") -> tuple[str, ...] | None:
-    """Return the formats of a column, the most frequent first; None when its values are not dates.
+def date_formats(
+    values: Sequence[Any], *, named_date: bool, language: str = "en", agreement: float = MIN_AGREEMENT
+) -> tuple[str, ...] | None:
+    """Return the formats of a column, the most frequent first; None when too few of its values are dates.
 
     Day and month are told apart by any value above 12. Where there is none, the day stands first, except between slashes
     beside AM or PM or in an English catalogue.
     """
     texts = [str(value).strip() for value in values if isinstance(value, (str, int))]
-    if named_date and (epoch := _epoch_format(values)):
+    if named_date and (epoch := _number_format(values)):
         return (epoch,)
-    if len(texts) < len(values) or not texts:
+    if len(texts) < agreement * len(values) or not texts:
         return None
     patterns = Counter(pattern for text in texts if (pattern := date_pattern(text)))
     if not named_date:  # 01/2024 and 20240115 may be codes
         patterns = Counter({p: n for p, n in patterns.items() if p.count("%") > 2 and p != "%Y%m%d"})
-    if not patterns or patterns.total() < MIN_AGREEMENT * len(texts) or len(patterns) > MAX_FORMATS:
+    if not patterns or patterns.total() < agreement * len(texts) or len(patterns) > MAX_FORMATS:
         return None
     order = _proven_order(texts)
     if order is None and not named_date and any("%y" in pattern for pattern in patterns):
@@ -146,7 +151,7 @@ def date_formats(values: Sequence[Any], *, named_date: bool, language: str = "en
         p.replace("%1", day_month[0]).replace("%2", day_month[1]) for p, _ in patterns.most_common()
     )
     fitting = sum(1 for text in texts if parse_date(text, formats) is not None)
-    return formats if fitting >= MIN_AGREEMENT * len(texts) else None
+    return formats if fitting >= agreement * len(texts) else None
 
 
 def _proven_order(texts: Sequence[str]) -> str | None:
@@ -169,31 +174,37 @@ def _usual_order(patterns: Counter[str], language: str) -> str:
     return "month" if slashes and (twelve_hours or language == "en") else "day"
 
 
-def _epoch_format(values: Sequence[Any]) -> str | None:
-    for name, parts in EPOCH_FORMATS.items():
-        if all(_in_epoch(value, parts) for value in values):
+def _number_format(values: Sequence[Any]) -> str | None:
+    for name in NUMBER_FORMATS:
+        if all(_seconds(value, name) is not None for value in values):
             return name
     return None
 
 
-def _in_epoch(value: Any, parts: int) -> bool:
-    if isinstance(value, str) and re.fullmatch(r"\d{9,13}(\.0+)?", value.strip()):
+def _seconds(value: Any, name: str) -> float | None:
+    """Return the seconds since 1970 of a number in a format; None for another value, or before 1975 or after 2100."""
+    if isinstance(value, str) and re.fullmatch(r"\d{5,13}(\.\d+)?", value.strip()):
         value = float(value)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and _MIN_SECONDS <= value / parts <= _MAX_SECONDS
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    seconds = value / NUMBER_FORMATS[name] + (_SPREADSHEET_EPOCH if name == "spreadsheet_days" else 0)
+    return seconds if _MIN_SECONDS <= seconds <= _MAX_SECONDS else None
 
 
 def parse_date(value: Any, formats: Sequence[str]) -> datetime | date | None:
     """Return the date or time of a value in the first of the formats that fits; None when none does."""
     text = str(value).strip()
     for form in formats:
-        if parts := EPOCH_FORMATS.get(form):
-            if _in_epoch(value, parts):
-                return datetime.fromtimestamp(float(text) / parts, UTC)
+        if form in NUMBER_FORMATS:
+            seconds = _seconds(value, form)
+            if seconds is not None:
+                moment = datetime.fromtimestamp(round(seconds, 3), UTC)
+                whole_day = form == "spreadsheet_days" and seconds % 86_400 == 0
+                return moment.date() if whole_day else moment
             continue
         try:
-            moment = datetime.strptime(_normalized(text), form)
+            parsed = datetime.strptime(_normalized(text), form)
         except ValueError:
             continue
-        return moment if "%H" in form or "%I" in form else moment.date()
+        return parsed if "%H" in form or "%I" in form else parsed.date()
     return None

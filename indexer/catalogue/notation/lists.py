@@ -18,11 +18,6 @@ _PATH_SIGN = re.compile(r"\s*(?:>|»|›|→)\s*|(?<=\w)/(?=\w)")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _MAX_PART_WORDS = 5
 _MIN_SHARED = 0.6  # the share of the parts that must stand in several cells
-_ADDRESS = r"(?:https?:)?//|data:|[a-z]:\\|\.{0,2}/"
-_ADDRESS_CUT = re.compile(rf"\s*[,;|]\s*(?={_ADDRESS})|\s+(?=https?://)", re.IGNORECASE)
-_IMAGE_SUFFIX = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)(?:[?#][^\s,;]*)?$", re.IGNORECASE
-)
 
 
 def split_cell(value: Any, separator: str | None) -> list[Any]:
@@ -64,19 +59,6 @@ def written_list(text: str) -> list[Any] | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return list(parsed) if isinstance(parsed, (list, tuple, set)) else None
-
-
-def split_images(text: str, separator: str | None) -> list[Any]:
-    """Return the image addresses of a cell: a comma cuts before what begins like an address or after a file suffix."""
-    if text.startswith("data:") and not re.search(r"[,;|]\s*(?:https?:)?//", text):
-        return [text]
-    if separator or written_list(text) is not None:
-        return split_cell(text, separator)
-    parts = [part for piece in _ADDRESS_CUT.split(text) for part in split_cell(piece, None)]
-    named = [part.strip() for part in re.split(r"[,;\n]", text)]
-    if len(parts) == 1 and len(named) > 1 and all(_IMAGE_SUFFIX.search(part) for part in named if part):
-        return named
-    return parts
 
 
 def list_separator(name: str, values: Sequence[Any]) -> str | None:

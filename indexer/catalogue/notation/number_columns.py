@@ -10,9 +10,20 @@ from typing import Any
 from opensearch.index.fields import ColumnFormat
 
 from .column_names import is_price_name
-from .numerals import PLAIN_NUMBER, number_of, signs_of, split_numeral
+from .numerals import PLAIN_NUMBER, number_of, signs_of, split_numeral, split_range
 from .units import currencies_of, currency_in, unit_factor, unit_of
 
+_UNITS_OF_PRICES = {
+    "g": "kg",
+    "mg": "kg",
+    "ml": "l",
+    "cl": "l",
+    "mm": "m",
+    "cm": "m",
+}  # 1.29 EUR / 100 g is 12.90 a kg
+_MIN_CURRENCY = (
+    0.51  # the share of the values of a column of money that must be in its most frequent currency
+)
 MIN_AGREEMENT = 0.95  # the share of a column's values that must be numbers in one notation
 
 
@@ -47,28 +58,51 @@ class NotationHints:
     language: str = "en"
 
 
-def number_evidence(values: Sequence[Any]) -> NumberEvidence:
-    """Return the counts over the values of a column."""
+def number_evidence(name: str, values: Sequence[Any]) -> NumberEvidence:
+    """Return the counts over the values of a column. A range such as "10 - 20" is a number in a column of money only."""
     evidence = NumberEvidence(values=len(values))
     for value in values:
         if not isinstance(value, str):
             evidence.plain += isinstance(value, (bool, int, float)) or hasattr(value, "as_tuple")
+            continue
+        ends = split_range(value.strip())
+        if ends and (is_price_name(name) or any(currencies_beside(end) for end in ends)):
+            before = evidence.numerals
+            for end in ends:
+                _add_text(evidence, end, is_range=True)
+            evidence.numerals = before + (evidence.numerals == before + 2)
         else:
             _add_text(evidence, value.strip())
     return evidence
 
 
-def _add_text(evidence: NumberEvidence, text: str) -> None:
+def currencies_beside(text: str) -> tuple[str, ...]:
+    """Return the codes of the currencies that a text with one number may be an amount of, the likeliest first."""
+    numeral = split_numeral(text)
+    affixes = (numeral.before, numeral.after) if numeral else ()
+    named = [codes for affix in affixes if affix and not unit_of(affix) and (codes := currencies_of(affix))]
+    if len(named) < 2:
+        return named[0] if named else ()
+    return tuple(code for code in min(named, key=len) if all(code in codes for codes in named))  # $12 USD
+
+
+def _add_text(evidence: NumberEvidence, text: str, *, is_range: bool = False) -> None:
+    if PLAIN_NUMBER.fullmatch(text) and "e" in text.lower():  # 1.2E+05 of a spreadsheet
+        evidence.plain += 1
+        return
     numeral = split_numeral(text)
     signs = signs_of(numeral.digits) if numeral else None
     if numeral is None or signs is None or (numeral.digits[:1] == "0" and numeral.digits[1:2].isdigit()):
         return
     affixes = [affix for affix in (numeral.before, numeral.after) if affix]
-    currencies = [affix for affix in affixes if not unit_of(affix) and currencies_of(affix)]
-    units = [affix for affix in affixes if unit_of(affix)]
-    if len(currencies) > 1 or len(units) > 1 or len(currencies) + len(units) < len(affixes):
+    amounts = [affix for affix in affixes if not unit_of(affix) and currencies_of(affix)]
+    currencies = (
+        [min(amounts, key=lambda affix: len(currencies_of(affix)))] if currencies_beside(text) else []
+    )
+    units = [affix for affix in (*affixes, numeral.per) if affix and unit_of(affix)]
+    if len(units) > 1 or bool(amounts) != bool(currencies) or len(amounts) + len(units) < len(affixes):
         return
-    if PLAIN_NUMBER.fullmatch(text):
+    if PLAIN_NUMBER.fullmatch(text) and not is_range:
         evidence.plain += 1
     else:
         evidence.numerals += 1
@@ -86,15 +120,17 @@ def catalogue_decimal(columns: Iterable[NumberEvidence]) -> str | None:
     return proven.most_common(1)[0][0] if proven else None
 
 
-def number_format(name: str, values: Sequence[Any], hints: NotationHints) -> ColumnFormat | None:
-    """Return the notation of a column; None when its values are not numbers in one notation.
+def number_format(
+    name: str, values: Sequence[Any], hints: NotationHints, agreement: float = MIN_AGREEMENT
+) -> ColumnFormat | None:
+    """Return the notation of a column; None when a smaller share of its values than `agreement` are numbers in it.
 
     The decimal sign is the first that is proven by: the column's own values; for an amount of money that it never has
     exactly three decimals; the other columns; the catalogue's language. A column in the notation of programming
     languages has the default format.
     """
-    evidence = number_evidence(values)
-    if not evidence.is_number:
+    evidence = number_evidence(name, values)
+    if not evidence.values or evidence.plain + evidence.numerals < agreement * evidence.values:
         return None
     decimal = _decimal(name, evidence, hints)
     if not evidence.numerals and (decimal == "." or not evidence.ambiguous):
@@ -106,13 +142,18 @@ def number_format(name: str, values: Sequence[Any], hints: NotationHints) -> Col
     for text, count in evidence.units.items():
         units[unit_of(text) or text] += count
     unit = next((unit for unit, _ in units.most_common(1)), None)
+    if currency and unit:
+        unit = _UNITS_OF_PRICES.get(unit, unit)
     chosen = ColumnFormat(decimal=decimal, currency=currency, unit=unit)
-    if unit and units.total() < MIN_AGREEMENT * evidence.values:
+    if unit and units.total() < agreement * evidence.values:
         return None  # 500 ml beside 5: the bare number may measure anything
-    fitting = sum(
-        1 for value in values if not isinstance(value, str) or read_numeral(value, chosen) is not None
-    )
-    return chosen if fitting >= MIN_AGREEMENT * len(values) else None
+    fitting = sum(1 for value in values if not isinstance(value, str) or _fits(value, chosen))
+    return chosen if fitting >= min(agreement, _MIN_CURRENCY if currency else 1) * len(values) else None
+
+
+def _fits(text: str, notation: ColumnFormat) -> bool:
+    parts = split_range(text.strip()) or (text,)
+    return all(read_numeral(part, notation) is not None for part in parts)
 
 
 def _decimal(name: str, evidence: NumberEvidence, hints: NotationHints) -> str:
@@ -152,4 +193,9 @@ def read_numeral(text: str, notation: ColumnFormat) -> float | None:
         if factor is None:
             return None
         number = number * factor if factor != 1 else number
+    if numeral.per:
+        factor = unit_factor(numeral.per, notation.unit) if notation.unit else None
+        if factor is None:
+            return None
+        number /= numeral.per_count * factor
     return -number if numeral.negative else number

@@ -1,0 +1,86 @@
+"""The columns of a table and the cells of its rows by column, as CSV files and workbooks share them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from indexer.catalogue.rows import CatalogueRow, Remark, SkippedRow
+
+# One value per product: of two columns with such a name the first filled one counts.
+_SINGLE = re.compile(r"(product|item|article)?[\s_-]*(id|sku|title|name|handle)", re.IGNORECASE)
+_FORMULA_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # keeps the zeros of ="00123" in a spreadsheet
+
+
+class TableColumns:
+    """The header of a table: a column without a name is called after its position, and a name may stand twice."""
+
+    def __init__(self, cells: Sequence[Any]) -> None:
+        names = ["" if cell is None else str(cell).strip() for cell in cells]
+        self.header = names
+        self.names = [name or f"column {position}" for position, name in enumerate(names, start=1)]
+        self._short_rows = self._first_short_row = 0
+        self.repeated = len(set(self.names)) < len(self.names)
+
+    def problem(self, cells: Sequence[Any]) -> str | None:
+        """Return why the cells are not a row of the table; None when they are.
+
+        Missing cells at the end are empty, and further cells must be.
+        """
+        count = len(self.names)
+        if len(cells) <= count or not any(cell not in (None, "") for cell in cells[count:]):
+            return None
+        return f"the row has {len(cells)} cells and the header {count} columns"
+
+    def row(self, line: int, cells: Sequence[Any]) -> CatalogueRow | SkippedRow | None:
+        """Return the row of cells that have no problem; None when all of them are empty."""
+        if self._is_header(cells):
+            return SkippedRow(line, "the header once more")
+        values = self.values(cells)
+        if values and len(cells) < len(self.names):
+            self._short_rows += 1
+            self._first_short_row = self._first_short_row or line
+        return CatalogueRow(line, values) if values else None
+
+    def remarks(self) -> Iterator[Remark]:
+        """Yield what the user should know of the rows that were read."""
+        if self._short_rows:
+            yield Remark(
+                f"rows with fewer cells than the header, read as if the last ones were empty: {self._short_rows:,}"
+                f" (the first in line {self._first_short_row})"
+            )
+
+    def values(self, cells: Sequence[Any]) -> dict[str, Any]:
+        """Return the cells that are not empty by column."""
+        filled = [
+            (name, _cell(cell))
+            for name, cell in zip(self.names, cells, strict=False)
+            if cell is not None and (cell != "" or not isinstance(cell, str))
+        ]
+        return _joined(filled) if self.repeated else dict(filled)
+
+    def _is_header(self, cells: Sequence[Any]) -> bool:
+        if not cells or str(cells[0]).strip() != self.header[0]:
+            return False
+        texts = ["" if cell is None else str(cell).strip() for cell in cells[: len(self.header)]]
+        return texts == self.header and len(texts) > 1
+
+
+def _joined(filled: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the cells by column; different values of columns with one name become a list."""
+    values: dict[str, Any] = {}
+    for name, cell in filled:
+        if name not in values:
+            values[name] = cell
+        elif not _SINGLE.fullmatch(name):
+            parts = values[name] if isinstance(values[name], list) else [values[name]]
+            if cell not in parts:
+                values[name] = [*parts, cell]
+    return values
+
+
+def _cell(cell: Any) -> Any:
+    if isinstance(cell, str) and cell.startswith('="') and (formula := _FORMULA_TEXT.fullmatch(cell)):
+        return formula.group(1)
+    return cell

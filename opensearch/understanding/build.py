@@ -1,0 +1,137 @@
+"""Building the vocabulary of an index: products counted, words and pairs put into arrays, the artifact stored."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opensearch.index.scan import scan
+from vitrine.store import Store, content_name
+
+from .counts import ProductCounts, count_products
+from .language_words import language_words
+from .letters import LetterModel
+from .tables import NearTable, PairTable, TextTable, hashes_of
+from .vocabulary import KIND, VERSION, Vocabulary
+from .words import fold, spelled_out, stemmer
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+# In a catalogue of this size a word of a single product may itself be misspelled, so it corrects no other.
+_MANY_DOCUMENTS = 1_000
+_MAX_CANDIDATES = 200_000  # the words that correct others: the most frequent ones
+_MIN_SLOTS, _MAX_SLOTS = 1 << 12, 1 << 24  # of the table of pairs; 32 MB at most
+_SLOTS_PER_TITLE = 16
+
+
+def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
+    """Return the vocabulary of counted products."""
+    folded = sorted(counts.words)
+    words, order = TextTable.of(folded, [_spelling(counts, word) for word in folded])
+    in_order = [folded[i] for i in order.tolist()]
+    frequencies = np.array([counts.words[word] for word in in_order], dtype=np.uint32)
+    titles = np.array([counts.title_words[word] for word in in_order], dtype=np.uint32)
+    minimum = _minimum(counts.documents, frequencies)
+    candidates = [
+        (id, word) for id, word in enumerate(in_order) if frequencies[id] >= minimum and len(word) >= 3
+    ]
+    facts = {
+        "version": VERSION,
+        "documents": counts.documents,
+        "language": language,
+        "minimum": minimum,
+        "total": int(frequencies.sum()) or 1,
+        "title_total": int(titles.sum()) or 1,
+        "title_words": max(float(titles.sum()) / max(len(counts.title_sizes), 1), 1.0),
+        "letters": LetterModel.count(word for _, word in candidates).counts,
+    }
+    near = NearTable.of(candidates)
+    saved = {
+        **words.arrays("words"),
+        "words.counts": frequencies,
+        "words.titles": titles,
+        "near.hashes": near.hashes,
+        "near.ids": near.ids,
+        "pairs": _pairs(counts, in_order).counts,
+    }
+    stem = stemmer(language)
+    shares = (frequencies / frequencies.sum() + titles / max(titles.sum(), 1)) / 2
+    saved |= _probabilities("stems", [stem(word) for word in in_order], shares)
+    saved |= _umlauts(words)
+    common = language_words(language)
+    counted = np.array(list(common.values()), dtype=np.float64)
+    saved |= _probabilities("language", [fold(word) for word in common], counted / max(counted.sum(), 1))
+    return Vocabulary(facts, saved)
+
+
+def build_vocabulary(client: OpenSearch, index: str, language: str, store: Store) -> str:
+    """Store the vocabulary of an index, read as it stands now, and return the artifact's name."""
+    hits = scan(client, index, includes=["title", "search", "keywords"], page=1_000)
+    vocabulary = make_vocabulary(count_products(source for _, source in hits), language)
+    with tempfile.TemporaryDirectory(prefix="vitrine-vocabulary-") as folder:
+        directory = Path(folder)
+        vocabulary.save(directory)
+        name = content_name("vocabulary", directory)
+        store.put(KIND, name, directory)
+    return name
+
+
+def _spelling(counts: ProductCounts, folded: str) -> str:
+    """Return the form of a word that most products write."""
+    spellings = counts.spellings.get(folded)
+    if not spellings:
+        return folded
+    plain = counts.words[folded] - spellings.total()
+    form, count = min(spellings.items(), key=lambda item: (-item[1], item[0]))
+    return form if count > plain else folded
+
+
+def _minimum(documents: int, frequencies: NDArray[np.uint32]) -> int:
+    """Return the number of products that must hold a word before it may correct others."""
+    minimum = 2 if documents >= _MANY_DOCUMENTS else 1
+    if len(frequencies) > _MAX_CANDIDATES:
+        minimum = max(minimum, int(np.partition(frequencies, -_MAX_CANDIDATES)[-_MAX_CANDIDATES]))
+    return minimum
+
+
+def _umlauts(words: TextTable) -> dict[str, NDArray[Any]]:
+    """Return the ids of the words that have umlauts, under the hashes of their forms with two letters."""
+    written = ((id, words.text(id)) for id in range(len(words)))
+    forms = {
+        spelled_out(text): id
+        for id, text in written
+        if not text.isascii() and spelled_out(text) != fold(text)
+    }
+    hashes = hashes_of(list(forms))
+    order = np.argsort(hashes, kind="stable")
+    return {
+        "umlauts.hashes": hashes[order],
+        "umlauts.ids": np.array(list(forms.values()), dtype=np.uint32)[order],
+    }
+
+
+def _probabilities(name: str, texts: Sequence[str], shares: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of `_looked_up`: the shares (n,) of texts, those of equal texts added."""
+    hashes, place = np.unique(hashes_of(texts), return_inverse=True)
+    probabilities = np.bincount(place, weights=shares, minlength=len(hashes)).astype(np.float32)
+    return {f"{name}.hashes": hashes, f"{name}.probabilities": probabilities}
+
+
+def _pairs(counts: ProductCounts, words: Sequence[str]) -> PairTable:
+    """Return the pairs of the titles, by the ids of their words."""
+    ids = np.zeros(max(len(counts.numbers), 1), dtype=np.uint64)
+    for id, word in enumerate(words):
+        if (number := counts.numbers.get(word)) is not None:
+            ids[number] = id
+    slots = _MIN_SLOTS
+    while slots < min(_SLOTS_PER_TITLE * counts.documents, _MAX_SLOTS):
+        slots *= 2
+    flat = np.frombuffer(counts.title_ids, dtype=np.dtype(counts.title_ids.typecode))
+    sizes = np.frombuffer(counts.title_sizes, dtype=np.uint8)
+    return PairTable.of(ids[flat], sizes, slots)

@@ -1,0 +1,85 @@
+"""The commands `vitrine model list`, `use` and `rollback`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from opensearch import options
+
+if TYPE_CHECKING:
+    from rerank.training.release import Release
+
+
+@click.group()
+def model() -> None:
+    """The rerankers of an alias: list, use, rollback."""
+
+
+@model.command("list")
+@options.index
+@options.url
+@options.store
+@options.as_json
+def list_models(alias: str, url: str, store: str | None, as_json: bool) -> None:
+    """List every model that was in service, newest first, with its figures on held-out searches."""
+    from opensearch.client import connect
+    from rerank.training.release import releases
+    from vitrine.store import open_store
+
+    models = releases(connect(url), open_store(store), alias)
+    if as_json:
+        click.echo(json.dumps([release.to_dict() for release in models], ensure_ascii=False))
+    elif not models:
+        click.echo(f"No model for {alias} yet: run `vitrine train`.")
+    else:
+        _print_models(models)
+
+
+def _print_models(models: list[Release]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for head in ("", "model", "since", "index", "without position bias", "engine order"):
+        table.add_column(head)
+    for release in models:
+        values = release.to_dict()
+        rows = (values["comparison"] or {}).get("rows") or [{}]
+        figures = [f"{row['unbiased']['mean']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
+        status = "in service" if release.current else ""
+        index = values["index"] or "not in the store"
+        table.add_row(status, values["model"], values["since"], index, *figures)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+@model.command()
+@click.argument("name")
+@options.index
+@options.url
+@options.store
+def use(name: str, alias: str, url: str, store: str | None) -> None:
+    """Put a model of the list in service."""
+    from opensearch.client import connect
+    from rerank.training.release import use_model
+    from vitrine.store import open_store
+
+    pointer = use_model(connect(url), open_store(store), alias, name)
+    click.echo(f"{alias} is now ranked by {pointer.model}.")
+
+
+@model.command()
+@options.index
+@options.url
+@options.store
+def rollback(alias: str, url: str, store: str | None) -> None:
+    """Put the model before the current one in service; run again to go one further back."""
+    from opensearch.client import connect
+    from rerank.training import release
+    from vitrine.store import open_store
+
+    pointer = release.roll_back_model(connect(url), open_store(store), alias)
+    click.echo(f"{alias} is now ranked by {pointer.model}.")
