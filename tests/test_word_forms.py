@@ -12,6 +12,10 @@ from indexer.catalogue.product import Product
 from indexer.catalogue.rows import CatalogueRow
 from indexer.load.document import document, fields_of
 from indexer.load.survey import survey
+from opensearch.analysis.chains import analysis_settings
+from opensearch.analysis.compounds import compound_words, compounds_of
+from opensearch.analysis.languages import LANGUAGES, field_language
+from opensearch.analysis.survey import usable_chains
 from opensearch.index import meta, versions
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema
@@ -157,6 +161,20 @@ PAIRS = {
 }  # fmt: skip
 
 
+# Two forms of one word in each language, which a stemmer or a normalization makes one term.
+INFLECTED = {
+    "ar": ("كتاب", "الكتاب"), "bg": ("маса", "масата"), "bn": ("বই", "বইগুলি"), "ca": ("sabata", "sabates"),
+    "cs": ("boty", "bota"), "da": ("skjorte", "skjorter"), "de": ("Hose", "Hosen"), "el": ("παπούτσι", "παπούτσια"),
+    "en": ("shoe", "shoes"), "es": ("zapato", "zapatos"), "et": ("raamat", "raamatud"), "eu": ("mendi", "mendiak"),
+    "fa": ("كتاب", "کتاب"), "fi": ("talo", "talot"), "fr": ("chaussure", "chaussures"), "ga": ("bróg", "mbróg"),
+    "gl": ("zapato", "zapatos"), "hi": ("जूता", "जूते"), "hu": ("cipő", "cipők"), "hy": ("կոշիկ", "կոշիկներ"),
+    "id": ("sepatu", "sepatunya"), "it": ("scarpa", "scarpe"), "lt": ("batas", "batai"), "lv": ("kurpe", "kurpes"),
+    "nl": ("schoen", "schoenen"), "no": ("skjorte", "skjorter"), "pt": ("sapato", "sapatos"),
+    "pt-br": ("sapato", "sapatos"), "ro": ("pantof", "pantofi"), "ru": ("куртка", "куртки"), "sr": ("ципела", "ципеле"),
+    "sv": ("skjorta", "skjortor"), "tr": ("elbise", "elbiseler"), "ckb": ("پێڵاو", "پێڵاوەکان"),
+}  # fmt: skip
+
+
 def rows() -> Iterator[CatalogueRow]:
     for language, titles in PRODUCTS.items():
         for id_, title in titles.items():
@@ -198,3 +216,47 @@ def test_every_form_finds_the_product_first(
     engine: OpenSearch, catalogue: tuple[str, IndexSchema], product: str, words: str
 ) -> None:
     assert found(engine, catalogue, words)[:1] == [product]
+
+
+def test_every_language_of_the_engine_has_a_chain_of_its_own(engine: OpenSearch) -> None:
+    chains = {language: variants[-1].name for language, variants in LANGUAGES.items() if language != "pl"}
+    index = f"forms-languages-{uuid4().hex[:8]}"
+    settings = {"index": {"number_of_replicas": 0}, "analysis": analysis_settings(chains)}
+    engine.indices.create(index=index, body={"settings": settings})
+    try:
+        terms = {
+            language: [_terms(engine, index, f"vitrine_{language}_search", form) for form in forms]
+            for language, forms in INFLECTED.items()
+        }
+        assert {language: pair for language, pair in terms.items() if pair[0] != pair[1]} == {}
+    finally:
+        engine.indices.delete(index=index)
+
+
+def _terms(engine: OpenSearch, index: str, analyzer: str, text: str) -> list[str]:
+    answer = engine.indices.analyze(index=index, body={"analyzer": analyzer, "text": text})
+    return [token["token"] for token in answer["tokens"]]
+
+
+def test_languages_are_those_of_the_plan_and_of_the_rows(engine: OpenSearch) -> None:
+    languages = ["de", "pt-BR", "nb", "tlh", "pl"]
+    chains = usable_chains(engine, languages)
+    assert {"en", "zh", "any", "de", "pt-br", "no"} <= set(chains)
+    assert "tlh" not in chains
+    assert field_language("pt", chains) == "pt-br"
+    assert field_language("nn", chains) == "no"
+    assert field_language("fr", chains) == "any"
+
+
+def test_compounds_are_split_by_the_words_of_the_catalogue() -> None:
+    words = ("Kinderfahrrad", "Fahrrad", "Kinder", "Arbeitshose", "Arbeit", "Hose", "Tasche", "Asche")
+    compounds = compounds_of(compound_words(" ".join(words)))
+    assert compounds.parts == ("arbeit", "fahrrad", "hose", "kinder")
+    assert set(compounds.words) == {word.lower() for word in words}
+
+
+def test_a_long_query_stays_below_the_clauses_of_the_engine(
+    engine: OpenSearch, catalogue: tuple[str, IndexSchema]
+) -> None:
+    words = " ".join(f"laptop-{number} kinderfahrrad{number} w{number}" for number in range(300))
+    assert found(engine, catalogue, words)

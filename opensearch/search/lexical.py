@@ -35,7 +35,8 @@ _JOINED_TIE = 0.5  # so that the other words of the query count too
 _SPLIT_SCORE = 1.0
 _PARTS_BOOST = 0.5  # below a product that has the compound itself
 _PREFIX_BOOST = 1000.0  # above all that BM25 gives
-_POSSIBLE_CODE_BOOST = 10.0  # about one rare word
+_NUMBER_BOOST = 10.0  # of a short number that is a code: about one rare word
+_WORD_BOOST = 0.5  # of a word that is a code: `black` may be one, and finds black products first
 _TERM_SCORE = 30.0  # more than BM25 gives for a term
 _VECTOR_SCORE = 4.0  # more than a cosine as the engine scores it, (1 + cos) / 2, with boosts
 
@@ -125,9 +126,12 @@ def _parts_clause(language: str, words: str, minimum_match: str | int) -> Clause
 
 def _code_clauses(words: str) -> list[Clause]:
     codes = query_codes(words)
-    possible = [_constant({"terms": {CODES: list(codes.possible)}}, _POSSIBLE_CODE_BOOST)]
+    possible = [
+        _constant({"term": {CODES: code}}, _NUMBER_BOOST if re.search(r"\d", code) else _WORD_BOOST)
+        for code in codes.possible
+    ]
     prefixes = [_constant({"prefix": {CODES: prefix}}, _PREFIX_BOOST) for prefix in codes.prefixes]
-    return [*(possible if codes.possible else []), *prefixes]
+    return [*possible, *prefixes]
 
 
 def _constant(clause: Clause, score: float) -> Clause:
