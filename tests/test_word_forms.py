@@ -171,7 +171,7 @@ INFLECTED = {
     "id": ("sepatu", "sepatunya"), "it": ("scarpa", "scarpe"), "lt": ("batas", "batai"), "lv": ("kurpe", "kurpes"),
     "nl": ("schoen", "schoenen"), "no": ("skjorte", "skjorter"), "pt": ("sapato", "sapatos"),
     "pt-br": ("sapato", "sapatos"), "ro": ("pantof", "pantofi"), "ru": ("куртка", "куртки"), "sr": ("ципела", "ципеле"),
-    "sv": ("skjorta", "skjortor"), "tr": ("elbise", "elbiseler"), "ckb": ("پێڵاو", "پێڵاوەکان"),
+    "sv": ("skjorta", "skjortor"), "tr": ("kitap", "kitaplar"), "ckb": ("پێڵاو", "پێڵاوەکان"),
 }  # fmt: skip
 
 
