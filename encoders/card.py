@@ -1,7 +1,8 @@
 """An encoder as a directory: the facts in `encoder.json`, and how the directory gets into the store under its name.
 
-A text encoder has `tokenizer.json` and `model.onnx` (input_ids, attention_mask (n, t) int64 -> vector (n, d) float32); an
-image encoder has `model.onnx` (pixels (n, size, size, 3) uint8 -> vector (n, d) float32). Vectors have unit length.
+A text encoder has `tokenizer.json` and `model.onnx` (input_ids, attention_mask (n, t) int64 -> vector (n, d) float32, and
+pooling_mask like attention_mask where the prompt is left out of the vector); an image encoder has `model.onnx` (pixels
+(n, size, size, 3) uint8 -> vector (n, d) float32). Vectors have unit length.
 Weights for torch lie beside them; serving reads only these files.
 """
 
@@ -12,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -27,7 +28,7 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "weights.safetensors"
 TORCH_FOLDER = "torch"
-EXPORT_VERSION = 1  # part of the key of exported encoders: raise it when the export itself changes
+EXPORT_VERSION = 2  # part of the key of exported encoders: raise it when the export itself changes
 
 _Card = TypeVar("_Card", bound="EncoderCard")
 
@@ -66,10 +67,19 @@ class EncoderCard:
 
 @dataclass(frozen=True, kw_only=True)
 class TextCard(EncoderCard):
-    """The facts of a text encoder; longer texts are cut at `max_tokens`."""
+    """The facts of a text encoder; longer texts are cut at `max_tokens`, prompt included.
+
+    `query_prompt` and `document_prompt` are put before every text of that side; `prompt_pooled` tells whether the tokens of
+    a prompt enter the vector. A graph with more values than `dimension` is cut to the first `dimension` (Matryoshka
+    representation) and brought to unit length again. `custom_code`: torch needs code that the model brings.
+    """
 
     kind: ClassVar[str] = "text"
     max_tokens: int
+    query_prompt: str = ""
+    document_prompt: str = ""
+    prompt_pooled: bool = True
+    custom_code: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +137,35 @@ def store_encoder(store: Store, directory: Path) -> str:
     name = content_name(slug(read_card(directory).name), directory)
     store.put(KIND, name, directory)
     return name
+
+
+def derive_encoder(store: Store, name: str, **changes: Any) -> str:
+    """Return the name of the text encoder artifact with the files of `name` and a changed card; without a change `name`.
+
+    The artifact is made only when the store lacks it. Raises EncoderError for a dimension that the encoder does not have.
+    """
+    origin = store.get(KIND, name)
+    card = require_card(origin, name, TextCard)
+    dimension = changes.get("dimension") or card.dimension
+    if not 1 <= dimension <= card.dimension:
+        raise EncoderError(
+            f"encoder {name} gives vectors of {card.dimension} values, not {dimension}; name a dimension from 1 to "
+            f"{card.dimension}"
+        )
+    wanted = replace(card, **changes)
+    if wanted == card:
+        return name
+    if dimension != card.dimension:
+        wanted = replace(wanted, name=f"{card.name}-d{dimension}")
+    wanted = replace(wanted, source=name)
+    for known in store.names(KIND):
+        if known.startswith(f"{slug(wanted.name)}-") and read_card(store.get(KIND, known)) == wanted:
+            return known
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / "encoder"
+        shutil.copytree(origin, target)
+        wanted.write(target)
+        return store_encoder(store, target)
 
 
 def export_once(store: Store, prefix: str, source: str, export: Callable[[Path], None]) -> str:

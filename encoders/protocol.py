@@ -29,7 +29,10 @@ class TextEncoder(Protocol):
         """The languages that the encoder knows; empty: any."""
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Return vectors (n, d) of unit length, one a text, in the order of the texts."""
+        """Return vectors (n, d) of unit length, one a text of a product, in the order of the texts."""
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """Return vectors (n, d) of unit length, one a query; they differ from `encode` where the encoder has prompts."""
 
 
 class ImageEncoder(Protocol):
@@ -50,6 +53,10 @@ class ImageEncoder(Protocol):
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that the query encoder knows; empty: any."""
+
+    @property
+    def size(self) -> int:
+        """The side of the square of pixels that it takes; images are decoded to at least that, never larger for nothing."""
 
     def prepare(self, image: Image.Image) -> ByteArray:
         """Return the pixels (size, size, 3) that `encode` takes, of an RGB image; safe in any thread."""

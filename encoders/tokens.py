@@ -22,14 +22,23 @@ def open_tokenizer(directory: Path, card: TextCard) -> Tokenizer:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(directory / TOKENIZER_FILE))
-    tokenizer.enable_truncation(card.max_tokens)
+    direction = (tokenizer.truncation or {}).get("direction", "right")
+    tokenizer.enable_truncation(card.max_tokens, direction=direction)
     tokenizer.no_padding()
     return tokenizer
 
 
-def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each text."""
-    return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str], prompt: str = "") -> list[list[int]]:
+    """Return the token ids of each text after the prompt."""
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast([prompt + text for text in texts])]
+
+
+def prompt_length(tokenizer: Tokenizer, prompt: str) -> int:
+    """Return the number of tokens of a text that belong to the prompt or precede it."""
+    if not prompt:
+        return 0
+    encoding = tokenizer.encode(prompt)
+    return len(encoding.ids) - encoding.special_tokens_mask[-1]  # without a closing special token
 
 
 def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:

@@ -68,7 +68,7 @@ class AliasLock:
 
     def __init__(self, client: OpenSearch, alias: str, command: str) -> None:
         self.alias = alias
-        self._client = client
+        self.client = client
         self._values = {
             "owner": uuid.uuid4().hex,
             "command": command,
@@ -83,8 +83,8 @@ class AliasLock:
 
     def acquire(self, wait_s: float = 0.0) -> None:
         """Take the lock, waiting up to `wait_s` for another holder. Raises AliasBusyError that names the holder."""
-        with explained(self._client):
-            ensure_index(self._client, LOCKS, strict_body(_PROPERTIES))
+        with explained(self.client):
+            ensure_index(self.client, LOCKS, strict_body(_PROPERTIES))
         deadline = time.monotonic() + wait_s
         waiting = False
         while holder := self._attempt():
@@ -103,8 +103,8 @@ class AliasLock:
         self._stop.set()
         self._thread.join()
         script = {"source": _RELEASE, "params": {"owner": self._values["owner"]}}
-        with suppress(EngineError), explained(self._client), suppress(NotFoundError):
-            self._client.update(index=LOCKS, id=self.alias, body={"script": script}, params=_RETRY)
+        with suppress(EngineError), explained(self.client), suppress(NotFoundError):
+            self.client.update(index=LOCKS, id=self.alias, body={"script": script}, params=_RETRY)
 
     def problem(self) -> str | None:
         """Return the sentence that says which other command has taken the lock over; None while it is held.
@@ -133,8 +133,8 @@ class AliasLock:
             "upsert": {},
             "script": {"source": _ACQUIRE, "params": parameters},
         }
-        with explained(self._client):
-            response = self._client.update(
+        with explained(self.client):
+            response = self.client.update(
                 index=LOCKS, id=self.alias, body=body, params={**_RETRY, "_source": "true"}
             )
         lock: dict[str, Any] = response["get"]["_source"]

@@ -72,6 +72,16 @@ class Answer:
         """Return the hits of page `number`, counted from one."""
         return self.hits[(number - 1) * size : number * size]
 
+    def ranking(self) -> list[str]:
+        """Return the ids of the whole window in its final order, whether they match or not; none where nothing matches.
+
+        That is what judgments are compared with: a floor decides what is shown, not what is ranked.
+        """
+        candidates = self.retrieved.candidates
+        if self.window is None or not self.hits or len(candidates) != len(self.window.order):
+            return [hit.id for hit in self.hits]
+        return [candidates[place].id for place in self.window.order]
+
     def in_engine_order(self) -> list[Hit]:
         """Return the hits of the window in the engine's order."""
         return sorted(self.hits, key=lambda hit: hit.engine_rank)

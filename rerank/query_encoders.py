@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
+from encoders.image_io import DRAFT_SIDE
 from encoders.onnx.image import OnnxImageEncoder, open_onnx_image
 from encoders.onnx.text import OnnxTextEncoder, open_onnx_text
 from opensearch.index.fields import IndexSchema, VectorField
@@ -59,6 +60,11 @@ class QueryEncoders:
         """Return the query encoder of a space; None when the index has no such vectors."""
         field = self.schema.vectors.get(space)
         return self._text[field.query_encoder].get() if field else None
+
+    @property
+    def image_side(self) -> int:
+        """The side in pixels at which the index's images were decoded, and at which a query's image has to be."""
+        return self._image.get().size if IMAGE_SPACE in self.schema.vectors else DRAFT_SIDE
 
     def warm(self) -> None:
         """Open the encoders that a query of words needs, and run each once."""

@@ -20,7 +20,8 @@ class RerankRequest:
     `vectors` holds the query's unit vector (d,) in each vector space where it has one; None: the index's query encoders
     make them of `query`. `shopper` is a keyed hash, `history` the shopper's clicks, oldest first. `unavailable` holds
     the ids of sold-out candidates, `exact_codes` of those with a code that the query names. `as_of` is the moment of the
-    request in seconds since 1970, rounded to the minute.
+    request in seconds since 1970, rounded to the minute. `verbatim`: `query` is not corrected before it
+    is read.
     """
 
     ids: Sequence[str]
@@ -32,6 +33,7 @@ class RerankRequest:
     unavailable: Collection[str] = ()
     exact_codes: Collection[str] = ()
     deadline_ms: float = DEADLINE_MS
+    verbatim: bool = False
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ def test_every_record_that_is_not_used_is_counted_with_the_reason() -> None:
     assert wiggle.startswith("1 events are named wiggle")
     assert "--action wiggle=click" in wiggle
     assert log.actions == {"click": 9, "impression": 1, "wiggle": 1, "": 1}
+    assert log.records == 7 + 12 + 1
 
 
 def test_pages_of_one_search_are_one_slate() -> None:

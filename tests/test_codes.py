@@ -92,7 +92,7 @@ def test_columns_of_codes_are_known_by_name_and_content() -> None:
     assert infer_plan(rows).codes == ("sku", "ean")
 
 
-ROWS = [
+ROWS: list[dict[str, str | None]] = [
     {"sku": "BX.4410-07", "name": "Brake pad", "ean": "4006381444101", "mpn": "07.C11.30"},
     {"sku": "BX.4410-08", "name": "Brake pad rear", "ean": "4006381444118", "mpn": "07.C11.31"},
     {"sku": "62-318", "name": "Window seal", "ean": "0040063814447", "mpn": "WS 42"},

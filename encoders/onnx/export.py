@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,35 +14,59 @@ import onnx
 import torch
 from torch import nn
 
+from vitrine.errors import EncoderError
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-class _TextGraph(nn.Module):
+class _TextModules(nn.Module):
+    """The modules of a sentence-transformers model in a row, then unit length."""
+
     def __init__(self, model: SentenceTransformer) -> None:
         super().__init__()
-        self.model = model
+        self.stages = nn.ModuleList(model)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        embedding = self.model({"input_ids": input_ids, "attention_mask": attention_mask})[
-            "sentence_embedding"
-        ]
-        return nn.functional.normalize(embedding, dim=-1)
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        pooling_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        from sentence_transformers.sentence_transformer.modules import Pooling
+
+        features: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
+        for stage in self.stages:
+            if isinstance(stage, Pooling):
+                if pooling_mask is not None and "weightedmean" in stage.pooling_mode:
+                    raise EncoderError("weighted pooling that leaves out the prompt has no exported form")
+                mask = attention_mask if pooling_mask is None else pooling_mask
+                features["attention_mask"] = mask.to(torch.int32)  # ONNX Runtime has no ArgMax of int64
+            features = stage(features)
+        return nn.functional.normalize(features["sentence_embedding"].float(), dim=-1)
 
 
-def export_text_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
-    """Write input_ids, attention_mask (n, t) int64 -> vector (n, d) float32 of unit length."""
-    export_token_onnx(_TextGraph(model).eval(), path, max_tokens)
+def export_text_onnx(
+    model: SentenceTransformer, path: Path, max_tokens: int, prompt_pooled: bool = True
+) -> None:
+    """Write input_ids, attention_mask (n, t) int64 -> vector (n, d) float32 of unit length.
+
+    Without `prompt_pooled` there is a third input, `pooling_mask` (n, t): the tokens that enter the vector.
+    """
+    names = ["input_ids", "attention_mask", *([] if prompt_pooled else ["pooling_mask"])]
+    export_token_onnx(_TextModules(model).eval(), path, max_tokens, names)
 
 
-def export_token_onnx(module: nn.Module, path: Path, max_tokens: int) -> None:
-    """Write a module that maps token ids and mask (n, t) to unit vectors (n, d)."""
+def export_token_onnx(
+    module: nn.Module, path: Path, max_tokens: int, names: Sequence[str] = ("input_ids", "attention_mask")
+) -> None:
+    """Write a module that maps token ids and masks (n, t), its inputs by name, to unit vectors (n, d)."""
     rows, tokens = torch.export.Dim("n"), torch.export.Dim("t", max=max_tokens)
-    ids = torch.randint(5, 10, (3, 9))
+    ids = torch.randint(5, 10, (3, min(9, max_tokens)))
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
-    shapes = ({0: rows, 1: tokens}, {0: rows, 1: tokens})
-    _export(module, (ids, mask), path, ["input_ids", "attention_mask"], shapes)
+    inputs = (ids, *(mask.clone() for _ in names[1:]))
+    _export(module, inputs, path, list(names), tuple({0: rows, 1: tokens} for _ in names))
 
 
 def export_image_onnx(tower: nn.Module, path: Path, size: int) -> None:

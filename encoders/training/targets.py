@@ -99,14 +99,16 @@ class TrainingTargets:
 def make_targets(
     products: Sequence[ProductText], image_counts: NDArray[np.int64], encoder: TextEncoder
 ) -> TrainingTargets:
-    """Return the targets of a catalogue; every caption and title is embedded once.
+    """Return the targets of a catalogue; every caption and title is embedded once, as the queries are.
 
     `image_counts` (products,) is the number of images of each product.
     """
     combinations = attribute_combinations(attributes(products))
     captions = list(dict.fromkeys(caption for each in combinations for caption in each.captions))
     rows = {caption: row for row, caption in enumerate(captions)}
-    vectors = torch.from_numpy(encoder.encode(captions)) if captions else torch.zeros(0, encoder.dimension)
+    vectors = (
+        torch.from_numpy(encoder.encode_queries(captions)) if captions else torch.zeros(0, encoder.dimension)
+    )
     tasks = [
         CaptionTask(
             each, vectors[[rows[caption] for caption in each.captions]], torch.from_numpy(each.caption_of)
@@ -137,6 +139,6 @@ def _embed(texts: Sequence[str], encoder: TextEncoder) -> torch.Tensor:
     vectors = torch.zeros(len(texts), encoder.dimension)
     filled = [row for row, text in enumerate(texts) if text]
     if filled:
-        embedded = torch.from_numpy(encoder.encode(distinct))
+        embedded = torch.from_numpy(encoder.encode_queries(distinct))
         vectors[filled] = embedded[[rows[texts[row]] for row in filled]]
     return vectors

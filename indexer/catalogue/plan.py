@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import fields, replace
 from itertools import islice
@@ -26,7 +26,7 @@ from .reader import BadRow, CatalogueItem, CatalogueRow, ShapeRemark, declared_c
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
 _COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "codes", "dates")
-_LIST_KEYS = (*_COLUMNS_KEYS, "null")
+_LIST_KEYS = (*_COLUMNS_KEYS, "null", "joined")
 _COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created", "price")
 _KEYS = tuple(field.name for field in fields(FieldPlan))
 
@@ -123,11 +123,11 @@ def check_columns(
     """Raise CatalogueError when the catalogue lacks planned columns; it names each with close matches.
 
     A row need not have every column of its file, and a shape adds columns, so a column counts as missing only when
-    neither the header nor a row has it.
+    neither the header nor a row has it, and the plan does not say that it comes from another file.
     """
     keys_by_column = plan_columns(plan)
     columns: dict[str, None] = dict.fromkeys(declared_columns(catalogue, encoding) or ())
-    missing = [column for column in keys_by_column if column not in columns]
+    missing = [c for c in keys_by_column if c not in columns and c not in plan.joined]
     if not missing:
         return
     shape_title = ""
@@ -198,6 +198,26 @@ def plan_toml(plan: FieldPlan) -> str:
         key: value for key, value in entries if value not in (None, [], {}) or (key == "null" and value == [])
     }
     return tomli_w.dumps({"fields": values}, multiline_strings=False)
+
+
+def extended_plan(plan: FieldPlan, inferred: FieldPlan, columns: Collection[str]) -> FieldPlan:
+    """Return the plan with what another one, inferred from the same rows, says about further columns.
+
+    A column of text is searched and not embedded, so that the vectors stay.
+    """
+    keys = {
+        "numbers": "numbers",
+        "keywords": "keywords",
+        "dates": "dates",
+        "search": "search",
+        "text": "search",
+    }
+    values: dict[str, Any] = {}
+    for source, key in keys.items():
+        names = values.get(key, getattr(plan, key))
+        values[key] = (*names, *(c for c in getattr(inferred, source) if c in columns and c not in names))
+    notation = {name: form for name, form in inferred.columns.items() if name in columns}
+    return replace(plan, **values, columns={**plan.columns, **notation})
 
 
 def notation_toml(completed: FieldPlan, stated: FieldPlan) -> str:

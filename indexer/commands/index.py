@@ -32,9 +32,15 @@ class IndexOptions:
     url: str
     store: str | None
     text_encoder: str | None
+    query_prompt: str | None
+    document_prompt: str | None
+    dimension: int | None
+    trust_remote_code: bool
     image_encoder: str | None
     encoder: tuple[str, ...]
     source: str | None
+    join: tuple[Path, ...]
+    on: tuple[str, ...]
     rebuild: bool
     rollback: bool
     learn_weights: bool
@@ -77,7 +83,26 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     envvar=settings.VITRINE_TEXT_ENCODER.name,
     show_envvar=True,
     metavar="NAME|DIR|none",
-    help="sentence-transformers name or directory, or an artifact (default: that of the index, else MiniLM).",
+    help="minilm, multilingual, a sentence-transformers name or directory, an artifact also of `vitrine encoder quantize` "
+    "(default: that of the index, else by the catalogue's languages).",
+)
+@click.option(
+    "--query-prompt", metavar="TEXT", help="Words before each query (default: as the text encoder has them)."
+)
+@click.option(
+    "--document-prompt",
+    metavar="TEXT",
+    help="Words before each product's text (default: as the text encoder has them).",
+)
+@click.option(
+    "--dimension",
+    type=click.IntRange(1),
+    help="Keep this many first values of a text vector; for encoders trained for it (Matryoshka).",
+)
+@click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Run Python code that the text encoder brings, once, to export it.",
 )
 @click.option(
     "--image-encoder",
@@ -97,6 +122,19 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     "source",
     metavar="INDEX",
     help="Index the documents of this index instead of a CATALOGUE; the index itself is not changed.",
+)
+@click.option(
+    "--join",
+    type=_FILE,
+    multiple=True,
+    help="File whose columns are added to the products, such as market prices; without CATALOGUE only these columns are "
+    "refreshed, and nothing is embedded. Can be given several times.",
+)
+@click.option(
+    "--on",
+    multiple=True,
+    metavar="COLUMN|COLUMN=FILE_COLUMN",
+    help="Key of the products in the catalogue and in the file of --join.",
 )
 @click.option(
     "--rebuild",

@@ -7,32 +7,18 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from indexer.catalogue.from_index import ID_COLUMN, rows_from_index
-from indexer.catalogue.plan import (
-    check_columns,
-    completed_plan,
-    inferred_plan,
-    load_plan,
-    notation_toml,
-    plan_toml,
-)
-from indexer.catalogue.reader import (
-    CatalogueItem,
-    CatalogueRows,
-    Remark,
-    count_rows,
-    read_rows,
-    reader_for,
-)
+from encoders.text import TextSettings
+from indexer.catalogue.plan import plan_toml
+from indexer.catalogue.reader import count_rows, reader_for
 from indexer.images.fetch import Fetcher
 from indexer.images.source import ImagePlaces
+from indexer.join.table import JoinOutcome, JoinTable, read_join
 from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
@@ -44,7 +30,8 @@ from opensearch.alias_lock import AliasLock, alias_lock
 from opensearch.analysis.survey import Survey
 from opensearch.client import connect
 from opensearch.index import versions
-from opensearch.index.fields import FieldPlan, IndexSchema
+from opensearch.index.fields import FieldPlan
+from opensearch.index.meta import set_joined
 from opensearch.index.spaces import IMAGE, TEXT
 from opensearch.index.synonyms import SynonymRules, read_rules, set_synonyms
 from opensearch.tuning.weights import restore_weights
@@ -54,7 +41,10 @@ from vitrine.store import open_store
 from .index import IndexOptions
 from .index_tables import print_report
 from .learn_weights import learn_version_floors, learn_version_weights
-from .open_encoders import open_encoders, parse_encoders
+from .open_encoders import encoder_names, open_encoders, parse_encoders
+from .refresh_run import refresh_joined
+from .row_source import RowSource, say
+from .text_encoder_choice import catalogue_languages
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -64,15 +54,14 @@ def run(options: IndexOptions) -> int:
     """Do what the options request and return the exit status."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # one per image with damaged metadata
     rules = read_rules(options.synonyms) if options.synonyms else None
-    only_synonyms = rules is not None and options.catalogue is None and options.source is None
-    if not (options.rollback or only_synonyms):
-        _require_rows(options)
+    has_rows = options.catalogue is not None or options.source is not None
+    _check_options(options, has_rows=has_rows)
     if options.print_plan:
-        engine = connect(options.url) if options.source else None
-        plan, remarks = _inferred_plan(options, engine)
+        plan, remarks = RowSource(options, tables=_tables(options)).inferred_plan()
         click.echo(plan_toml(plan), nl=False)
-        _say(remarks)
+        say(remarks)
         return 0
+    tables = () if options.rollback else _tables(options)
     client = connect(options.url)
     with alias_lock(client, options.alias, _command(options), wait_s=options.wait_s) as lock:
         if mended := versions.mend(client, options.alias):
@@ -81,12 +70,13 @@ def run(options: IndexOptions) -> int:
             click.echo(f"{options.alias} is {versions.rollback(client, options.alias)} again")
             restore_weights(client, options.alias)
             return 0
-        if rules is not None and only_synonyms:
-            return _set_synonyms(client, options.alias, rules)
-        recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
-        plan, remarks = _plan(options, client, recorded)
-        report = _index(options, lock, client, plan, recorded)
-        report.notes += remarks
+        if not has_rows and not tables:
+            return _set_synonyms(client, options.alias, rules or SynonymRules({}))
+        if has_rows:
+            report = _index(options, lock, RowSource(options, client, tables))
+        else:
+            rejects = RejectedRows(_rejected_path(options))
+            report = refresh_joined(options, lock, client, tables, rejects)
         failed = _set_synonyms(client, options.alias, rules) if rules is not None and report.published else 0
     if options.as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
@@ -95,17 +85,39 @@ def run(options: IndexOptions) -> int:
     return max(report.exit_code, failed)
 
 
-def _require_rows(options: IndexOptions) -> None:
-    """Raise an error for options without rows, or a catalogue that cannot be used, before any connection."""
-    if (options.catalogue is None) == (options.source is None):
+def _check_options(options: IndexOptions, *, has_rows: bool) -> None:
+    """Raise an error for options that do not go together, or a catalogue that cannot be used, before any connection."""
+    if options.rollback:
+        return
+    if options.join and not options.on:
+        raise click.UsageError("--join needs --on COLUMN: the key of the products in both files")
+    if options.on and len(options.on) not in (1, len(options.join)):
+        raise click.UsageError("give --on once, or once for each --join")
+    if options.catalogue is not None and options.source is not None:
+        raise click.UsageError("name a CATALOGUE, or an index with --from INDEX, not both")
+    if not has_rows and not (options.join or options.synonyms):
         raise click.UsageError("name a CATALOGUE, or an index with --from INDEX")
+    if not has_rows and (options.rebuild or options.fields or options.print_plan):
+        raise click.UsageError(
+            "--rebuild, --fields and --print-plan need a CATALOGUE, or an index with --from INDEX"
+        )
     if options.catalogue is not None:
         reader_for(options.catalogue, options.encoding)
 
 
+def _tables(options: IndexOptions) -> tuple[JoinTable, ...]:
+    keys = options.on * len(options.join) if len(options.on) == 1 else options.on
+    return tuple(read_join(path, on, options.encoding) for path, on in zip(options.join, keys, strict=True))
+
+
 def _command(options: IndexOptions) -> str:
     """Return the command as another run that has to wait is told about it."""
-    flags = {"--rollback": options.rollback, "--rebuild": options.rebuild, "--sync": options.sync}
+    flags = {
+        "--rollback": options.rollback,
+        "--rebuild": options.rebuild,
+        "--sync": options.sync,
+        "--join": bool(options.join),
+    }
     return " ".join(["vitrine index", *(flag for flag, given in flags.items() if given)])
 
 
@@ -118,16 +130,14 @@ def _set_synonyms(client: OpenSearch, alias: str, rules: SynonymRules) -> int:
     return 1 if changed.problems else 0
 
 
-def _index(
-    options: IndexOptions,
-    lock: AliasLock,
-    client: OpenSearch,
-    plan: FieldPlan,
-    recorded: IndexSchema | None,
-) -> LoadReport:
+def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadReport:
+    client = lock.client
+    recorded = recorded_schema(client, options.alias, rebuild=options.rebuild)
+    plan, remarks = source.plan(recorded)
     store = open_store(options.store)
     names = {TEXT: options.text_encoder, IMAGE: options.image_encoder, **parse_encoders(options.encoder)}
-    encoders = open_encoders(names, recorded, store)
+    chosen = encoder_names(names, recorded, lambda: _languages(source, plan))
+    encoders = open_encoders(chosen, recorded, store, _text_settings(options))
     if plan.images and IMAGE not in encoders:
         click.echo(
             "images are not embedded: neither --image-encoder nor the index names an image encoder", err=True
@@ -142,110 +152,53 @@ def _index(
         schema,
         rebuild=options.rebuild,
         layout=layout,
-        survey=partial(_survey, options, client, plan),
+        survey=partial(_survey, source, plan),
     )
     places = ImagePlaces(options.catalogue.parent if options.catalogue else None, options.image_base)
     fetch = Fetcher(allow_private=options.allow_private_urls)
     job = Job(target, plan, encoders, places, fetch, options.refetch)
     rejected_rows = RejectedRows(_rejected_path(options))
     with closing(VectorCache()) as cache, _progress_bar(options.catalogue) as on_progress:
-        report, seen_ids = load(
-            lock.guard(_rows(options, client, plan)), job, cache, rejected_rows, on_progress
-        )
+        joins = [JoinOutcome(table) for table in source.tables]
+        report, seen_ids = load(lock.guard(source.rows(plan, joins)), job, cache, rejected_rows, on_progress)
+    report.joins = joins
+    report.notes += remarks
     report.stopped = report.stopped or lock.problem()
     if complete(target, report, seen_ids, sync=options.sync, confirmed=options.yes):
         store_vocabulary(target, store, report)
         if options.learn_weights and not target.in_service:
             learn_version_weights(target, encoders, store, report)
             learn_version_floors(target, encoders, store, report)
+        set_joined(client, target.index, plan.joined)
         publish_target(target, report)
     return report
 
 
-def _survey(options: IndexOptions, client: OpenSearch, plan: FieldPlan) -> Survey:
+def _survey(source: RowSource, plan: FieldPlan) -> Survey:
     if not needs_survey(plan):
         return Survey()
-    with closing(_rows(options, client, plan)) as rows:
+    with closing(source.rows(plan)) as rows:
         return survey(rows, plan)
 
 
-def _rows(options: IndexOptions, client: OpenSearch | None, plan: FieldPlan | None = None) -> CatalogueRows:
-    if options.catalogue is not None:
-        return read_rows(options.catalogue, options.encoding, options.shape, plan)
-    return rows_from_index(client or connect(options.url), str(options.source))
+def _languages(source: RowSource, plan: FieldPlan) -> list[str]:
+    with closing(source.rows(plan)) as rows:
+        return catalogue_languages(rows, plan)
+
+
+def _text_settings(options: IndexOptions) -> TextSettings:
+    return TextSettings(
+        options.query_prompt, options.document_prompt, options.dimension, options.trust_remote_code
+    )
 
 
 def _rejected_path(options: IndexOptions) -> Path:
     """Return --rejected, else a file beside the catalogue, or in the working directory if that folder is read-only."""
     if options.rejected is not None:
         return options.rejected
-    source = options.catalogue or Path(str(options.source))
+    source = options.catalogue or (Path(options.source) if options.source else options.join[0])
     name = f"{source.name}.rejected.jsonl"
     return source.with_name(name) if os.access(source.parent, os.W_OK) else Path(name)
-
-
-def _plan(
-    options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
-) -> tuple[FieldPlan, list[str]]:
-    """Return the plan of --fields, else that of the index, else one inferred from the rows, which is printed.
-
-    With it come the doubts about a plan that was decided from the rows, one sentence each.
-    """
-    if options.fields:
-        plan = load_plan(options.fields)
-        if options.catalogue:
-            check_columns(plan, options.catalogue, options.encoding, options.shape)
-        return _with_notation(plan, options, client, None if options.rebuild else recorded)
-    if recorded:
-        plan = recorded.plan
-    else:
-        plan, remarks = _inferred_plan(options, client)
-        click.echo("# the inferred field plan; save it, edit it, and pass it with --fields", err=True)
-        click.echo(plan_toml(plan), err=True)
-        _say(remarks)
-        return plan, remarks
-    if options.catalogue:
-        check_columns(plan, options.catalogue, options.encoding, options.shape)
-    return plan, []
-
-
-def _with_notation(
-    plan: FieldPlan, options: IndexOptions, client: OpenSearch, recorded: IndexSchema | None
-) -> tuple[FieldPlan, list[str]]:
-    """Return the plan with the language and the notation that it does not state, and the doubts about it.
-
-    They are those of the index, so that the same plan file stays the same plan, else decided from the rows and printed.
-    """
-    if recorded:
-        columns = {**recorded.plan.columns, **plan.columns}
-        null = recorded.plan.null if plan.null is None else plan.null
-        return replace(plan, language=plan.language or recorded.plan.language, null=null, columns=columns), []
-    with closing(_rows(options, client, plan)) as rows:
-        completed, remarks = completed_plan(plan, rows, str(options.catalogue or options.source))
-    if completed != plan:
-        click.echo("# what the field plan does not state, decided from the rows", err=True)
-        click.echo(notation_toml(completed, plan), err=True)
-    _say(remarks)
-    return completed, remarks
-
-
-def _say(remarks: list[str]) -> None:
-    for remark in remarks:
-        click.echo(remark, err=True)
-
-
-def _inferred_plan(options: IndexOptions, client: OpenSearch | None) -> tuple[FieldPlan, list[str]]:
-    source = str(options.catalogue or options.source)
-    with closing(_rows(options, client)) as rows:
-        return inferred_plan(_with_remarks(rows), source, ID_COLUMN if options.source else None)
-
-
-def _with_remarks(rows: CatalogueRows) -> Iterator[CatalogueItem]:
-    """Pass the rows on and write the remarks among them to stderr."""
-    for row in rows:
-        if isinstance(row, Remark):
-            click.echo(f"# {row.text}", err=True)
-        yield row
 
 
 @contextmanager

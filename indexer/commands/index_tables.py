@@ -38,6 +38,8 @@ def print_report(report: LoadReport, alias: str) -> None:
         console.print(_weights_line(report.weights), markup=False)
     if report.floors:
         console.print(_floors_line(report.floors), markup=False)
+    for join in report.joins:
+        console.print(join.sentence(), markup=False)
     for note in report.notes:
         console.print(note, markup=False)
     if report.rejected_file:

@@ -78,7 +78,7 @@ def query_embedder(
         for space, encoder in encoders.items():
             name = query_encoder(encoder)
             if name not in by_encoder:
-                by_encoder[name] = _open_query_encoder(name, encoders, store).encode(texts)
+                by_encoder[name] = _open_query_encoder(name, encoders, store).encode_queries(texts)
             vectors[space] = by_encoder[name]
         return [{space: rows[row] for space, rows in vectors.items()} for row in range(len(texts))]
 

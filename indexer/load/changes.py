@@ -66,6 +66,7 @@ class ChangeDetector:
     report: LoadReport
     rejects: RejectedRows
     languages: Collection[str] = ALWAYS  # that have a field in the index
+    complete: Callable[[list[PendingDocument]], None] | None = None  # adds stored values that the rows lack
     seen_ids: SeenIds = field(default_factory=SeenIds)
 
     def pages(self, rows: Iterable[CatalogueItem]) -> Iterator[list[PendingDocument]]:
@@ -114,6 +115,8 @@ class ChangeDetector:
         return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces, self.languages))
 
     def _look_up(self, page: list[PendingDocument]) -> list[PendingDocument]:
+        if self.complete:
+            self.complete(page)
         stored = self.lookup([pending.product.id for pending in page])
         for pending in page:
             pending.stored = stored.get(pending.product.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product
 from opensearch.analysis.codes import CODES, indexed_codes
 from opensearch.analysis.languages import ALWAYS, field_language
-from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, SEARCH
+from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, SEARCH, FieldPlan
 from opensearch.index.spaces import SPACES, TEXT
 
 FORM = 3  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
@@ -100,6 +100,38 @@ def fields_of(
     hashes = {space: content_hash(product, space) for space in (TEXT, *contents)}
     hashes[ROW_HASH] = digest(orjson.dumps([FORM, fields], option=orjson.OPT_SORT_KEYS))
     return {**fields, HASHES: hashes}
+
+
+def stored_product(source: Mapping[str, Any]) -> Product:
+    """Return the product of a document, as far as `source` has its fields; images and further contents are left out."""
+    names = ("title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
+    codes = tuple(source.get(CODES, ()))
+    return Product(
+        str(source.get("id", "")), codes=codes, **{name: source[name] for name in names if name in source}
+    )
+
+
+def with_columns(product: Product, other: Product, columns: Collection[str], plan: FieldPlan) -> Product:
+    """Return the product with the values that `other` has of the columns, and without those that it lacks."""
+    ordered = {"texts": plan.text, "numbers": plan.numbers, "keywords": plan.keywords, "dates": plan.dates}
+    values: dict[str, Any] = {}
+    for name in ("extra", *ordered):
+        merged, taken = dict(getattr(product, name)), getattr(other, name)
+        for column in columns:
+            if column in taken:
+                merged[column] = taken[column]
+            else:
+                merged.pop(column, None)
+        values[name] = {c: merged[c] for c in ordered[name] if c in merged} if name in ordered else merged
+    for name in ("title", *OPTIONAL):
+        if getattr(plan, name) in columns:
+            values[name] = getattr(other, name)
+    codes = (values["keywords"].get(column) for column in plan.codes if column in columns)
+    added = (code for value in codes if value is not None for code in _as_list(value))
+    values["codes"] = tuple(dict.fromkeys([*product.codes, *other.codes, *added]))
+    if any(column in columns for column in (plan.title, *plan.text)):
+        values["language"] = other.language
+    return replace(product, **values)
 
 
 def document(

@@ -72,6 +72,10 @@ class ImageLoader:
             cached = self._cache.get(self.encoder.name, [file.hash])
             if cached:
                 return LoadedImage(ref, file.hash, vec=cached[file.hash])
-            return LoadedImage(ref, file.hash, pixels=self.encoder.prepare(decode_image(file.data)))
+            return LoadedImage(ref, file.hash, pixels=self._pixels(file.data))
         except ImageError as error:
             return LoadedImage(ref, problem=str(error))
+
+    def _pixels(self, data: bytes) -> ByteArray:
+        """Return the pixels of a file; a query's image is decoded at the same size (`QueryEncoders.image_side`)."""
+        return self.encoder.prepare(decode_image(data, self.encoder.size))

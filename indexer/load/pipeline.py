@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from indexer.catalogue.reader import CatalogueItem
 from indexer.images.source import Fetch, ImagePlaces
+from indexer.join.kept import kept_columns
 from opensearch.index.bulk import Action, Outcome, Pace, write
 from opensearch.index.fields import FieldPlan
 from opensearch.index.indexed_state import read_indexed_state
@@ -63,7 +64,16 @@ def load(
     loader = _image_loader(job, cache)
     spaces = list(content_encoders(job.encoders))
     target = job.target
-    detector = ChangeDetector(job.plan, spaces, _lookup(target), loader, report, rejects, target.languages)
+    detector = ChangeDetector(
+        job.plan,
+        spaces,
+        _lookup(target),
+        loader,
+        report,
+        rejects,
+        target.languages,
+        kept_columns(target, job.plan, spaces),
+    )
     embedder = Embedder(job.encoders, cache, report, rejects, job.batches)
     pages = prefetch(detector.pages(rows), _PAGES_AHEAD)
     try:

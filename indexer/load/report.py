@@ -14,6 +14,7 @@ from typing import Any
 from indexer.catalogue.product import DroppedCell
 from indexer.catalogue.reader import BadRow
 from indexer.catalogue.unused_columns import UnusedColumns
+from indexer.join.table import JoinOutcome
 from vitrine.errors import CatalogueError
 
 
@@ -44,6 +45,7 @@ class LoadReport:
     dropped_cell_examples: dict[str, str] = field(default_factory=dict)  # by column: the first one
     cells_null: Counter[str] = field(default_factory=Counter)  # by column: words that stand for an empty cell
     unused_columns: UnusedColumns = field(default_factory=UnusedColumns)
+    joins: list[JoinOutcome] = field(default_factory=list)  # of the files whose columns were joined
     weights: dict[str, Any] | None = None  # the sub-query weights, where this load learned them
     floors: dict[str, Any] | None = None  # of the vector sub-queries, where this load learned them
     notes: list[str] = field(default_factory=list)
@@ -70,8 +72,9 @@ class LoadReport:
 
     @property
     def exit_code(self) -> int:
-        """The exit status: 1 when a row failed, a loss was refused, or nothing was published."""
+        """The exit status: 1 when a row or a joined file failed, a loss was refused, or nothing was published."""
         failed = self.rejected or self.failed or self.refused or self.stopped
+        failed = failed or any(join.failed for join in self.joins)
         return 1 if failed or not self.published else 0
 
     def add_dropped_cell(self, line: int, cell: DroppedCell) -> None:
@@ -94,6 +97,7 @@ class LoadReport:
             "languages_unsupported": dict(self.texts_unsupported),
             "cells_null": dict(self.cells_null),
             "unused_columns": self.unused_columns.to_dict(),
+            "joins": [join.to_dict() for join in self.joins],
             "rows_per_second": self.rows_per_second,
         }
 

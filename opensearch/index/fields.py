@@ -75,6 +75,7 @@ class FieldPlan:
     # words that stand for an empty cell in any column, case does not count; None: not stated, so that they are decided
     null: tuple[str, ...] | None = None
     columns: Mapping[str, ColumnFormat] = field(default_factory=dict)  # the notation of single columns
+    joined: tuple[str, ...] = ()  # columns of other files; a load without those files keeps their values
 
     @cached_property
     def _null_words(self) -> dict[str | None, frozenset[str]]:

@@ -31,9 +31,17 @@ def read_indexed_state(
 
     Waits up to `patience_s` for an unreachable or overloaded engine, then raises EngineError.
     """
+    sources = read_sources(client, index, ids, _FIELDS, patience_s)
+    return {id: _state(source) for id, source in sources.items()}
+
+
+def read_sources(
+    client: OpenSearch, index: str, ids: Sequence[str], includes: Sequence[str], patience_s: float = 120.0
+) -> dict[str, dict[str, Any]]:
+    """Return the named fields of the products that a search finds, by id; waits and raises as `read_indexed_state` does."""
     if not ids:
         return {}
-    body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": _FIELDS}
+    body = {"size": len(ids), "query": {"ids": {"values": list(ids)}}, "_source": list(includes)}
     params = {"allow_partial_search_results": "false"}
     retrying = Retrying(
         stop=stop_before_delay(patience_s),
@@ -44,7 +52,7 @@ def read_indexed_state(
     with explained(client):
         # a get rebuilds the vectors of every document, a search only the requested fields: 15 times faster
         response = retrying(client.search, index=index, body=body, params=params)
-    return {hit["_id"]: _state(hit["_source"]) for hit in response["hits"]["hits"]}
+    return {hit["_id"]: hit.get("_source") or {} for hit in response["hits"]["hits"]}
 
 
 def _is_unavailable(error: BaseException) -> bool:

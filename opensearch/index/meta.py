@@ -5,7 +5,7 @@ Every function takes the name of an index, or an alias over one index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +59,14 @@ def set_similarity_threshold(client: OpenSearch, index: str, threshold: float | 
 def set_vocabulary(client: OpenSearch, index: str, name: str | None) -> None:
     """Store the name of the artifact with the words of the index's products; None removes it."""
     _store(client, index, vocabulary=name)
+
+
+def set_joined(client: OpenSearch, index: str, columns: Sequence[str]) -> None:
+    """Store the columns that come from other files than the catalogue."""
+    schema = schema_of(client, index)
+    if schema.plan.joined != tuple(columns):
+        plan = replace(schema.plan, joined=tuple(columns))
+        update_meta(client, index, replace(schema, plan=plan).to_dict())
 
 
 def with_learned_settings(schema: IndexSchema, previous: IndexSchema) -> IndexSchema:

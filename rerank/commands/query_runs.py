@@ -101,7 +101,7 @@ def parse_line(
         request.min_cosine = 0.0  # no floor judges the neighbours, so the run holds them all
     if not request.query.strip() and not request.image:
         raise QueryError("the line holds neither `query` nor `image`")
-    image = read_query_image(folder / request.image) if request.image else None
+    image = read_query_image(folder / request.image, context.encoders.image_side) if request.image else None
     return str(request.id), resolve(request, context.schema, image, context.vocabulary)
 
 
@@ -149,7 +149,7 @@ def _answer(
     for line, future in zip(batch, futures, strict=True):
         try:
             answer = future.result()
-            ids = [hit.id for hit in answer.hits]
+            ids = [hit.id for hit in answer.hits] if line.search.collapse else answer.ranking()
             report.unmatched += not ids and answer.no_match
             yield from run_lines(line.query_id, ids, f"vitrine-{answer.order}")
         except VitrineError as error:

@@ -191,7 +191,7 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
     from .search_tables import understood_lines
 
     request = decode_request(settings.request_fields(context), SearchRequest)
-    image = read_query_image(settings.image) if settings.image else None
+    image = read_query_image(settings.image, context.encoders.image_side) if settings.image else None
     answer = run_search(client, context, resolve(request, context.schema, image, context.vocabulary))
     hits = answer.page(settings.page, settings.size)
     if answer.degraded:

@@ -179,7 +179,8 @@ class _Training:
 
         if self.settings.fusion == _RRF:
             return self._serve(self._rrf())
-        if not self.data.log.slates:
+        log = self.data.log
+        if not (log.slates or log.records):
             return self._without_learning(f"there is no log of {self.alias} yet")
         try:
             trained = _train_neural(self.data, self.store, self.settings, self.on_progress)

@@ -84,13 +84,15 @@ def _search(
     if client is None:
         raise EngineError("this service has no engine to search")
     data = image if wanted.image is None else _base64_bytes(wanted.image)
-    resolved = resolve(wanted, context.schema, None if data is None else _decode(data), context.vocabulary)
+    resolved = resolve(
+        wanted, context.schema, None if data is None else _decode(data, context), context.vocabulary
+    )
     return resolved, search(client, context, resolved)
 
 
-def _decode(data: bytes) -> Image:
+def _decode(data: bytes, context: ServingContext) -> Image:
     with _DECODERS:
-        return decode_query_image(data)
+        return decode_query_image(data, side=context.encoders.image_side)
 
 
 def _base64_bytes(text: str) -> bytes:

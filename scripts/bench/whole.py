@@ -33,8 +33,9 @@ import click
 import numpy as np
 
 from encoders.protocol import FloatArray, TextEncoder
-from encoders.text import TOKENS_PER_BATCH, open_text_encoder
+from encoders.text import open_text_encoder
 from encoders.tokens import batches_by_length
+from encoders.torch_text import TOKENS_PER_BATCH
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
 from indexer.images.fetch import Fetcher
@@ -72,6 +73,9 @@ class RandomEncoder:
     def encode(self, texts: Sequence[str]) -> FloatArray:
         vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), 384), dtype=np.float32)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        return self.encode(texts)
 
 
 @dataclass(frozen=True)

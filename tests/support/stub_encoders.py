@@ -44,6 +44,8 @@ class StubText:
                 file.writelines(f"{text}\n" for text in texts)
         return np.stack([text_vector(text) for text in texts])
 
+    encode_queries = encode
+
     @property
     def texts(self) -> list[str]:
         return [text for call in self.calls for text in call]
@@ -57,6 +59,7 @@ class StubImage:
     query_encoder: str = "stub-text-0"
     dimension: int = 4
     languages: tuple[str, ...] = ()
+    size: int = 8
     seen: list[tuple[int, ...]] = field(default_factory=list)
 
     def prepare(self, image: Image.Image) -> ByteArray:

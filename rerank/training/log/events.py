@@ -27,13 +27,15 @@ class Event:
 class Log:
     """Slates and events in order of time.
 
-    `actions` counts the names of all events as the log writes them, `notes` the records that were not used.
+    `actions` counts the names of all events as the log writes them, `notes` the records that were not used. `records` is
+    the number of all records, those that were not used included.
     """
 
     slates: list[Slate]
     events: list[Event]
     actions: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[LogNote, ...] = ()
+    records: int = 0
 
 
 def gains_of(log: Log) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any
 
@@ -41,6 +42,8 @@ class LogReader:
         self._tally = Tally()
         self._actions: Counter[str] = Counter()
         self._shoppers: dict[str, RawShopper] = {}  # by query id
+        self._searches = 0
+        self._kind_of = lru_cache(maxsize=10_000)(partial(kind_of, own=self._own_actions))
 
     def count_unread(self, actions: Mapping[str, int]) -> None:
         """Count events by name that are not read, because no name of theirs means a click, a cart or a purchase."""
@@ -83,9 +86,11 @@ class LogReader:
             sorted((replace(event, shopper=hashes.of(raw)) for event, raw in found), key=lambda e: e.at),
             dict(self._actions),
             self._tally.notes(),
+            self._searches + self._actions.total(),
         )
 
     def _slate(self, record: LogRecord) -> Slate | None:
+        self._searches += 1
         slate = Slate.from_record(record.source, record.at)
         if slate is None or slate.at < _OLDEST:
             self._tally.add("incomplete slate")
@@ -111,6 +116,7 @@ class LogReader:
         return answers
 
     def _answer(self, record: LogRecord) -> _Answer | None:
+        self._searches += 1
         source, at = record
         hits = next((source[name] for name in _HITS if source.get(name)), None)
         query_id = source.get("query_id")
@@ -133,7 +139,7 @@ class LogReader:
         """Yield the events that name a query, a product and a time, each with its shopper."""
         for source, at in events:
             name = str(source.get("action_name") or "")
-            kind = kind_of(name, self._own_actions)
+            kind = self._kind_of(name)
             self._actions[name] += 1
             if kind not in GAINS:
                 self._count_action(name, 1)
@@ -181,7 +187,7 @@ class LogReader:
             self._shoppers[query_id] = shopper
 
     def _count_action(self, name: str, count: int) -> None:
-        kind = kind_of(name, self._own_actions)
+        kind = self._kind_of(name)
         reason = "ignored action" if kind else "unknown action" if name else "event without name"
         if kind and normalised(name) in self._own_actions:
             reason = "action set to ignore"

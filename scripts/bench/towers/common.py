@@ -36,7 +36,10 @@ def image_vectors(encoder: ImageEncoder, paths: Sequence[Path]) -> FloatArray:
     """Vectors (n, d) of image files, decoded by the indexer's own code."""
     vectors = [np.zeros((0, encoder.dimension), np.float32)]
     for start in range(0, len(paths), 256):
-        pixels = [encoder.prepare(decode_image(path.read_bytes())) for path in paths[start : start + 256]]
+        pixels = [
+            encoder.prepare(decode_image(path.read_bytes(), encoder.size))
+            for path in paths[start : start + 256]
+        ]
         vectors.append(encoder.encode(np.stack(pixels)))
     return np.concatenate(vectors)
 

@@ -157,7 +157,7 @@ def larger(folder: Path, query_encoder: str) -> ImageEncoder:
 
 def images(encoder: ImageEncoder, files: list[bytes]) -> tuple[float, float]:
     """Images a second with decoding and resizing, and of the forward alone."""
-    pixels = np.stack([encoder.prepare(decode_image(file)) for file in files])
+    pixels = np.stack([encoder.prepare(decode_image(file, encoder.size)) for file in files])
     stage, forward_rate = interleaved(lambda: decoded(encoder, files), lambda: forward(encoder, pixels))
     return len(files) / stage, len(files) / forward_rate
 
@@ -166,7 +166,7 @@ def decoded(encoder: ImageEncoder, files: list[bytes]) -> None:
     """Files to vectors; threads decode the next images while one batch is computed."""
 
     def prepared(file: bytes) -> ByteArray:
-        return encoder.prepare(decode_image(file))
+        return encoder.prepare(decode_image(file, encoder.size))
 
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(prepared, file) for file in files[:PREFETCH]]

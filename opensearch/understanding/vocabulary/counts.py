@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .words import fold, words_of
+from opensearch.understanding.words import fold, words_of
 
 TITLE_WORDS = 12  # the first words of a title whose pairs are counted
 MAX_VALUES = 5_000  # of a keyword column, the most frequent ones
