@@ -92,6 +92,34 @@ def test_other_words_stand_as_typed(typed: str) -> None:
     assert understand(typed, SCHEMA, VOCABULARY) == QueryPlan(typed, typed)
 
 
+CHINESE = vocabulary_of({"红色连衣裙": 20, "运动鞋": 10, "Nike 连衣裙": 5, "绿色背包": 3}, "zh")
+TRADITIONAL = vocabulary_of({"紅色連衣裙": 20, "運動鞋": 10}, "zh")
+
+
+@pytest.mark.parametrize(
+    ("typed", "searched", "vocabulary"),
+    [
+        ("lianyiqun", "连衣裙", CHINESE),
+        ("lian yi qun", "连衣裙", CHINESE),
+        ("Hongse Lianyiqun", "红色连衣裙", CHINESE),
+        ("nike lianyiqun", "nike 连衣裙", CHINESE),
+        ("lvse beibao", "绿色背包", CHINESE),
+        ("紅色連衣裙", "红色连衣裙", CHINESE),
+        ("红色连衣裙", "紅色連衣裙", TRADITIONAL),
+        ("yundongxie", "運動鞋", TRADITIONAL),
+    ],
+)
+def test_pinyin_and_the_other_script_become_the_catalogues_signs(
+    typed: str, searched: str, vocabulary: Vocabulary
+) -> None:
+    assert understand(typed, SCHEMA, vocabulary) == QueryPlan(typed, searched, Correction(typed, searched))
+
+
+@pytest.mark.parametrize("typed", ["nike", "running shoes", "红色连衣裙", "xie"])
+def test_latin_words_of_a_chinese_catalogue_and_its_own_signs_stand(typed: str) -> None:
+    assert understand(typed, SCHEMA, CHINESE).words == typed
+
+
 def test_verbatim_switches_the_correction_off() -> None:
     assert understand("wirless", SCHEMA, VOCABULARY, verbatim=True) == QueryPlan("wirless", "wirless")
 

@@ -16,6 +16,7 @@ from opensearch.understanding.constraints.found import (
     bounds_in,
     values_of,
 )
+from opensearch.understanding.spelling.chinese import from_pinyin, in_own_script
 from opensearch.understanding.spelling.line import corrected_line
 
 if TYPE_CHECKING:
@@ -67,16 +68,17 @@ def understand(
     constraints: ConstraintMode = "boost",
 ) -> QueryPlan:
     """Return the plan of a query's words; `verbatim`, or without a vocabulary, the words stand as typed."""
-    line = clean_words(words)
-    if verbatim or vocabulary is None or not line:
+    typed = clean_words(words)
+    if verbatim or vocabulary is None or not typed:
         return QueryPlan(words, words)
+    line = in_own_script(typed, vocabulary)
     bounds = [] if constraints == "off" else list(bounds_in(line, schema.plan))
     # in boost mode a measure is still searched: the words of a product may hold it
     cut = [found for found in bounds if found.bound or constraints == "filter"]
     rest = _without(line, cut)
-    searched = corrected_line(rest, vocabulary)
+    searched = corrected_line(from_pinyin(rest, vocabulary), vocabulary)
     correction = None
-    if searched != rest:
+    if searched != rest or line != typed:
         whole = " ".join([searched, *(found.constraint.words for found in cut)]).strip()
         correction = Correction(words, whole)
     elif not cut:

@@ -20,7 +20,7 @@ from .letters import LetterModel
 from .tables import Arrays, NearTable, PairTable, TextTable, text_hash
 
 KIND = "vocabularies"
-VERSION = 2
+VERSION = 3
 _FACTS = "vocabulary.json"
 _NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
@@ -90,6 +90,16 @@ class Vocabulary:
             [ColumnValue(names[int(columns[id])], self.values.text(id), int(counts[id])) for id in ids]
             for ids in self.values.find(keys)
         ]
+
+    @cached_property
+    def pinyin(self) -> TextTable:
+        """Words of a Chinese catalogue under their pinyin."""
+        return TextTable.from_arrays("pinyin", self.saved)
+
+    @cached_property
+    def script(self) -> Mapping[int, str]:
+        """The catalogue's sign for each Chinese sign of the other script, for `str.translate`."""
+        return {ord(sign): own for sign, own in self.facts["script"].items()}
 
     def id_of(self, folded: str) -> int | None:
         """Return the id of a folded word; None where no product has it."""
@@ -168,6 +178,8 @@ class Vocabulary:
                 raise ValueError(f"{name} does not fit the words")
         if len(self.saved["umlauts.hashes"]) != len(self.saved["umlauts.ids"]):
             raise ValueError("the words with umlauts are incomplete")
+        if len(self.saved["pinyin.counts"]) != len(self.pinyin):
+            raise ValueError("the words by pinyin are incomplete")
         for name in ("values.columns", "values.counts"):
             if len(self.saved[name]) != len(self.values):
                 raise ValueError(f"{name} does not fit the values")
@@ -176,7 +188,14 @@ class Vocabulary:
                 raise ValueError(f"the probabilities of {name} are incomplete")
         if len(self.near.hashes) != len(self.near.ids) or not len(self.pairs.counts):
             raise ValueError("the table of near words or of pairs is incomplete")
-        _ = self.letters, self.documents, self.facts["total"], self.language, self.facts["columns"]
+        _ = (
+            self.letters,
+            self.documents,
+            self.facts["total"],
+            self.language,
+            self.facts["columns"],
+            self.facts["script"],
+        )
 
 
 def open_vocabulary(store: Store, name: str) -> Vocabulary:

@@ -17,6 +17,7 @@ from opensearch.understanding.words import fold, spelled_out, stemmer
 from vitrine.store import Store, content_name
 
 from .artifact import KIND, VERSION, Vocabulary
+from .chinese import SignCounts, is_chinese, pinyin_table, script_map
 from .counts import MAX_VALUE_WORDS, MAX_VALUES, ProductCounts, count_products
 from .language_words import language_words
 from .letters import LetterModel
@@ -67,7 +68,11 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
     shares = (frequencies / frequencies.sum() + titles / max(titles.sum(), 1)) / 2
     saved |= _probabilities("stems", [stem(word) for word in in_order], shares)
     saved |= _umlauts(words) | _values(counts, columns, language)
-    common = language_words(language)
+    chinese = counts.chinese if is_chinese(counts.chinese, counts.documents) else SignCounts()
+    facts["script"] = dict(script_map(chinese))
+    saved |= pinyin_table(chinese)
+    # Latin words in a Chinese catalogue are English ones
+    common = language_words("en" if language == "zh" else language)
     counted = np.array(list(common.values()), dtype=np.float64)
     saved |= _probabilities("language", [fold(word) for word in common], counted / max(counted.sum(), 1))
     return Vocabulary(facts, saved)
