@@ -159,8 +159,8 @@ def _fits(text: str, notation: ColumnFormat) -> bool:
 def _decimal(name: str, evidence: NumberEvidence, hints: NotationHints) -> str:
     if evidence.own_decimal:
         return evidence.own_decimal
-    if not evidence.ambiguous:
-        return hints.decimal or "."
+    if not evidence.ambiguous:  # whole numbers alone
+        return hints.decimal or (language_decimal(hints.language) if evidence.numerals else ".")
     sign = evidence.ambiguous.most_common(1)[0][0]
     if len(evidence.ambiguous) == 1 and (evidence.currencies or is_price_name(name)):
         return "," if sign == "." else "."
