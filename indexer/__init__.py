@@ -13,17 +13,23 @@ from vitrine.lazy import lazy_names
 if TYPE_CHECKING:
     from .catalogue.plan import check_columns, load_plan, plan_from_rows, plan_toml
     from .catalogue.product import Product, read_product
-    from .catalogue.reader import READERS, BadRow, CatalogueRow, Reader, read_rows
+    from .catalogue.reader import READERS, BadRow, CatalogueRow, Reader, Remark, SkippedRow, read_rows
+    from .catalogue.shapes.shape import SHAPES
+    from .catalogue.shapes.shape_type import Shape
     from .load.report import LoadReport, RejectedRows
 
 __all__ = [
     "READERS",
+    "SHAPES",
     "BadRow",
     "CatalogueRow",
     "LoadReport",
     "Product",
     "Reader",
     "RejectedRows",
+    "Remark",
+    "Shape",
+    "SkippedRow",
     "check_columns",
     "load_plan",
     "plan_from_rows",
@@ -43,7 +49,11 @@ _MODULES = {
     "BadRow": "catalogue.reader",
     "CatalogueRow": "catalogue.reader",
     "Reader": "catalogue.reader",
+    "Remark": "catalogue.reader",
+    "SkippedRow": "catalogue.reader",
     "read_rows": "catalogue.reader",
+    "SHAPES": "catalogue.shapes.shape",
+    "Shape": "catalogue.shapes.shape_type",
     "LoadReport": "load.report",
     "RejectedRows": "load.report",
 }

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from opensearch.index.fields import IndexSchema
+from opensearch.search.filter_columns import price_column
 from opensearch.search.retrieve import Candidate
 from vitrine.errors import QueryError
 
@@ -17,7 +18,7 @@ WINDOW = 1000  # nearest images that are compared: more products than are ever t
 
 def comparison_terms(alias: str, schema: IndexSchema) -> tuple[float, str]:
     """Return the similarity threshold and the price column of an index. Raises QueryError where one is missing."""
-    price = price_column(schema)
+    price = price_column(schema.plan)
     if price is None:
         numbers = ", ".join(schema.plan.numbers) or "none"
         raise QueryError(
@@ -60,13 +61,6 @@ def cheapest_hits(candidates: Sequence[Candidate], similarity_threshold: float, 
 def cosine_of(candidate: Candidate) -> float:
     """Return the cosine of the query's image and the product's nearest one; the engine scores (1 + cosine) / 2."""
     return 2 * candidate.sub_query_scores.get("image", 0.0) - 1
-
-
-def price_column(schema: IndexSchema) -> str | None:
-    """Return the plan's price column, else the first number column with `price` in its name; None without one."""
-    return schema.plan.price or next(
-        (name for name in schema.plan.numbers if "price" in name.casefold()), None
-    )
 
 
 def _is_available(candidate: Candidate) -> bool:

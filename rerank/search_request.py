@@ -6,6 +6,7 @@ The options of `vitrine search`, the JSON lines of `--queries` and the body of `
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -26,9 +27,11 @@ from .shoppers import hash_of_request
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from opensearch.understanding.vocabulary import Vocabulary
+    from opensearch.understanding.vocabulary.artifact import Vocabulary
 
 COLLAPSE = 3  # a window of products holds so many times fewer groups of variants, and is made longer by it
+
+_log = logging.getLogger(__name__)
 
 Id = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -156,7 +159,7 @@ def resolve(
         window = max(window, request.page * request.size)
     if request.collapse:
         window *= COLLAPSE
-    query = understand(
+    query = plan_query(
         request.query, schema, vocabulary, verbatim=request.verbatim, constraints=request.constraints
     )
     return Search(
@@ -179,6 +182,23 @@ def resolve(
         min_cosine=request.min_cosine,
         collapse=request.collapse,
     )
+
+
+def plan_query(
+    words: str,
+    schema: IndexSchema,
+    vocabulary: Vocabulary | None,
+    *,
+    verbatim: bool = False,
+    constraints: ConstraintMode = "boost",
+) -> QueryPlan:
+    """Return the plan of a query's words; it never raises: words that fail to be understood are searched verbatim."""
+    try:
+        return understand(words, schema, vocabulary, verbatim=verbatim, constraints=constraints)
+    except Exception as error:
+        # A damaged vocabulary can raise anything, and the search is answered all the same.
+        _log.warning("a query is searched verbatim: %s: %s", type(error).__name__, error)
+        return QueryPlan(words, words)
 
 
 def as_list(values: Any) -> list[Any]:

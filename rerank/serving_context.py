@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema, searched_index
 from opensearch.logs.pointer import read_pointer
-from opensearch.understanding.vocabulary import Vocabulary, open_vocabulary
+from opensearch.understanding.vocabulary.artifact import Vocabulary, open_vocabulary
 from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
 from vitrine.errors import ArtifactError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
 from .query_encoders import QueryEncoders, require_same_encoders
+from .search_request import plan_query
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -74,6 +75,11 @@ def vocabulary_of(store: Store, alias: str, schema: IndexSchema) -> Vocabulary |
     except VitrineError as error:
         _log.warning("the queries of %s are searched verbatim: %s", alias, error)
         return None
+
+
+def understood_words(words: str, context: ServingContext, verbatim: bool = False) -> str:
+    """Return the words that a ranker reads for what a shopper typed, as a search of the alias reads them."""
+    return plan_query(words, context.schema, context.vocabulary, verbatim=verbatim).words
 
 
 def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: ArtifactSet | None) -> Ranker:

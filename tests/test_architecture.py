@@ -272,6 +272,20 @@ for name in COMMANDS:
     assert run(code) == ""
 
 
+def test_the_help_of_index_has_every_option_in_one_section() -> None:
+    from click.testing import CliRunner
+
+    from indexer.commands.index import index
+
+    listed = [name for names in index.sections.values() for name in names]
+    assert sorted(listed) == sorted({*(parameter.name for parameter in index.params)} - {"catalogue"})
+    output = CliRunner().invoke(index, ["--help"]).output
+    for title in index.sections:
+        assert f"\n{title}:\n" in output
+    for option in index.params:
+        assert all(output.count(f"  {name} ") + output.count(f"  {name}\n") <= 1 for name in option.opts)
+
+
 def test_help_lists_every_command_and_imports_none_of_them() -> None:
     code = """
 import sys

@@ -100,6 +100,10 @@ def test_text_is_joined_and_cleaned() -> None:
         ("12 in stock", True),
         ("0 in stock", False),
         ("preorder", True),
+        ("In stock (0)", False),
+        ("10+", True),
+        ("Lieferbar in 2-3 Tagen", True),
+        ("sold out, back in May", False),
         ("https://schema.org/OutOfStock", False),
     ],
 )

@@ -33,9 +33,10 @@ from opensearch.index.versions import (
     publish,
     read_schema,
 )
+from opensearch.search.filter_columns import price_column
 from opensearch.search.query import Fusion
 from opensearch.search.retrieve import Candidate
-from rerank.cheapest import cheapest_hits, comparison_terms, price_column
+from rerank.cheapest import cheapest_hits, comparison_terms
 from rerank.rules import UNAVAILABLE
 from rerank.search import search
 from rerank.search_request import Search
@@ -98,8 +99,8 @@ def test_too_few_or_too_similar_images_are_refused() -> None:
 
 def test_a_plan_without_price_column_is_refused() -> None:
     schema = IndexSchema(FieldPlan(numbers=("weight",)), similarity_threshold=0.9)
-    assert price_column(schema) is None
-    with pytest.raises(QueryError, match=r"no number column with `price` in its name \(numbers: weight\)"):
+    assert price_column(schema.plan) is None
+    with pytest.raises(QueryError, match=r"has no price column \(numbers: weight\)"):
         comparison_terms("shop", schema)
 
 

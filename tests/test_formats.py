@@ -14,8 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
+from indexer.catalogue.formats.json_files.json_text import JsonText
 from indexer.catalogue.reader import (
     BadRow,
     CatalogueRow,
@@ -96,7 +99,9 @@ def test_lines_before_the_header_are_counted_and_no_product(tmp_path: Path) -> N
 
 
 def test_a_header_in_the_middle_is_skipped(tmp_path: Path) -> None:
-    path = write(tmp_path / "c.csv", CSV + CSV)
+    path = write(
+        tmp_path / "c.csv", CSV + "\ufeff" + CSV
+    )  # two files with byte order marks, one after the other
     assert skipped(path) == [(4, "the header once more")]
 
 
@@ -317,6 +322,28 @@ def test_a_product_with_lists_of_its_own_is_one_row(tmp_path: Path) -> None:
 def test_no_total_is_counted_where_it_would_cost_a_parse(tmp_path: Path) -> None:
     assert count_rows(write(tmp_path / "a.json", json.dumps(CUPS))) is None
     assert count_rows(write(tmp_path / "l.json", "\n".join(json.dumps(cup) for cup in CUPS) + "\n")) == 2
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(_JSON, max_size=5), st.integers(1, 7), st.sampled_from([None, 1]))
+def test_json_values_are_read_whatever_the_blocks_of_the_text_are(
+    values: list[Any], block: int, indent: int | None
+) -> None:
+    text = "\n".join(json.dumps(value, indent=indent) for value in values)
+    blocks = iter([*(text[start : start + block] for start in range(0, len(text), block)), ""])
+    reader = JsonText(lambda: next(blocks, ""))
+    read = []
+    while reader.peek():
+        value = reader.value()
+        assert value.problem is None
+        read.append(value.value)
+    assert read == values
 
 
 # XML

@@ -227,6 +227,19 @@ def test_a_date_that_a_spreadsheet_wrote_as_a_number_of_days_is_read() -> None:
     assert read_product({**rows[0], "date added": "45658.5"}, plan)[0].created == "2025-01-01T12:00:00.000Z"
 
 
+def test_an_entity_is_no_separator_and_a_measure_is_no_text() -> None:
+    rows = [
+        {"id": n, "title": f"cup {n}", "tags": "salt &amp; pepper; red", "box": f"{n} x 20 x 5 cm", "": "x"}
+        for n in range(6)
+    ]
+    plan = infer_plan(rows)
+    assert (plan.text, plan.search) == ((), ("box",))
+    assert read_product(rows[0], plan)[0].keywords == {"tags": ["salt & pepper", "red"]}
+    unused = UnusedColumns()
+    unused.add(rows[0], plan)
+    assert unused.to_dict() == {"": {"cells": 1, "reason": "no name"}}
+
+
 def test_columns_that_no_part_of_the_plan_takes_are_counted_with_a_reason() -> None:
     unused = UnusedColumns()
     plan = FieldPlan(search=("attr_*",), numbers=("price",))

@@ -13,7 +13,7 @@ from support.search_index import CHINESE, COLOURS, IMAGES, PLAN, SCHEMA, TEXTS, 
 from opensearch.index.spaces import sub_queries
 from opensearch.search.filters import ids_filter, parse_filters, parse_sort
 from opensearch.search.fusion import FUSIONS, shares
-from opensearch.search.query import Fusion, Page, Query, hybrid_body
+from opensearch.search.query import Boost, Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import Candidate, Retrieved, parse, retrieve
 from rerank.search_request import SearchRequest, decode_request, resolve
 from vitrine.errors import EngineError, IndexMissingError
@@ -205,6 +205,22 @@ def test_filters_apply_in_each_sub_query_before_the_nearest_are_counted(
 
 
 @pytest.mark.live
+def test_a_boost_doubles_scores_and_reaches_products_beyond_the_nearest(
+    engine: OpenSearch, alias: str
+) -> None:
+    cheap = Boost({"range": {"numbers.price": {"lte": 20}}}, 2.0, nearest=True)
+    query = Query("shirt", {"text": TEXTS[40], "image": IMAGES[40, 0]}, boosts=[cheap])
+    boosted = {p["id"] for p in PRODUCTS if p["numbers"].get("price", 99) <= 20}
+    scores = (1 + TEXTS @ TEXTS[40]) / 2  # as the engine scores a cosine
+    by_score = sorted(range(60), key=lambda n: -scores[n] * (2 if PRODUCTS[n]["id"] in boosted else 1))
+    found = find(engine, alias, query, window=10, fusion=only("text"))
+    assert ids(found) == [PRODUCTS[n]["id"] for n in by_score[:10]]
+    raw = [hit.sub_query_scores["text"] for hit in found.candidates]
+    assert raw == pytest.approx([scores[n] for n in by_score[:10]], abs=1e-5)
+    for space in ("lexical", "image"):
+        assert set(ids(find(engine, alias, query, window=5, fusion=only(space)))) <= boosted | {"p40"}
+
+
 def test_products_filtered_by_id_are_all_ranked(engine: OpenSearch, alias: str) -> None:
     chosen = ["p05", "p17", "p33", "p58"]
     retrieved = find(engine, alias, Query("red shoes", {"text": TEXTS[17]}, filters=[ids_filter(chosen)]))

@@ -284,6 +284,30 @@ def test_google_merchants_table_is_read_with_repeated_and_listed_pictures(
     assert (plan.group, plan.images) == ("item_group_id", ("image_link", "additional_image_link"))
 
 
+def test_variants_that_name_their_product_inherit_its_texts_and_pictures(tmp_path: Path) -> None:
+    path = table(tmp_path / "c.csv", [
+        {"item_sku": "S-1", "parent_sku": "S", "item_name": "", "description": "", "image": "", "price": "5",
+         "size": "38", "stock": ""},
+        {"item_sku": "S", "parent_sku": "", "item_name": "Sandal", "description": "Cork sandal", "image": "http://x/1.jpg",
+         "price": "9", "size": "", "stock": "3"},
+        {"item_sku": "S-2", "parent_sku": "S", "item_name": "Sandal 39", "price": "6", "size": "39"},
+        {"item_sku": "B", "item_name": "Boot", "price": "50"},
+    ])  # fmt: skip
+    items = list(read_rows(path))
+    assert shape(items) == "shape: variants that name their product"
+    assert column(items, "group") == ["S", "S", "S", None]
+    assert column(items, "item_name") == ["Sandal", "Sandal", "Sandal 39", "Boot"]
+    assert column(items, "description") == ["Cork sandal", "Cork sandal", "Cork sandal", None]
+    assert column(items, "price") == ["5", "9", "6", "50"]
+    assert column(items, "stock") == [None, "3", None, None]  # the product's stock is not that of a variant
+    plan = plan_from_rows(read_rows(path), path.name)
+    assert (plan.id, plan.group) == ("item_sku", "group")
+    unrelated = table(
+        tmp_path / "u.csv", [{"id": "1", "title": "cup", "parent": "Kitchen"}, {"id": "2", "title": "pot"}]
+    )
+    assert shape(list(read_rows(unrelated))) == ""
+
+
 def test_a_plain_catalogue_has_no_shape(tmp_path: Path) -> None:
     path = table(tmp_path / "c.csv", [{"id": "1", "title": "cup", "handle": "x", "price": "5", "type": "a"}])
     assert shape(list(read_rows(path))) == ""

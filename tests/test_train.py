@@ -29,6 +29,7 @@ from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
 from rerank.training.log.events import Event, Log, gains_of
+from rerank.training.log.product_ids import column_values
 from rerank.training.propensity import estimate_positions, impressions
 from rerank.training.train import TrainingResult, train_neural
 from vitrine.errors import NothingLearnedError, SmallLogError
@@ -275,6 +276,17 @@ def test_from_the_command_line_to_the_pointer_and_back(
     ]
     assert [row["in service"] for row in listed] == [True] + [False] * (len(listed) - 1)
     assert second["model"] in run("model", "list")
+
+
+@pytest.mark.live
+def test_products_are_found_by_the_values_of_a_column(shop: OpenSearch) -> None:
+    values = column_values(shop, ALIAS, training_log.PLAN, "Price")
+    assert values is not None
+    assert (values["6"], values.get("5")) == ("p1", None)  # 5 + n of product n; every seventh has no price
+    assert column_values(shop, ALIAS, training_log.PLAN, "style") == dict.fromkeys(
+        f"style {n}" for n in range(3)
+    )
+    assert column_values(shop, ALIAS, training_log.PLAN, "ean") is None
 
 
 @pytest.mark.live

@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from indexer.catalogue.notation.dates import NUMBER_FORMATS
-from indexer.catalogue.notation.units import currency_codes
 from opensearch.index.fields import ColumnFormat
+from vitrine.units import currency_codes
 
 from .names import unknown_name
 

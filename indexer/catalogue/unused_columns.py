@@ -17,6 +17,7 @@ MORE = "(further columns)"
 _EXAMPLES = 20  # values of a column that decide the reason
 
 ADDRESSES = "web addresses"
+NO_NAME = "no name"
 NO_ROLE = "no role"
 NUMBERS = "numbers"
 OBJECTS = "objects in objects"
@@ -25,6 +26,7 @@ YES_OR_NO = "yes or no"
 # Why a plan does not use a column, and what to do to use it.
 REMEDIES = {
     ADDRESSES: "name one under images if it leads to pictures, else under search",
+    NO_NAME: "the catalogue has to give it a name",
     NO_ROLE: "name one under search, text, keywords, numbers or dates",
     NUMBERS: "name one under numbers, or under keywords for numbers that stand for something",
     OBJECTS: "the catalogue has to write them with fewer levels",
@@ -68,6 +70,8 @@ class UnusedColumns:
             for value in self._examples[column]
             for part in (value if isinstance(value, list) else [value])
         ]
+        if not column.strip():
+            return NO_NAME
         if any(column.startswith(f"{image}.") for image in self._images):
             return PICTURE_PARTS
         if any(isinstance(value, dict) for value in values):

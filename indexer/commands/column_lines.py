@@ -50,4 +50,4 @@ def _unused_lines(report: LoadReport) -> list[str]:
 
 
 def _counts(counts: Counter[str]) -> str:
-    return ", ".join(f"{column} {count:,}" for column, count in counts.most_common())
+    return ", ".join(f"{column or repr(column)} {count:,}" for column, count in counts.most_common())

@@ -15,6 +15,7 @@ import click
 from indexer.catalogue.shapes.shape import NO_SHAPE, SHAPES
 from opensearch import options
 from vitrine import settings
+from vitrine.help_sections import SectionedCommand
 
 from . import image_options
 
@@ -70,7 +71,37 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     return call
 
 
-@click.command()
+# the sections of `vitrine index --help`, by the parameters' names
+_SECTIONS = {
+    "What is loaded": ("source", "fields", "shape", "encoding", "join", "on", "print_plan"),
+    "Where to": (
+        "alias",
+        "url",
+        "store",
+        "rebuild",
+        "rollback",
+        "sync",
+        "yes",
+        "wait_s",
+        "shards",
+        "replicas",
+    ),
+    "Encoders": (
+        "text_encoder",
+        "image_encoder",
+        "encoder",
+        "query_prompt",
+        "document_prompt",
+        "dimension",
+        "trust_remote_code",
+    ),
+    "Images": ("image_base", "allow_private_urls", "refetch"),
+    "Search": ("synonyms", "learn_weights"),
+    "Output": ("rejected", "as_json"),
+}
+
+
+@click.command(cls=SectionedCommand, sections=_SECTIONS)
 @click.argument("catalogue", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--fields", type=_FILE, help="Field plan, a TOML file (default: that of the index, else inferred)."
@@ -153,7 +184,11 @@ def _as_index_options(command: Callable[[IndexOptions], None]) -> Callable[..., 
     type=_FILE,
     help="Synonym rules such as `sofa, couch` or `tv => television`, one per line; also without CATALOGUE.",
 )
-@click.option("--sync", is_flag=True, help="Delete products that are no longer in the catalogue.")
+@click.option(
+    "--sync",
+    is_flag=True,
+    help="Delete products that are no longer in the catalogue; in a refresh by --join alone, values without a row.",
+)
 @click.option(
     "--yes",
     is_flag=True,

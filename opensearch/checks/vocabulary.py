@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from opensearch.index.meta import read_mapping
 from opensearch.index.schema import schema_from_mapping
 from opensearch.index.versions import require_current
-from opensearch.understanding.vocabulary import KIND
+from opensearch.understanding.vocabulary.artifact import KIND
 from vitrine.doctor import Context, Finding, ok, warn
 
 

@@ -49,6 +49,11 @@ def filter_columns(plan: FieldPlan) -> dict[str, FilterColumn]:
     return {column.name: column for column in columns}
 
 
+def price_column(plan: FieldPlan) -> str | None:
+    """Return the plan's price column, else the first number column with `price` in its name; None without one."""
+    return plan.price or next((name for name in plan.numbers if "price" in name.casefold()), None)
+
+
 def find_column(name: str, plan: FieldPlan) -> FilterColumn:
     """Return the column of that name; raises QueryError that lists the columns of the index."""
     columns = filter_columns(plan)

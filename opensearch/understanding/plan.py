@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from opensearch.index.fields import IndexSchema
 from opensearch.search.query import Boost, Clause
 from opensearch.search.query_text import clean_words
-
-from .line import corrected_line
+from opensearch.understanding.constraints.found import (
+    Constraint,
+    FoundConstraint,
+    bounds_in,
+    values_of,
+)
+from opensearch.understanding.spelling.chinese import from_pinyin, in_own_script
+from opensearch.understanding.spelling.line import corrected_line
 
 if TYPE_CHECKING:
-    from .vocabulary import Vocabulary
+    from opensearch.understanding.vocabulary.artifact import Vocabulary
 
 ConstraintMode = Literal["boost", "filter", "off"]
 
@@ -28,16 +34,6 @@ class Correction:
     def to_dict(self) -> dict[str, str]:
         """Return the correction as the answer holds it."""
         return {"from": self.typed, "to": self.searched}
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A condition on a column that the shopper wrote in words: `under 50` is (`price`, `<=`, 50)."""
-
-    column: str
-    op: Literal["=", "<=", ">=", ".."]
-    value: str | float | tuple[float, float]
-    words: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class QueryPlan:
         """Return what the answer says of the plan."""
         return {
             "corrected": self.corrected.to_dict() if self.corrected else None,
-            "constraints": [vars(constraint) for constraint in self.constraints],
+            "constraints": [constraint.to_dict() for constraint in self.constraints],
         }
 
 
@@ -71,10 +67,44 @@ def understand(
     constraints: ConstraintMode = "boost",
 ) -> QueryPlan:
     """Return the plan of a query's words; `verbatim`, or without a vocabulary, the words stand as typed."""
-    line = clean_words(words)
-    if verbatim or vocabulary is None or not line:
+    typed = clean_words(words)
+    if verbatim or vocabulary is None or not typed:
         return QueryPlan(words, words)
-    searched = corrected_line(line, vocabulary)
-    if searched == line:
-        return QueryPlan(words, words)
-    return QueryPlan(words, searched, Correction(words, searched))
+    line = in_own_script(typed, vocabulary)
+    bounds = [] if constraints == "off" else list(bounds_in(line, schema.plan))
+    # in boost mode a measure is still searched: the words of a product may hold it
+    cut = [found for found in bounds if found.bound or constraints == "filter"]
+    rest = _without(line, cut)
+    searched = corrected_line(from_pinyin(rest, vocabulary), vocabulary)
+    correction = None
+    if searched != rest or line != typed:
+        whole = " ".join([searched, *(found.constraint.words for found in cut)]).strip()
+        correction = Correction(words, whole)
+    elif not cut:
+        searched = words
+    values = [] if constraints == "off" else list(values_of(searched, schema.plan, vocabulary))
+    found = [*bounds, *values]
+    return QueryPlan(
+        typed=words,
+        words=_without(searched, values) if constraints == "filter" else searched,
+        corrected=correction,
+        constraints=tuple(one.constraint for one in found),
+        filters=tuple(one.clause for one in found) if constraints == "filter" else (),
+        boosts=_boosts(found, searched) if constraints == "boost" else (),
+    )
+
+
+def _boosts(found: Sequence[FoundConstraint], words: str) -> tuple[Boost, ...]:
+    """Return the boost of each constraint: a product that breaks a stated one has half the score of one that meets it.
+
+    A value that the words hold anyway counts as one more of the matching words.
+    """
+    share = 1 / max(len(words.split()), 1)
+    return tuple(Boost(one.clause, 2.0 if one.stated else 1 + share, nearest=one.stated) for one in found)
+
+
+def _without(line: str, found: Sequence[FoundConstraint]) -> str:
+    """Return the line without the words of the constraints."""
+    for one in sorted(found, key=lambda one: -one.start):
+        line = f"{line[: one.start]} {line[one.end :]}"
+    return " ".join(line.split()) if found else line

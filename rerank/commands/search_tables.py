@@ -10,9 +10,9 @@ from rich.table import Table
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import sub_queries
+from opensearch.search.filter_columns import price_column
 from opensearch.understanding.plan import QueryPlan
 from rerank.answer import Answer, Hit
-from rerank.cheapest import price_column
 
 
 def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain: bool) -> Table:
@@ -51,7 +51,7 @@ def _fill(
         table.add_column("engine", justify="right")
     table.add_column("id", overflow="fold")
     table.add_column("title", overflow="fold")
-    price = price_column(schema)
+    price = price_column(schema.plan)
     if price:
         table.add_column(price, justify="right")
     with_variants = any((hit.variants or 1) > 1 for hit in hits)
@@ -77,7 +77,7 @@ def _fill(
 def both_orders(answer: Answer, hits: Sequence[Hit], schema: IndexSchema) -> Table:
     """Return the table of the engine's order beside the reranked one, rank by rank."""
     table = Table(title=_title(answer), title_justify="left", header_style="bold")
-    price = price_column(schema)
+    price = price_column(schema.plan)
     for order in ("engine", "reranked"):
         table.add_column("#" if order == "engine" else "from", justify="right")
         table.add_column(f"{order}: id", overflow="fold")
@@ -113,6 +113,9 @@ def understood_lines(plan: QueryPlan | None) -> Iterable[str]:
             f"showing results for {plan.corrected.searched!r} "
             f"(search instead for {plan.corrected.typed!r}: --verbatim)"
         )
+    if plan and plan.constraints:
+        what = "only products with" if plan.filters else "preferred:"
+        yield f"{what} {', '.join(map(str, plan.constraints))} (--constraints boost|filter|off)"
 
 
 def movement(hit: Hit) -> str:

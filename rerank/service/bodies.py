@@ -28,7 +28,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/order/{alias}.
 
     `shopper` is the caller's own id of the shopper, `shopper_hash` its keyed hash. `vectors` holds the query's vector
-    in each vector space, where the caller made them.
+    in each vector space, where the caller made them. `verbatim`: the words are not corrected.
     """
 
     ids: Ids
@@ -38,6 +38,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     vectors: dict[str, list[float] | None] | None = None
     deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] | None = None
     query_id: Id | None = None
+    verbatim: bool = False
 
 
 class HookContext(msgspec.Struct):
@@ -50,6 +51,7 @@ class HookContext(msgspec.Struct):
     shopper: Id | None = None
     query_id: Id | None = None
     sort: bool = False
+    verbatim: bool = False
 
 
 class HookBody(msgspec.Struct):

@@ -65,7 +65,9 @@ async def _rerank(server: Server, request: Request, alias: str) -> list[dict[str
     if "" in body.docs:
         raise BadRequestError(WITHOUT_ID)
     shopper = shopper_hash(context.shopper) if context.shopper else None
-    wanted = RerankRequest(body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms)
+    wanted = RerankRequest(
+        body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms, verbatim=context.verbatim
+    )
     window = await server.rerank("hook", alias, wanted, context.query_id)
     if window.degraded:
         raise RerankError(window.degraded)

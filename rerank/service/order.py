@@ -27,6 +27,7 @@ async def order(server: Server, request: Request) -> Response:
             vectors=query_vectors(body.vectors, server.context(alias).schema),
             shopper=hash_of_request(body.shopper, body.shopper_hash),
             deadline_ms=body.deadline_ms or server.deadline_ms,
+            verbatim=body.verbatim,
         ),
         body.query_id,
     )

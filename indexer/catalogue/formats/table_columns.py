@@ -10,6 +10,7 @@ from indexer.catalogue.rows import CatalogueRow, Remark, SkippedRow
 
 # One value per product: of two columns with such a name the first filled one counts.
 _SINGLE = re.compile(r"(product|item|article)?[\s_-]*(id|sku|title|name|handle)", re.IGNORECASE)
+_MARK = "\ufeff"
 _FORMULA_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # keeps the zeros of ="00123" in a spreadsheet
 
 
@@ -35,6 +36,8 @@ class TableColumns:
 
     def row(self, line: int, cells: Sequence[Any]) -> CatalogueRow | SkippedRow | None:
         """Return the row of cells that have no problem; None when all of them are empty."""
+        if cells and isinstance(cells[0], str) and cells[0].startswith(_MARK):
+            cells = [cells[0].removeprefix(_MARK), *cells[1:]]  # of a file that was appended to another
         if self._is_header(cells):
             return SkippedRow(line, "the header once more")
         values = self.values(cells)

@@ -136,6 +136,8 @@ def column_statistics(
     values: dict[str, list[Any]] = {}
     for row in rows:
         for name, cell in row.items():
+            if not name.strip():  # no plan can name it
+                continue
             parts = _parts(cell)
             filled_parts = [
                 part for part in parts if part not in (None, "", b"") and not _is_null(part, null)

@@ -13,7 +13,7 @@ from indexer.catalogue.notation.null_words import null_words
 from opensearch.index.fields import ColumnFormat, FieldPlan
 
 from .column_formats import date_notation, list_notation, notation_hints, number_notation, stated
-from .columns import CODE_NAME, URL, ColumnStatistics, column_statistics, detected_language
+from .columns import CODE_NAME, MIN_AGREEMENT, URL, ColumnStatistics, column_statistics, detected_language
 from .holdable import holdable
 from .image_columns import best_images
 from .roles import available_column, current_price_column, first_named, group_column, id_column, title_column
@@ -148,8 +148,15 @@ def _is_keyword(column: ColumnStatistics) -> bool:
 
 
 def _is_text(column: ColumnStatistics) -> bool:
-    long = column.fill_rate >= _MIN_TEXT_FILL_RATE and column.mean_words >= _MIN_TEXT_WORDS
+    has_sentences = column.mean_words >= _MIN_TEXT_WORDS and column.share(_is_mostly_letters) >= MIN_AGREEMENT
+    long = column.fill_rate >= _MIN_TEXT_FILL_RATE and has_sentences
     return column.is_text and (long or column.role_name in column_names.TEXTS)
+
+
+def _is_mostly_letters(value: Any) -> bool:
+    """Return whether a value has more letters than digits and signs: "10 x 20 x 5 in" has not."""
+    text = str(value)
+    return 2 * sum(map(str.isalpha, text)) > len(text) - text.count(" ")
 
 
 def _text_order(column: ColumnStatistics) -> tuple[bool, float]:

@@ -22,7 +22,7 @@ from .number_columns import currencies_beside, read_numeral
 from .numerals import PLAIN_NUMBER, split_range
 from .pictures import picture_addresses, split_pictures
 from .text_cleaning import clean_text
-from .yes_no import yes_or_no
+from .yes_no import stock_by_beginning, yes_or_no
 
 MAX_KEYWORD_CHARACTERS = 8000  # in UTF-8, longer ones can exceed the engine's limit of 32,766 bytes per term
 MAX_IMAGES = 64  # of one product; a row with more is broken
@@ -31,6 +31,9 @@ _YEAR = re.compile(r"(1[89]|20|21)\d\d")
 _STOCK_WORDS = re.compile(
     r"(?P<before>[^\d(]*)[(\s]*(?P<stock>\d{1,9})[)\s]*(?P<after>[^\d]*)"
 )  # 12 in stock
+_AT_LEAST = re.compile(
+    r"(?:[>≥~]|more than|über|mehr als|plus de|más de|oltre)?\s*(?P<stock>\d{1,9})\s*\+?", re.IGNORECASE
+)
 _LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
 Value = TypeVar("Value", float, str)
 CellParser = Callable[[Any, ColumnFormat], Any]
@@ -218,9 +221,14 @@ def read_available(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> bool:
         answer = yes_or_no(match["before"] + match["after"])
         if answer is not None:
             return answer and int(match["stock"]) > 0
+    if isinstance(value, str) and (match := _AT_LEAST.fullmatch(value.strip())):
+        return int(match["stock"]) > 0
     try:
         return read_number(value, notation) > 0
     except CellError as error:
+        answer = stock_by_beginning(str(value))
+        if answer is not None:
+            return answer
         raise CellError(f"{abbreviated(value)} is neither a word for yes or no nor a stock") from error
 
 

@@ -50,7 +50,9 @@ TITLES = _names(
     "标题|商品标题|产品标题|名称|商品名称|产品名称|品名|商品名|商品名称|製品名|タイトル|名前"
 )
 TEXTS = _names(
-    "description|short description|long description|summary|subtitle|details|features|body|body html|product description|"
+    "description|short description|long description|full description|product description|item description|desc|long desc|"
+    "short desc|product desc|overview|about|content|summary|subtitle|body|body html|body text|product text|details|"
+    "product details|features|key features|highlights|bullet points|"
     "beschreibung|kurzbeschreibung|langbeschreibung|produktbeschreibung|artikelbeschreibung|merkmale|beschreibungstext|"
     "description courte|description longue|descriptif|résumé|caractéristiques|"
     "descripción|descripción corta|descripción larga|resumen|detalles|características|"

@@ -169,6 +169,9 @@ def _proven_order(texts: Sequence[str]) -> str | None:
 
 
 def _usual_order(patterns: Counter[str], language: str) -> str:
+    named = [pattern for pattern in patterns if "%b" in pattern and "%d" in pattern]
+    if named:  # 7 March 2025 beside 1/3/2025
+        return "day" if named[0].index("%d") < named[0].index("%b") else "month"
     slashes = any("/" in pattern for pattern in patterns if "%1" in pattern)
     twelve_hours = any("%p" in pattern for pattern in patterns)
     return "month" if slashes and (twelve_hours or language == "en") else "day"

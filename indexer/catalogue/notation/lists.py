@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +12,14 @@ from typing import Any
 import orjson
 
 from .column_names import LISTS, normalized
+from .text_cleaning import clean_text
 
 SEPARATORS = (";", ",", "，", "、", "\n")  # `|` always separates
+_CJK_COMMAS = "，、"  # catalogues mix them
 PATH = re.compile(r"\S\s*(?:>|»|›|→)\s*\S")
 _PATH_SIGN = re.compile(r"\s*(?:>|»|›|→)\s*|(?<=\w)/(?=\w)")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_POSTGRES_ARRAY = re.compile(r"\{(?!['\"]?[^,{}]*['\"]?\s*:)[^{}'\n]*\}")  # {a,"b c"}, and no object
 _MAX_PART_WORDS = 5
 _MIN_SHARED = 0.6  # the share of the parts that must stand in several cells
 
@@ -32,17 +36,23 @@ def split_cell(value: Any, separator: str | None) -> list[Any]:
     parsed = written_list(value)
     if parsed is not None:
         return parsed
+    text = clean_text(value) if "&" in value or "<" in value else value  # the semicolon of &amp; cuts nothing
     if separator:
-        parts = re.split(rf"(?<!\\){re.escape(separator)}", value)
+        signs = _CJK_COMMAS if separator in _CJK_COMMAS else separator
+        parts = (
+            re.split(rf"(?<!\\)[{re.escape(signs)}]", text) if len(separator) == 1 else text.split(separator)
+        )
         return [part.replace(f"\\{separator}", separator).strip() for part in parts]
-    if "|" in value and not value.startswith("data:"):
-        return value.split("|")
-    return [value]
+    if "|" in text and not text.startswith("data:"):
+        return list(text.split("|"))
+    return [text]
 
 
 def written_list(text: str) -> list[Any] | None:
     """Return the list that a text writes as JSON, Python or numpy does; None for any other text."""
     text = text.strip()
+    if _POSTGRES_ARRAY.fullmatch(text):
+        return next(csv.reader([text[1:-1]]), [])
     if not (text.startswith("[") and text.endswith("]")) and not (
         text.startswith("{'") and text.endswith("'}")
     ):
@@ -67,7 +77,9 @@ def list_separator(name: str, values: Sequence[Any]) -> str | None:
     A sign cuts when most parts stand in several cells, or when the column's name is that of a list. In a column of
     paths (A > B) each part must be a path or the beginning of one, because names in a path have commas too.
     """
-    texts = [value for value in values if isinstance(value, str)]
+    texts = list(
+        dict.fromkeys(value for value in values if isinstance(value, str))
+    )  # "Acme, Inc." of many products
     if not texts:
         return None
     named = normalized(name) in LISTS

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch.index.fields import ColumnFormat
+from vitrine.units import currencies_of, currency_in, unit_factor, unit_of
 
 from .column_names import is_price_name
 from .numerals import PLAIN_NUMBER, number_of, signs_of, split_numeral, split_range
-from .units import currencies_of, currency_in, unit_factor, unit_of
 
 _UNITS_OF_PRICES = {
     "g": "kg",
@@ -159,8 +159,8 @@ def _fits(text: str, notation: ColumnFormat) -> bool:
 def _decimal(name: str, evidence: NumberEvidence, hints: NotationHints) -> str:
     if evidence.own_decimal:
         return evidence.own_decimal
-    if not evidence.ambiguous:
-        return hints.decimal or "."
+    if not evidence.ambiguous:  # whole numbers alone
+        return hints.decimal or (language_decimal(hints.language) if evidence.numerals else ".")
     sign = evidence.ambiguous.most_common(1)[0][0]
     if len(evidence.ambiguous) == 1 and (evidence.currencies or is_price_name(name)):
         return "," if sign == "." else "."

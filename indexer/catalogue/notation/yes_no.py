@@ -6,11 +6,13 @@ import re
 import unicodedata
 from typing import Any
 
+_MIN_BEGINNING = 7  # characters
+
 
 def _folded(text: str) -> str:
     """Return the text without case, accents, and the signs that part words."""
     text = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-    return re.sub(r"[\s_\-]+", " ", text).strip(" .!")
+    return re.sub(r"[\s_\-,;:]+", " ", text).strip(" .!")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -18,16 +20,18 @@ def _words(text: str) -> frozenset[str]:
 
 
 YES = _words(
-    "true|t|yes|y|1|ja|j|wahr|oui|vrai|sí|verdadero|sì|vero|sim|verdadeiro|tak|prawda|ano|áno|kyllä|да|evet|ναι|igen|"
+    "true|t|yes|y|1|ja|j|wahr|あり|oui|vrai|sí|verdadero|sì|vero|sim|verdadeiro|tak|prawda|ano|áno|kyllä|да|evet|ναι|igen|"
     "是|是的|有|对|真|はい|예|네|✓|✔|✅|x|on|an"
 )
 NO = _words(
     "false|f|no|n|0|nein|falsch|non|faux|falso|não|nao|nee|nej|nei|nie|ne|falsz|fałsz|ei|нет|hayır|όχι|nem|否|不|不是|无|無|没有|假|"
-    "いいえ|아니오|아니요|✗|✘|❌|off|aus"
+    "いいえ|なし|아니오|아니요|✗|✘|❌|off|aus"
 )
 IN_STOCK = _words(
     "in stock|instock|available|limited availability|limitedavailability|low stock|online only|onlineonly|"
-    "in store only|instoreonly|preorder|pre order|presale|backorder|back order|on backorder|lieferbar|sofort lieferbar|"
+    "only left|nur noch|nur noch auf lager|nur noch verfügbar|on order|made to order|auf bestellung|sur commande|"
+    "bajo pedido|su ordinazione|op bestelling|na zamówienie|in store only|instoreonly|"
+    "preorder|pre order|presale|backorder|back order|on backorder|lieferbar|sofort lieferbar|"
     "verfügbar|auf lager|vorrätig|am lager|bestellbar|vorbestellbar|en stock|disponible|disponibles|en existencia|"
     "disponibile|in magazzino|disponível|em estoque|em stock|op voorraad|leverbaar|beschikbaar|i lager|på lager|"
     "varastossa|dostępny|w magazynie|skladem|в наличии|есть|stokta|var|有货|有貨|现货|現貨|有库存|在售|在庫あり|재고 있음"
@@ -43,6 +47,10 @@ OUT_OF_STOCK = _words(
 )
 
 
+_OUT_BEGINNINGS = tuple(f"{words} " for words in OUT_OF_STOCK if len(words) >= _MIN_BEGINNING)
+_IN_BEGINNINGS = tuple(f"{words} " for words in IN_STOCK if len(words) >= _MIN_BEGINNING)
+
+
 def yes_or_no(value: Any) -> bool | None:
     """Return whether a value is a word for yes, or for being in stock; None for any other value."""
     if isinstance(value, bool):
@@ -51,6 +59,14 @@ def yes_or_no(value: Any) -> bool | None:
     if text in YES or text in IN_STOCK:
         return True
     return False if text in NO or text in OUT_OF_STOCK else None
+
+
+def stock_by_beginning(text: str) -> bool | None:
+    """Return whether a text begins with words for being in stock, or not: "lieferbar in 2 Tagen"; None for others."""
+    folded = f"{_folded(text)} "
+    if folded.startswith(_OUT_BEGINNINGS):
+        return False
+    return True if folded.startswith(_IN_BEGINNINGS) else None
 
 
 def is_yes_or_no(value: Any) -> bool:

@@ -16,6 +16,7 @@ from vitrine.errors import CatalogueError
 from .google import GOOGLE_MERCHANT
 from .joined_variants import joined_variants
 from .magento import MAGENTO
+from .parents import PARENTS
 from .shape_type import RowSource, Shape
 from .shopify import SHOPIFY
 from .shopify_json import SHOPIFY_JSON
@@ -23,7 +24,7 @@ from .woocommerce import WOOCOMMERCE
 
 NO_SHAPE = "none"
 SHAPES: dict[str, Shape] = {
-    shape.name: shape for shape in (SHOPIFY, SHOPIFY_JSON, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT)
+    shape.name: shape for shape in (SHOPIFY, SHOPIFY_JSON, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, PARENTS)
 }
 _SAMPLE_ROWS = 50
 
@@ -65,4 +66,5 @@ def find_shape(source: RowSource, name: str | None) -> Shape | None:
             if isinstance(row, CatalogueRow):
                 columns.update(row.values)
     found = frozenset(columns)
-    return next((shape for shape in SHAPES.values() if shape.recognizes(found)), None)
+    candidates = (shape for shape in SHAPES.values() if shape.recognizes(found))
+    return next((shape for shape in candidates if shape.confirms(source)), None)

@@ -21,6 +21,7 @@ class Shape:
     name: as `--shape` takes it
     title: as the report says it
     recognizes: whether a file's columns are those of the shape
+    confirms: whether the rows have the shape too, where the columns alone do not tell
     rows: yields the products of a source, which it may read twice
     replaced: whether a column's content stands in other columns of the products
     groups: columns that name the product of a variant, where the variants of a product follow one another
@@ -32,6 +33,7 @@ class Shape:
     rows: Callable[[RowSource], CatalogueRows]
     replaced: Callable[[str], bool] = lambda column: False
     groups: tuple[str, ...] = ()
+    confirms: Callable[[RowSource], bool] = lambda source: True
 
 
 class UniqueIds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any
 
@@ -42,6 +43,7 @@ class LogReader:
         self._actions: Counter[str] = Counter()
         self._shoppers: dict[str, RawShopper] = {}  # by query id
         self._searches = 0
+        self._kind_of = lru_cache(maxsize=10_000)(partial(kind_of, own=self._own_actions))
 
     def count_unread(self, actions: Mapping[str, int]) -> None:
         """Count events by name that are not read, because no name of theirs means a click, a cart or a purchase."""
@@ -137,7 +139,7 @@ class LogReader:
         """Yield the events that name a query, a product and a time, each with its shopper."""
         for source, at in events:
             name = str(source.get("action_name") or "")
-            kind = kind_of(name, self._own_actions)
+            kind = self._kind_of(name)
             self._actions[name] += 1
             if kind not in GAINS:
                 self._count_action(name, 1)
@@ -185,7 +187,7 @@ class LogReader:
             self._shoppers[query_id] = shopper
 
     def _count_action(self, name: str, count: int) -> None:
-        kind = kind_of(name, self._own_actions)
+        kind = self._kind_of(name)
         reason = "ignored action" if kind else "unknown action" if name else "event without name"
         if kind and normalised(name) in self._own_actions:
             reason = "action set to ignore"

@@ -70,8 +70,12 @@ class JsonText:
                 return self._broken(line, f"{error.msg}")
             except (RecursionError, ValueError) as error:
                 return self._broken(line, str(error))
-            if end == len(self._text) and self._text[end - 1] in _NUMBER_SIGNS and self._grow():
-                continue
+            if (
+                self._text[end - 1] in _NUMBER_SIGNS
+                and not self._text[end:].strip(_NUMBER_SIGNS)
+                and self._grow()
+            ):
+                continue  # the buffer ends in a number
             text = self._text[self._at : end]
             self._move(end)
             return JsonValue(line, value, text)

@@ -45,7 +45,7 @@ def type_name(value: Any) -> str:
 
 def parse_json_line(text: str) -> Any:
     """Return the value of a line of JSON, or of the Python dictionaries of older data sets; raises ValueError."""
-    text = text.strip().removesuffix(",")
+    text = text.strip().removeprefix("\ufeff").removesuffix(",")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opensearch.index.scan import scan
+from opensearch.understanding.constraints.values import value_key
+from opensearch.understanding.words import fold, spelled_out, stemmer
 from vitrine.store import Store, content_name
 
-from .counts import ProductCounts, count_products
+from .artifact import KIND, VERSION, Vocabulary
+from .chinese import SignCounts, is_chinese, pinyin_table, script_map
+from .counts import MAX_VALUE_WORDS, MAX_VALUES, ProductCounts, count_products
 from .language_words import language_words
 from .letters import LetterModel
 from .tables import NearTable, PairTable, TextTable, hashes_of
-from .vocabulary import KIND, VERSION, Vocabulary
-from .words import fold, spelled_out, stemmer
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# In a catalogue of this size a word of a single product may itself be misspelled, so it corrects no other.
-_MANY_DOCUMENTS = 1_000
+_FEW_VALUES = 20  # a column with so many values has no codes
 _MAX_CANDIDATES = 200_000  # the words that correct others: the most frequent ones
 _MIN_SLOTS, _MAX_SLOTS = 1 << 12, 1 << 24  # of the table of pairs; 32 MB at most
 _SLOTS_PER_TITLE = 16
@@ -37,11 +39,13 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
     in_order = [folded[i] for i in order.tolist()]
     frequencies = np.array([counts.words[word] for word in in_order], dtype=np.uint32)
     titles = np.array([counts.title_words[word] for word in in_order], dtype=np.uint32)
-    minimum = _minimum(counts.documents, frequencies)
+    minimum = _minimum(frequencies)
     candidates = [
         (id, word) for id, word in enumerate(in_order) if frequencies[id] >= minimum and len(word) >= 3
     ]
+    columns = sorted(name for name, values in counts.values.items() if _is_attribute(values))
     facts = {
+        "columns": columns,
         "version": VERSION,
         "documents": counts.documents,
         "language": language,
@@ -63,8 +67,12 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
     stem = stemmer(language)
     shares = (frequencies / frequencies.sum() + titles / max(titles.sum(), 1)) / 2
     saved |= _probabilities("stems", [stem(word) for word in in_order], shares)
-    saved |= _umlauts(words)
-    common = language_words(language)
+    saved |= _umlauts(words) | _values(counts, columns, language)
+    chinese = counts.chinese if is_chinese(counts.chinese, counts.documents) else SignCounts()
+    facts["script"] = dict(script_map(chinese))
+    saved |= pinyin_table(chinese)
+    # Latin words in a Chinese catalogue are English ones
+    common = language_words("en" if language == "zh" else language)
     counted = np.array(list(common.values()), dtype=np.float64)
     saved |= _probabilities("language", [fold(word) for word in common], counted / max(counted.sum(), 1))
     return Vocabulary(facts, saved)
@@ -92,12 +100,33 @@ def _spelling(counts: ProductCounts, folded: str) -> str:
     return form if count > plain else folded
 
 
-def _minimum(documents: int, frequencies: NDArray[np.uint32]) -> int:
+def _minimum(frequencies: NDArray[np.uint32]) -> int:
     """Return the number of products that must hold a word before it may correct others."""
-    minimum = 2 if documents >= _MANY_DOCUMENTS else 1
-    if len(frequencies) > _MAX_CANDIDATES:
-        minimum = max(minimum, int(np.partition(frequencies, -_MAX_CANDIDATES)[-_MAX_CANDIDATES]))
-    return minimum
+    if len(frequencies) <= _MAX_CANDIDATES:
+        return 1
+    return int(np.partition(frequencies, -_MAX_CANDIDATES)[-_MAX_CANDIDATES])
+
+
+def _is_attribute(values: Counter[str]) -> bool:
+    """Return whether a column has values that products share: it is no column of codes, and not of yes and no alone."""
+    shared = 2 * len(values) <= values.total() or len(values) <= _FEW_VALUES
+    return shared and not set(values) <= {"true", "false"}
+
+
+def _values(counts: ProductCounts, columns: Sequence[str], language: str) -> dict[str, NDArray[Any]]:
+    """Return the table of the columns' most frequent values, with the number of the column and the count of each."""
+    rows = []
+    for number, column in enumerate(columns):
+        for value, count in sorted(counts.values[column].items(), key=lambda item: (-item[1], item[0]))[
+            :MAX_VALUES
+        ]:
+            key = value_key(value, language)
+            if key and key.count(" ") < MAX_VALUE_WORDS:
+                rows.append((key, value, number, count))
+    table, order = TextTable.of([row[0] for row in rows], [row[1] for row in rows])
+    numbers = np.array([rows[i][2] for i in order.tolist()], dtype=np.uint16)
+    found = np.array([rows[i][3] for i in order.tolist()], dtype=np.uint32)
+    return {**table.arrays("values"), "values.columns": numbers, "values.counts": found}
 
 
 def _umlauts(words: TextTable) -> dict[str, NDArray[Any]]:

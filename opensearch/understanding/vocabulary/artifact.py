@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +12,26 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from opensearch.understanding.words import stemmer
 from vitrine.errors import ArtifactError
 from vitrine.store import Store
 
 from .letters import LetterModel
 from .tables import Arrays, NearTable, PairTable, TextTable, text_hash
-from .words import stemmer
 
 KIND = "vocabularies"
-VERSION = 2
+VERSION = 3
 _FACTS = "vocabulary.json"
 _NPY_HEADER = 128  # bytes of an .npy file before its numbers
+
+
+@dataclass(frozen=True)
+class ColumnValue:
+    """A value of a keyword column, and the number of products that have it."""
+
+    column: str
+    text: str
+    count: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +69,38 @@ class Vocabulary:
         """What the words look like, letter by letter."""
         return LetterModel(self.facts["letters"])
 
+    @property
+    def language(self) -> str:
+        """The language of the catalogue."""
+        return str(self.facts["language"])
+
+    @cached_property
+    def values(self) -> TextTable:
+        """The most frequent values of the keyword columns, under their stems."""
+        return TextTable.from_arrays("values", self.saved)
+
+    def column_values(self, keys: Sequence[str]) -> list[list[ColumnValue]]:
+        """Return the column values under each key of `values.value_key`."""
+        names, columns, counts = (
+            self.facts["columns"],
+            self.saved["values.columns"],
+            self.saved["values.counts"],
+        )
+        return [
+            [ColumnValue(names[int(columns[id])], self.values.text(id), int(counts[id])) for id in ids]
+            for ids in self.values.find(keys)
+        ]
+
+    @cached_property
+    def pinyin(self) -> TextTable:
+        """Words of a Chinese catalogue under their pinyin."""
+        return TextTable.from_arrays("pinyin", self.saved)
+
+    @cached_property
+    def script(self) -> Mapping[int, str]:
+        """The catalogue's sign for each Chinese sign of the other script, for `str.translate`."""
+        return {ord(sign): own for sign, own in self.facts["script"].items()}
+
     def id_of(self, folded: str) -> int | None:
         """Return the id of a folded word; None where no product has it."""
         ids = self.words.find([folded])[0]
@@ -87,11 +128,16 @@ class Vocabulary:
 
     def stem_probability(self, folded: str) -> float:
         """Return the probability of all words with the stem of this one; 0 where no product has any."""
-        return _looked_up(self.saved, "stems", stemmer(self.facts["language"])(folded))
+        return _looked_up(self.saved, "stems", stemmer(self.language)(folded))
 
     def language_probability(self, folded: str) -> float:
         """Return the probability of a word in the catalogue's language at large; 0 where it is no common word."""
         return _looked_up(self.saved, "language", folded)
+
+    @property
+    def has_language(self) -> bool:
+        """Whether the common words of the catalogue's language are known."""
+        return len(self.saved["language.hashes"]) > 0
 
     def together(self, id: int, other: int) -> float:
         """Return P(word | another word of the title)."""
@@ -132,12 +178,24 @@ class Vocabulary:
                 raise ValueError(f"{name} does not fit the words")
         if len(self.saved["umlauts.hashes"]) != len(self.saved["umlauts.ids"]):
             raise ValueError("the words with umlauts are incomplete")
+        if len(self.saved["pinyin.counts"]) != len(self.pinyin):
+            raise ValueError("the words by pinyin are incomplete")
+        for name in ("values.columns", "values.counts"):
+            if len(self.saved[name]) != len(self.values):
+                raise ValueError(f"{name} does not fit the values")
         for name in ("stems", "language"):
             if len(self.saved[f"{name}.hashes"]) != len(self.saved[f"{name}.probabilities"]):
                 raise ValueError(f"the probabilities of {name} are incomplete")
         if len(self.near.hashes) != len(self.near.ids) or not len(self.pairs.counts):
             raise ValueError("the table of near words or of pairs is incomplete")
-        _ = self.letters, self.documents, self.facts["total"], self.facts["language"]
+        _ = (
+            self.letters,
+            self.documents,
+            self.facts["total"],
+            self.language,
+            self.facts["columns"],
+            self.facts["script"],
+        )
 
 
 def open_vocabulary(store: Store, name: str) -> Vocabulary:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from math import log
 
-from .spelling import MARGIN, correct_word, in_context, log_probability_as_typed
+from opensearch.understanding.vocabulary.artifact import Vocabulary
+from opensearch.understanding.words import WORD, fold
+
 from .typos import MISTYPED, space_log_probability
-from .vocabulary import Vocabulary
-from .words import WORD, fold
+from .word import MARGIN, correct_word, in_context, log_probability_as_typed
 
 _MAX_WORDS = 12  # of a longer query only the first ones are corrected
 _MIN_PART = 3  # letters of a part of a word that lacks a space

@@ -1,4 +1,4 @@
-"""Currencies and units of measurement beside the numbers of a catalogue."""
+"""Currencies and units of measurement beside the numbers of a catalogue and of a query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 # The first code of a symbol is the one it stands for where the plan names none.
-_SYMBOLS: dict[str, tuple[str, ...]] = {
+CURRENCY_SYMBOLS: dict[str, tuple[str, ...]] = {
     "$": ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "TWD", "ARS", "CLP", "COP"),
     "us$": ("USD",), "usd$": ("USD",), "c$": ("CAD",), "ca$": ("CAD",), "a$": ("AUD",), "au$": ("AUD",),
     "nz$": ("NZD",), "s$": ("SGD",), "hk$": ("HKD",), "nt$": ("TWD",), "mx$": ("MXN",), "r$": ("BRL",),
@@ -78,7 +78,7 @@ def _spellings() -> dict[str, tuple[str, int, float]]:
     return table
 
 
-_UNITS = _spellings()
+UNIT_SPELLINGS = _spellings()  # spelling -> unit, dimension, factor to the dimension's first unit
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +93,7 @@ def currency_codes() -> frozenset[str]:
 def currencies_of(text: str) -> tuple[str, ...]:
     """Return the codes of the currencies that a symbol or code may stand for, the likeliest first."""
     text = text.strip()
-    if symbol := _SYMBOLS.get(text.lower()):
+    if symbol := CURRENCY_SYMBOLS.get(text.lower()):
         return symbol
     return (text,) if text in currency_codes() else ()  # in capitals only: "cup" is none
 
@@ -121,7 +121,7 @@ def unit_factor(text: str, unit: str) -> float | None:
 
 
 def _known_unit(text: str) -> tuple[str, int, float] | None:
-    return _UNITS.get(_spelling(text)) or _UNITS.get(_spelling(text).rstrip("."))
+    return UNIT_SPELLINGS.get(_spelling(text)) or UNIT_SPELLINGS.get(_spelling(text).rstrip("."))
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from math import log
 MISTYPED = log(0.05)  # words of a query that have an error
 # Share of each kind among single errors.
 _DROP, _SWAP, _DOUBLE, _INSERT, _NEIGHBOUR, _SUBSTITUTE = 0.30, 0.17, 0.13, 0.10, 0.18, 0.12
-_FIRST_LETTER = log(0.25)  # an error in the first letter is rarer, and seen by the typist
+_FIRST_LETTER = log(0.5)  # an error in the first letter is rarer, and seen by the typist
 _LETTERS = 26
 _SPACE = 0.1  # a space left out or put in, among single errors
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")

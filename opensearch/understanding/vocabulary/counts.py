@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .words import fold, words_of
+from opensearch.understanding.words import fold, words_of
+
+from .chinese import SignCounts
 
 TITLE_WORDS = 12  # the first words of a title whose pairs are counted
 MAX_VALUES = 5_000  # of a keyword column, the most frequent ones
@@ -34,10 +36,12 @@ class ProductCounts:
     values: defaultdict[str, Counter[str]] = field(
         default_factory=lambda: defaultdict(Counter)
     )  # by keyword column
+    chinese: SignCounts = field(default_factory=SignCounts)
 
     def add(self, title: str, search: str, keywords: Mapping[str, Any]) -> None:
         """Count one product."""
         self.documents += 1
+        self.chinese.add(title)
         for word in {*words_of(search), *words_of(title)}:
             folded = fold(word)
             self.words[folded] += 1

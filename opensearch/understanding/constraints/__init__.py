@@ -1,0 +1,1 @@
+"""Conditions on columns that stand in the words of a query."""

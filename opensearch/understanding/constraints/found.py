@@ -1,0 +1,120 @@
+"""Conditions on columns that stand in a query's words: prices, measures and the values of keyword columns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf, isinf
+from typing import Any, Literal
+
+from opensearch.index.fields import FieldPlan
+from opensearch.search.filter_columns import price_column
+from opensearch.understanding.vocabulary.artifact import Vocabulary
+from vitrine.units import unit_factor
+
+from .amounts import Range, ranges_in
+from .values import Value, values_in
+
+Clause = dict[str, Any]
+_TOLERANCE = 0.03  # a television of 40 inches is sold with 39.5 too
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A condition on a column that the shopper wrote in words: `under 50` is (`price`, `<=`, 50)."""
+
+    column: str
+    op: Literal["=", "<=", ">=", ".."]
+    value: str | float | tuple[float, float]
+    words: str
+
+    def __str__(self) -> str:
+        if isinstance(self.value, tuple):
+            return f"{self.column} {self.value[0]:g}..{self.value[1]:g}"
+        value = f"{self.value:g}" if isinstance(self.value, float) else self.value
+        return f"{self.column} {self.op} {value}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the constraint as the answer holds it."""
+        value = list(self.value) if isinstance(self.value, tuple) else self.value
+        return {"column": self.column, "op": self.op, "value": value, "words": self.words}
+
+
+@dataclass(frozen=True)
+class FoundConstraint:
+    """A constraint at line[start:end], and its clause of the engine.
+
+    `stated`: the words name the column, a unit or a bound, so they can hardly mean anything else. `bound`: the words
+    are of no use for a search, because products do not hold them.
+    """
+
+    constraint: Constraint
+    clause: Clause
+    start: int
+    end: int
+    stated: bool
+    bound: bool = False
+
+
+def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
+    """Yield the prices and measures of a line that number columns of the plan hold."""
+    if not any(sign.isdigit() for sign in line):
+        return
+    for found in ranges_in(line):
+        place = _number_column(found, plan)
+        if place:
+            column, factor = place
+            yield _number_constraint(found, column, factor, line)
+
+
+def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
+    """Yield the values of keyword columns, and of named number columns, that a line holds."""
+    for value in values_in(line, plan, vocabulary):
+        constraint = Constraint(value.column, "=", value.values[0], line[value.start : value.end])
+        yield FoundConstraint(constraint, _value_clause(value), value.start, value.end, value.named)
+
+
+def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:
+    """Return the column that an amount belongs to, and the factor to its unit; None where the plan has none."""
+    if found.unit is None:
+        column = price_column(plan)
+        currency = plan.format_of(column).currency
+        fits = not (currency and found.currency) or currency in found.currency
+        return (column, 1.0) if column and fits else None
+    for column in plan.numbers:
+        unit = plan.format_of(column).unit
+        if unit and not plan.format_of(column).currency and (factor := unit_factor(found.unit, unit)):
+            return column, factor
+    return None
+
+
+def _number_constraint(found: Range, column: str, factor: float, line: str) -> FoundConstraint:
+    low, high = found.low * factor, found.high * factor
+    words = line[found.start : found.end]
+    limits: dict[str, float] = {}
+    if not found.explicit:
+        limits = {"gte": low * (1 - _TOLERANCE), "lte": high * (1 + _TOLERANCE)}
+        constraint = Constraint(column, "=", _plain(low), words)
+    elif low == -inf:
+        limits = {"lte": high}
+        constraint = Constraint(column, "<=", _plain(high), words)
+    elif isinf(high):
+        limits = {"gte": low}
+        constraint = Constraint(column, ">=", _plain(low), words)
+    else:
+        limits = {"gte": low, "lte": high}
+        constraint = Constraint(column, "..", (_plain(low), _plain(high)), words)
+    clause = {"range": {f"numbers.{column}": limits}}
+    return FoundConstraint(constraint, clause, found.start, found.end, stated=True, bound=found.explicit)
+
+
+def _value_clause(value: Value) -> Clause:
+    if value.number is not None:
+        return {"term": {f"numbers.{value.column}": value.number}}
+    field, texts = f"keywords.{value.column}", list(value.values)
+    return {"term": {field: texts[0]}} if len(texts) == 1 else {"terms": {field: texts}}
+
+
+def _plain(number: float) -> float:
+    """Return a number without the noise of a conversion."""
+    return float(f"{number:.10g}")

@@ -1,0 +1,1 @@
+"""Spelling correction of query words by the words of the catalogue."""

@@ -1,0 +1,1 @@
+"""The vocabulary of an index: what its products say, as an artifact."""
