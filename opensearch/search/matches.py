@@ -103,8 +103,10 @@ def _reaches(score: float, floor: float) -> bool:
 
 def _unnamed(clause: Mapping[str, Any]) -> Clause:
     """Return the clause without its names, which would stand for two clauses of one request."""
-    return {
-        key: _unnamed(value) if isinstance(value, Mapping) else value
-        for key, value in clause.items()
-        if key != "_name"
-    }
+    return {key: _without_names(value) for key, value in clause.items() if key != "_name"}
+
+
+def _without_names(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_names(part) for part in value]
+    return _unnamed(value) if isinstance(value, Mapping) else value
