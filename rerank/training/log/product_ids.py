@@ -68,7 +68,8 @@ def id_text(value: Any) -> str:
 
 def _field_of(plan: FieldPlan, name: str) -> str | None:
     """Return the field of a column, whatever the case of its name."""
-    fields = {**dict.fromkeys(plan.codes, CODES), **{n: c.field for n, c in filter_columns(plan).items()}}
+    fields = {column.name: column.field for column in filter_columns(plan).values()}
+    fields |= dict.fromkeys(plan.codes, CODES)
     return fields.get(name) or {known.lower(): field for known, field in fields.items()}.get(name.lower())
 
 
