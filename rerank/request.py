@@ -19,8 +19,9 @@ class RerankRequest:
 
     `vectors` holds the query's unit vector (d,) in each vector space where it has one; None: the index's query encoders
     make them of `query`. `shopper` is a keyed hash, `history` the shopper's clicks, oldest first. `unavailable` holds
-    the ids of sold-out candidates. `as_of` is the moment of the request in seconds since 1970, rounded to the minute.
-    `verbatim`: `query` is not corrected before it is read.
+    the ids of sold-out candidates, `exact_codes` of those with a code that the query names. `as_of` is the moment of the
+    request in seconds since 1970, rounded to the minute. `verbatim`: `query` is not corrected before it
+    is read.
     """
 
     ids: Sequence[str]
@@ -30,6 +31,7 @@ class RerankRequest:
     as_of: float = 0.0
     shopper: str | None = None
     unavailable: Collection[str] = ()
+    exact_codes: Collection[str] = ()
     deadline_ms: float = DEADLINE_MS
     verbatim: bool = False
 

@@ -13,6 +13,7 @@ from .arrays import FloatArray
 from .request import RankedWindow, RerankRequest
 
 UNAVAILABLE = "not available: shown after everything that is"
+EXACT_CODE = "its code is in the query: shown first"
 
 Rule = Callable[[RerankRequest, RankedWindow], RankedWindow]
 
@@ -50,4 +51,23 @@ def demote_unavailable(request: RerankRequest, window: RankedWindow) -> RankedWi
     )
 
 
-RULES: tuple[Rule, ...] = (demote_unavailable,)
+def promote_exact_codes(request: RerankRequest, window: RankedWindow) -> RankedWindow:
+    """Return the window with the products first that have a code of the query, in the order that they had.
+
+    Their scores are raised by more than the window's range, so the scores still fall along the order.
+    """
+    promoted = [request.ids[position] in request.exact_codes for position in window.order]
+    if not any(promoted):
+        return window
+    scores = np.asarray(window.scores, dtype=np.float32)
+    raised = scores + np.float32(scores.max() - scores.min() + 1.0)
+    rows = sorted(range(len(promoted)), key=lambda row: not promoted[row])
+    return replace(
+        window,
+        order=[window.order[row] for row in rows],
+        scores=[float(raised[row] if promoted[row] else scores[row]) for row in rows],
+        rules=window.rules | {request.ids[window.order[row]]: EXACT_CODE for row in rows if promoted[row]},
+    )
+
+
+RULES: tuple[Rule, ...] = (demote_unavailable, promote_exact_codes)

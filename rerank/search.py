@@ -30,7 +30,7 @@ from . import cheapest
 from .answer import Answer, Order, collapsed, hits_of, nearest_of
 from .arrays import FloatArray
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
-from .rules import apply_rules
+from .rules import EXACT_CODE, apply_rules
 from .search_request import Search
 from .serving_context import ServingContext
 from .shoppers import read_history
@@ -58,6 +58,9 @@ def search_with_vectors(
     window = engine_order(len(candidates))
     if search.reranks:
         window = rerank(context, rerank_request(client, context, search, vectors, candidates))
+    if not search.sort:  # the engine put them first, whatever the ranker did
+        rules = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
+        window = replace(window, rules={**window.rules, **rules})
     order: Order = "reranked" if window.artifacts else "engine"
     hits = hits_of(candidates, window)
     answer = Answer(hits, retrieved, order, window, plan=search.plan)
@@ -125,9 +128,7 @@ def _floors(context: ServingContext, search: Search) -> Floors | None:
         return None
     if search.min_cosine is not None:
         return dict.fromkeys(context.schema.vectors, search.min_cosine)
-    return query_floors(
-        context.schema, has_words=bool(clean_words(search.query)), has_image=search.image is not None
-    )
+    return query_floors(context.schema, clean_words(search.query), search.image is not None)
 
 
 def _retrieve(
@@ -177,6 +178,7 @@ def rerank_request(
         as_of=this_minute(),
         shopper=search.shopper,
         unavailable={c.id for c in candidates if c.source.get("available") is False},
+        exact_codes={c.id for c in candidates if c.exact_code},
     )
 
 

@@ -18,7 +18,8 @@ from opensearch.index.spaces import sub_queries
 from opensearch.search.filter_columns import filter_columns
 from opensearch.search.filters import parse_filters, parse_sort
 from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS, Weights, parse_weights, shares
-from opensearch.search.query import MAX_WINDOW, WINDOW, Clause, Fusion
+from opensearch.search.lexical import Clause
+from opensearch.search.query import MAX_WINDOW, WINDOW, Fusion
 from opensearch.understanding.plan import ConstraintMode, QueryPlan, understand
 from vitrine.errors import QueryError
 

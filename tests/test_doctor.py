@@ -112,11 +112,11 @@ def test_heap(used: int, megabytes: int, tripped: int, level: Level) -> None:
 
 
 def test_a_mapping_of_vitrine_passes() -> None:
-    assert set(_levels(check_index.mapping_of(mappings(SCHEMA, "cjk"), SCHEMA)).values()) == {"ok"}
+    assert set(_levels(check_index.mapping_of(mappings(SCHEMA), SCHEMA)).values()) == {"ok"}
 
 
 def test_mapping_faults() -> None:
-    mapping = mappings(SCHEMA, "cjk")
+    mapping = mappings(SCHEMA)
     text = mapping["properties"]["text_vec"]
 
     def broken(**changes: Any) -> dict[str, Level]:

@@ -68,6 +68,7 @@ def test_a_document_has_the_fields_of_the_contract() -> None:
     assert set(hashes) == {"text", "row"}
     assert shoe == {
         "id": "1",
+        "codes": ["1"],
         "title": "Nord shoe R7",
         "texts": SHOE.texts,
         "extra": SHOE.extra,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ from indexer.commands.index import index as index_command
 from indexer.load.report import LoadReport
 from indexer.load.seen_ids import SeenIds
 from indexer.load.target import choose_target, complete, publish_target
+from opensearch.analysis.survey import Survey
 from opensearch.checks.index import alias_of
 from opensearch.index import meta, versions
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.index.synonyms import parse_rules, read_synonyms, set_synonyms
+from opensearch.index.schema import Sharding
+from opensearch.index.synonyms import parse_rules, read_synonyms, refused_rules, set_synonyms
 from vitrine.errors import EngineError, IndexMissingError, SchemaMismatchError
 
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ def _count(engine: OpenSearch, alias: str, field: str, words: str) -> int:
 
 
 def test_a_version_is_visible_only_after_publishing(engine: OpenSearch, alias: str) -> None:
-    index = versions.create_version(engine, alias, SCHEMA, shards=2)
+    index = versions.create_version(engine, alias, SCHEMA, layout=Sharding(2))
     engine.index(index=index, id="1", body=_document(1))
     assert versions.current(engine, alias) is None
     assert versions.unfinished(engine, alias) == index
@@ -89,7 +92,9 @@ def test_a_version_is_visible_only_after_publishing(engine: OpenSearch, alias: s
     settings = engine.indices.get_settings(index=index)[index]["settings"]["index"]
     assert settings["refresh_interval"] == "1s"
     assert settings["number_of_shards"] == "2"
-    assert versions.read_schema(engine, alias) == SCHEMA
+    schema = versions.read_schema(engine, alias)
+    assert schema == replace(SCHEMA, chains=schema.chains)
+    assert set(schema.chains) == {"en", "zh", "any"}
 
 
 def test_unknown_top_level_field_is_refused(engine: OpenSearch, alias: str) -> None:
@@ -144,7 +149,7 @@ def test_swap_is_atomic_for_a_searcher(engine: OpenSearch, alias: str) -> None:
 def test_rollback_goes_to_the_version_before_and_can_be_written(engine: OpenSearch, alias: str) -> None:
     first = _published(engine, alias, 1)
     second = _published(engine, alias, 2)
-    third = set_synonyms(engine, alias, ["sofa, couch"])
+    third = set_synonyms(engine, alias, ["sofa, couch"]).index
     abandoned = versions.create_version(engine, alias, SCHEMA)
     assert versions.rollback(engine, alias) == second
     engine.index(index=alias, id="9", body=_document(9))  # the block that the clone needed is gone
@@ -166,7 +171,7 @@ def test_default_pipeline_goes_along_with_the_alias(engine: OpenSearch, alias: s
     engine.search_pipeline.put(id=alias, body={"response_processors": []})
     engine.indices.put_settings(index=first, body={"index.search.default_pipeline": alias})
     try:
-        for index in (_published(engine, alias, 1), set_synonyms(engine, alias, ["sofa, couch"])):
+        for index in (_published(engine, alias, 1), set_synonyms(engine, alias, ["sofa, couch"]).index):
             settings = engine.indices.get_settings(index=index)[index]["settings"]["index"]
             assert settings["search"]["default_pipeline"] == alias
     finally:
@@ -281,7 +286,9 @@ def test_other_plan_or_encoder_is_refused() -> None:
 def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) -> None:
     first = _published(engine, alias, 3, synonyms=["sofa, couch"])
     assert _count(engine, alias, "search.en", "couches") == 3  # the rule meets the plural
-    second = set_synonyms(engine, alias, ["# seating", "sofa, davenport", "end of the line => sofa", ""])
+    second = set_synonyms(
+        engine, alias, ["# seating", "sofa, davenport", "end of the line => sofa", ""]
+    ).index
     assert second > first
     assert versions.current(engine, alias) == second
     assert read_synonyms(engine, alias) == ["sofa, davenport", "end of the line => sofa"]
@@ -292,8 +299,8 @@ def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) 
     knn = {"knn": {"text_vec": {"vector": [1, 0, 0, 10], "k": 1}}}
     best = engine.search(index=alias, body={"query": knn, "size": 1, "_source": False})["hits"]["hits"][0]
     assert best["_id"] == "9"
-    assert set_synonyms(engine, alias, read_synonyms(engine, alias)) == second  # nothing to do
-    third = set_synonyms(engine, alias, [])
+    assert set_synonyms(engine, alias, read_synonyms(engine, alias)).index == second  # nothing to do
+    third = set_synonyms(engine, alias, []).index
     assert _count(engine, alias, "search.en", "davenport") == 0
     assert read_synonyms(engine, alias) == []
     assert versions.current(engine, alias) == third
@@ -302,7 +309,7 @@ def test_synonyms_change_without_indexing_again(engine: OpenSearch, alias: str) 
 def test_changing_synonyms_often_leaves_three_versions_and_a_load(engine: OpenSearch, alias: str) -> None:
     _published(engine, alias, 1)
     loading = versions.create_version(engine, alias, SCHEMA)
-    created = [set_synonyms(engine, alias, [f"sofa, couch{number}"]) for number in range(4)]
+    created = [set_synonyms(engine, alias, [f"sofa, couch{number}"]).index for number in range(4)]
     assert [v.index for v in versions.versions(engine, alias)] == [loading, *created[1:]]
 
 
@@ -341,8 +348,14 @@ def test_synonyms_from_the_command_line(
     assert done.exit_code == 0, done.output
     assert "1 synonym rules" in done.stderr
     assert _count(engine, alias, "search.en", "couch") == 2
+    rules.write_text("sofa, divan\nsofa\n!, ?\n", encoding="utf-8")
+    partly = CliRunner().invoke(index_command, given)
+    assert partly.exit_code == 1
+    assert "line 2, 'sofa': write `sofa, couch`" in partly.stderr
+    assert "line 3, '!, ?': '!' has no letter and no digit" in partly.stderr
+    assert read_synonyms(engine, alias) == ["sofa, divan"]
     rules.write_text("sofa\n", encoding="utf-8")
-    assert "line 1: 'sofa'" in str(CliRunner().invoke(index_command, given).exception)
+    assert "line 1, 'sofa'" in str(CliRunner().invoke(index_command, given).exception)
     rules.write_bytes(b"\xff\xfe\xff")
     assert "as a UTF-8 file" in str(CliRunner().invoke(index_command, given).exception)
     rules.unlink()
@@ -357,8 +370,8 @@ def test_synonyms_are_taken_over_by_the_next_version(engine: OpenSearch, alias: 
 
 def test_bad_synonyms_change_nothing(engine: OpenSearch, alias: str) -> None:
     index = _published(engine, alias, 1, synonyms=["sofa, couch"])
-    for rules in (["sofa"], ["a, b", "x => y => z"], ["a,,b"], ["!!!, ???"]):
-        with pytest.raises(EngineError, match="synonym rules"):
+    for rules in (["sofa"], ["x => y => z"], ["a,,b"], ["!!!, ???", "x"]):
+        with pytest.raises(EngineError, match="synonym rules can be used"):
             set_synonyms(engine, alias, rules)
     assert versions.current(engine, alias) == index
     assert read_synonyms(engine, alias) == ["sofa, couch"]
@@ -366,8 +379,45 @@ def test_bad_synonyms_change_nothing(engine: OpenSearch, alias: str) -> None:
 
 
 def test_rules_name_each_bad_line() -> None:
-    with pytest.raises(EngineError, match=r"2 synonym rules .*line 2: 'sofa'; line 4: '=> x'"):
-        parse_rules(["a, b", "sofa", "# comment", "=> x"])
+    read = parse_rules(["a, b", "sofa", "# comment", "=> x"])
+    assert read.rules == {1: "a, b"}
+    assert [problem.split(":")[0] for problem in read.problems] == ["line 2, 'sofa'", "line 4, '=> x'"]
+
+
+SIGNS = {
+    "tshirt, t-shirt, tee": ("tee", "T-Shirt"),
+    "wifi => wi-fi": ("wifi", "Wi-Fi router"),
+    "e-bike, electric bike": ("electric bike", "E-Bike"),
+    "men's, gents": ("gents", "Men's shoes"),
+    "h&m, hennes": ("hennes", "H&M"),
+    "a/c, air conditioner": ("air conditioner", "A/C unit"),
+    "&, plus": ("plus", "Salt & pepper"),
+    "c++, cpp": ("cpp", "C++ primer"),
+    "rock'n'roll, rnr": ("rnr", "Rock'n'Roll"),
+    "连衣裙, t-裙": ("t-裙", "红色连衣裙"),
+}
+
+
+def test_rules_with_signs_work_in_every_chain(engine: OpenSearch, alias: str) -> None:
+    chains = ("en", "zh", "any", "de", "fr")
+    survey = Survey(("de", "fr"))
+    index = versions.create_version(engine, alias, SCHEMA, synonyms=list(SIGNS), survey=survey)
+    rules = dict(enumerate(SIGNS, 1))
+    assert refused_rules(engine, versions.read_analysis(engine, index), rules) == {}
+    for language in chains:
+        for number, (_, title) in enumerate(SIGNS.values()):
+            document = {**_document(number), "search": {language: title}}
+            engine.index(index=index, id=f"{language}{number}", body=document)
+    versions.publish(engine, alias, index)
+    # `and`, `und` and `et` are no words of a product there
+    stop_words = {("en", "&, plus"), ("de", "&, plus"), ("fr", "&, plus")}
+    for number, (rule, (words, _)) in enumerate(SIGNS.items()):
+        for language in chains:
+            if (language, rule) in stop_words:
+                continue
+            match = {"match": {f"search.{language}": {"query": words, "operator": "and"}}}
+            hits = engine.search(index=alias, body={"query": match, "_source": False})["hits"]["hits"]
+            assert f"{language}{number}" in {hit["_id"] for hit in hits}, (language, rule)
 
 
 def test_chinese_words_are_found_without_separators(engine: OpenSearch, alias: str) -> None:

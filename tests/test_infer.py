@@ -139,7 +139,7 @@ def test_an_inferred_plan_has_no_field_that_the_index_refuses() -> None:
 
 
 def mappings_of(plan: FieldPlan) -> dict[str, Any]:
-    return mappings(IndexSchema(plan), "cjk")
+    return mappings(IndexSchema(plan))
 
 
 def test_a_plan_without_notation_is_completed_and_what_it_states_stays() -> None:

@@ -139,6 +139,7 @@ def test_each_field_is_inferred_from_names_and_values() -> None:
         images=("image_500x500",),
         numbers=("price", "stock", "year", "weight"),
         keywords=("ean", "brand", "vegan", "tags"),
+        codes=("ean",),
         dates=("released", "created_at"),
         language="en",
         language_field="lang",

@@ -45,12 +45,31 @@ def names(body: dict[str, Any]) -> list[str | None]:
     return result
 
 
+def typed_matches(lexical: dict[str, Any]) -> dict[str, Any]:
+    """The match of the words as typed in each language's field, from the text of the clause."""
+    found: dict[str, Any] = {}
+
+    def walk(node: Any) -> None:
+        if isinstance(node, list):
+            for part in node:
+                walk(part)
+        elif isinstance(node, dict):
+            if "match" in node:
+                ((field, match),) = node["match"].items()
+                if "zero_terms_query" in match:
+                    found[field] = match
+            for part in node.values():
+                walk(part)
+
+    walk(lexical["bool"]["must"])
+    return found
+
+
 def test_sub_queries_stand_in_order_with_the_filter_inside_each() -> None:
     query = Query("red shoes", BOTH, [FILTER])
     lexical, text, image = clauses(hybrid_body(query, SCHEMA, window=50))
     assert lexical["bool"]["filter"] == [FILTER]
-    fields = [next(iter(query["match"])) for query in lexical["bool"]["must"][0]["dis_max"]["queries"]]
-    assert fields == ["search.en", "search.zh", "search.any"]
+    assert list(typed_matches(lexical)) == ["search.en", "search.zh", "search.any"]
     knn = {"vector": VECTOR.tolist(), "k": 50, "filter": {"bool": {"filter": [FILTER]}}}
     assert text == {"knn": {"text_vec": {"_name": "text", **knn}}}
     assert image["nested"]["query"] == {"knn": {"images.vec": knn}}
@@ -187,7 +206,7 @@ def test_a_sorted_search_requires_most_words_and_is_not_fused() -> None:
     assert "search_pipeline" not in body
     assert body["sort"] == sort
     assert (body["from"], body["size"]) == (300, 20)
-    match = body["query"]["bool"]["must"][0]["dis_max"]["queries"][0]["match"]["search.en"]
+    match = typed_matches(body["query"])["search.en"]
     assert match["minimum_should_match"] == "2<75%"
     assert body["query"]["bool"]["filter"] == [FILTER]
 

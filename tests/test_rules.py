@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rerank.request import RerankRequest
-from rerank.rules import UNAVAILABLE, apply_rules
+from rerank.rules import EXACT_CODE, UNAVAILABLE, apply_rules
 
 WINDOW = ["a", "b", "c", "d"]
 SCORES = np.array([0.1, 0.9, 0.5, 0.7], dtype=np.float32)
@@ -23,6 +23,13 @@ def test_unavailable_products_come_last_and_say_why() -> None:
     window = apply_rules(RerankRequest(WINDOW, unavailable={"b", "c", "elsewhere"}), SCORES)
     assert [WINDOW[i] for i in window.order] == ["d", "a", "b", "c"]
     assert window.rules == {"b": UNAVAILABLE, "c": UNAVAILABLE}
+
+
+def test_products_with_a_code_of_the_query_come_first_and_say_why() -> None:
+    window = apply_rules(RerankRequest(WINDOW, unavailable={"a", "b"}, exact_codes={"a", "c"}), SCORES)
+    assert [WINDOW[i] for i in window.order] == ["c", "a", "d", "b"]
+    assert window.rules == {"a": EXACT_CODE, "b": UNAVAILABLE, "c": EXACT_CODE}
+    assert window.scores == sorted(window.scores, reverse=True)
 
 
 def test_equal_scores_keep_engine_order() -> None:

@@ -124,7 +124,7 @@ def sources(engine: OpenSearch, alias: str) -> dict[str, dict[str, Any]]:
 
 def test_the_mapping_has_the_field_and_the_hash_of_the_space() -> None:
     schema = schema_for(PLAN, sound_encoders())
-    mapping = index_body(schema, layout=Sharding(), chinese="cjk")["mappings"]
+    mapping = index_body(schema, layout=Sharding())["mappings"]
     assert mapping["properties"]["sound_vec"]["type"] == "knn_vector"
     assert mapping["properties"]["sound_vec"]["dimension"] == 26
     assert set(mapping["properties"]["hashes"]["properties"]) == {"text", "sound", "row"}
@@ -143,7 +143,7 @@ def test_the_catalogue_file_names_the_columns_of_the_space(tmp_path: Path) -> No
 
 
 def test_an_index_with_an_unknown_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    mapping = index_body(schema_for(PLAN, sound_encoders()), layout=Sharding(), chinese="cjk")["mappings"]
+    mapping = index_body(schema_for(PLAN, sound_encoders()), layout=Sharding())["mappings"]
     monkeypatch.delitem(SPACES, "sound")
     with pytest.raises(EngineError, match="vector space sound, and this Vitrine has text, image"):
         schema_from_mapping(mapping)

@@ -25,7 +25,7 @@ from .reader import BadRow, CatalogueItem, CatalogueRow, ShapeRemark, declared_c
 
 SAMPLE_ROWS = 1000  # rows that a plan is inferred from
 
-_COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "dates")
+_COLUMNS_KEYS = ("text", "search", "images", "numbers", "keywords", "codes", "dates")
 _LIST_KEYS = (*_COLUMNS_KEYS, "null", "joined")
 _COLUMN_KEYS = ("id", "title", "language_field", "group", "available", "created", "price")
 _KEYS = tuple(field.name for field in fields(FieldPlan))

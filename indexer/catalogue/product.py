@@ -59,6 +59,7 @@ class Product:
     numbers: dict[str, float | list[float]] = field(default_factory=dict)
     keywords: dict[str, str | list[str]] = field(default_factory=dict)
     dates: dict[str, str | list[str]] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()  # besides the id
     language: str = "en"
     group: str | None = None
     available: bool | None = None
@@ -75,6 +76,7 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
     }
     images = row.cells(plan.images, read_images).values()
     language = row.cell(plan.language_field, read_language)
+    keywords = row.cells(plan.keywords, read_keywords)
     product = Product(
         id=read_id(values.get(plan.id), plan.id),
         title=title,
@@ -83,7 +85,8 @@ def read_product(values: Mapping[str, Any], plan: FieldPlan) -> tuple[Product, l
         images=tuple(dict.fromkeys(image for cell in images for image in cell)),
         contents={space: content for space, content in contents.items() if content},
         numbers=row.cells(plan.numbers, read_numbers),
-        keywords=row.cells(plan.keywords, read_keywords),
+        keywords=keywords,
+        codes=_codes(plan, keywords | row.cells(_unless(plan.codes, keywords), read_keywords)),
         dates=row.cells(plan.dates, read_dates),
         language=language or detect_product_language(" ".join([title, *texts.values()]), plan.language),
         group=row.cell(plan.group, read_keyword),
@@ -124,6 +127,15 @@ class _Row:
         """Return the values of the cells that have one, by column."""
         parsed = {column: self.cell(column, parse) for column in columns}
         return {column: value for column, value in parsed.items() if value is not None}
+
+
+def _codes(plan: FieldPlan, values: Mapping[str, str | list[str]]) -> tuple[str, ...]:
+    columns = [values[column] for column in plan.codes if column in values]
+    return tuple(code for codes in columns for code in ([codes] if isinstance(codes, str) else codes))
+
+
+def _unless(columns: tuple[str, ...], read: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(column for column in columns if column not in read)
 
 
 def is_extra(column: str, plan: FieldPlan) -> bool:

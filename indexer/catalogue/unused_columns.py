@@ -97,5 +97,13 @@ def is_used(column: str, plan: FieldPlan) -> bool:
     single = (plan.id, plan.title, plan.language_field, plan.group, plan.available, plan.created, plan.price)
     if column in single or is_extra(column, plan):
         return True
-    lists = (plan.text, plan.images, plan.numbers, plan.keywords, plan.dates, *plan.vectors.values())
+    lists = (
+        plan.text,
+        plan.images,
+        plan.numbers,
+        plan.keywords,
+        plan.codes,
+        plan.dates,
+        *plan.vectors.values(),
+    )
     return any(column in names for names in lists)

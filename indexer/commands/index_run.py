@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,18 @@ from indexer.join.table import JoinOutcome, JoinTable, read_join
 from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
+from indexer.load.survey import needs_survey, survey
 from indexer.load.target import choose_target, complete, publish_target, recorded_schema
 from indexer.load.vector_cache import VectorCache
 from indexer.load.vocabulary import store_vocabulary
 from opensearch.alias_lock import AliasLock, alias_lock
+from opensearch.analysis.survey import Survey
 from opensearch.client import connect
 from opensearch.index import versions
 from opensearch.index.fields import FieldPlan
 from opensearch.index.meta import set_joined
 from opensearch.index.spaces import IMAGE, TEXT
-from opensearch.index.synonyms import read_rules, set_synonyms
+from opensearch.index.synonyms import SynonymRules, read_rules, set_synonyms
 from opensearch.tuning.weights import restore_weights
 from vitrine.progress import ProgressCallback
 from vitrine.store import open_store
@@ -68,20 +71,18 @@ def run(options: IndexOptions) -> int:
             restore_weights(client, options.alias)
             return 0
         if not has_rows and not tables:
-            _set_synonyms(client, options.alias, rules or [])
-            return 0
+            return _set_synonyms(client, options.alias, rules or SynonymRules({}))
         if has_rows:
             report = _index(options, lock, RowSource(options, client, tables))
         else:
             rejects = RejectedRows(_rejected_path(options))
             report = refresh_joined(options, lock, client, tables, rejects)
-        if rules is not None and report.published:
-            _set_synonyms(client, options.alias, rules)
+        failed = _set_synonyms(client, options.alias, rules) if rules is not None and report.published else 0
     if options.as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         print_report(report, options.alias)
-    return report.exit_code
+    return max(report.exit_code, failed)
 
 
 def _check_options(options: IndexOptions, *, has_rows: bool) -> None:
@@ -120,9 +121,13 @@ def _command(options: IndexOptions) -> str:
     return " ".join(["vitrine index", *(flag for flag, given in flags.items() if given)])
 
 
-def _set_synonyms(client: OpenSearch, alias: str, rules: list[str]) -> None:
-    index = set_synonyms(client, alias, rules)
-    click.echo(f"{alias} is {index}, searched with {len(rules)} synonym rules", err=True)
+def _set_synonyms(client: OpenSearch, alias: str, rules: SynonymRules) -> int:
+    """Apply the rules, name those that were left out, and return the exit status."""
+    changed = set_synonyms(client, alias, rules)
+    for problem in changed.problems:
+        click.echo(f"synonyms, {problem}", err=True)
+    click.echo(f"{alias} is {changed.index}, searched with {changed.rules} synonym rules", err=True)
+    return 1 if changed.problems else 0
 
 
 def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadReport:
@@ -141,7 +146,14 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
         click.echo(problem, err=True)
     schema = schema_for(plan, encoders)
     layout = (options.shards, options.replicas)
-    target = choose_target(client, options.alias, schema, rebuild=options.rebuild, layout=layout)
+    target = choose_target(
+        client,
+        options.alias,
+        schema,
+        rebuild=options.rebuild,
+        layout=layout,
+        survey=partial(_survey, source, plan),
+    )
     places = ImagePlaces(options.catalogue.parent if options.catalogue else None, options.image_base)
     fetch = Fetcher(allow_private=options.allow_private_urls)
     job = Job(target, plan, encoders, places, fetch, options.refetch)
@@ -160,6 +172,13 @@ def _index(options: IndexOptions, lock: AliasLock, source: RowSource) -> LoadRep
         set_joined(client, target.index, plan.joined)
         publish_target(target, report)
     return report
+
+
+def _survey(source: RowSource, plan: FieldPlan) -> Survey:
+    if not needs_survey(plan):
+        return Survey()
+    with closing(source.rows(plan)) as rows:
+        return survey(rows, plan)
 
 
 def _languages(source: RowSource, plan: FieldPlan) -> list[str]:

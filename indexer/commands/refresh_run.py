@@ -34,10 +34,11 @@ def refresh_joined(
     Raises CatalogueError, before anything is written, for a column that cannot be refreshed.
     """
     index = require_current(client, options.alias)
-    plan = schema_of(client, index).plan
+    schema = schema_of(client, index)
+    plan, languages = schema.plan, tuple(schema.chains)
     for table in tables:
         check_refresh(table, plan, options.alias)
-    target = Target(client, options.alias, index, in_service=True, empty=False)
+    target = Target(client, options.alias, index, in_service=True, empty=False, languages=languages)
     report, clock = LoadReport(index=index, published=True), Stopwatch()
     try:
         for table in tables:

@@ -37,7 +37,7 @@ def kept_columns(
             if source := sources.get(pending.product.id):
                 columns = missing[pending.product.id]
                 pending.product = with_columns(pending.product, stored_product(source), columns, plan)
-                pending.fields = fields_of(pending.product, spaces)
+                pending.fields = fields_of(pending.product, spaces, target.languages)
 
     return complete
 

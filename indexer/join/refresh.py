@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from indexer.catalogue.names import suggestion
@@ -75,7 +75,8 @@ def refresh_columns(
     if clear and not confirmed and (refused := _reason_against_clearing(target, table, plan)):
         report.refused, clear = refused, False
     documents = _documents(target.client, target.index, table, plan, everything=clear)
-    actions = guard(_actions(documents, table, plan, report, outcome, clear=clear))
+    languages = target.languages
+    actions = guard(_actions(documents, table, plan, report, outcome, clear=clear, languages=languages))
     for written in write(target.client, target.index, actions):
         if written.status == "failed":
             report.failed += 1
@@ -115,6 +116,7 @@ def _actions(
     outcome: JoinOutcome,
     *,
     clear: bool,
+    languages: Collection[str],
 ) -> Iterator[Action]:
     columns = [column for column in table.columns if is_used(column, plan)]
     for id, source in documents:
@@ -131,7 +133,8 @@ def _actions(
         for cell in dropped:
             report.add_dropped_cell(found[1].line if found else 0, cell)
         report.unused_columns.add(values, plan)
-        fields = fields_of(with_columns(stored_product(source), product, columns, plan))
+        changed = with_columns(stored_product(source), product, columns, plan)
+        fields = fields_of(changed, languages=languages)
         action = _action(id, source, fields)
         if action is None:
             report.unchanged += 1

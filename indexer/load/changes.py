@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product, RowError, read_product
 from indexer.catalogue.reader import BadRow, CatalogueItem, CatalogueRow, Remark, SkippedRow
+from opensearch.analysis.languages import ALWAYS
 from opensearch.index.fields import HASHES, ROW_HASH, FieldPlan
 from opensearch.index.indexed_state import IndexedState
 
@@ -64,6 +65,7 @@ class ChangeDetector:
     image_loader: ImageLoader | None  # None: without an image encoder
     report: LoadReport
     rejects: RejectedRows
+    languages: Collection[str] = ALWAYS  # that have a field in the index
     complete: Callable[[list[PendingDocument]], None] | None = None  # adds stored values that the rows lack
     seen_ids: SeenIds = field(default_factory=SeenIds)
 
@@ -110,7 +112,7 @@ class ChangeDetector:
         for cell in dropped:
             self.report.add_dropped_cell(row.line, cell)
         self.report.unused_columns.add(row.values, self.plan)
-        return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces))
+        return PendingDocument(row.line, row.values, product, fields_of(product, self.spaces, self.languages))
 
     def _look_up(self, page: list[PendingDocument]) -> list[PendingDocument]:
         if self.complete:

@@ -11,10 +11,12 @@ import orjson
 
 from encoders.protocol import FloatArray
 from indexer.catalogue.product import Product
-from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, FieldPlan
+from opensearch.analysis.codes import CODES, indexed_codes
+from opensearch.analysis.languages import ALWAYS, field_language
+from opensearch.index.fields import HASHES, IMAGES, ROW_HASH, SEARCH, FieldPlan
 from opensearch.index.spaces import SPACES, TEXT
 
-FORM = 2  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
+FORM = 3  # part of the row hash: raise it when `fields_of` changes, and a second run rewrites every row
 EMBEDDED_CHARACTERS = 8_000  # encoders read about a fifth of that
 OPTIONAL = ("group", "available", "created")  # left out of the document where the product has none
 
@@ -60,11 +62,6 @@ def search_text(product: Product) -> str:
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
-def search_field(language: str) -> str:
-    """Return the field under `search` whose analyzer is for the language."""
-    return language if language in ("en", "zh") else "any"
-
-
 def digest(value: bytes | str) -> str:
     """Return the first 32 hex digits of the SHA-256."""
     return hashlib.sha256(value.encode() if isinstance(value, str) else value).hexdigest()[:32]
@@ -79,17 +76,20 @@ def content_hash(product: Product, space: str) -> str:
     return digest(f"{product.language}\n{text}" if space == TEXT else text)
 
 
-def fields_of(product: Product, spaces: Iterable[str] = ()) -> dict[str, Any]:
+def fields_of(
+    product: Product, spaces: Iterable[str] = (), languages: Collection[str] = ALWAYS
+) -> dict[str, Any]:
     """Return the document without vectors and images. Its `hashes` hold `row`, of these fields, and one per space.
 
-    `spaces` are the spaces with an encoder; the text hash is always present.
+    `spaces` are the spaces with an encoder; the text hash is always present. `languages` have a field of their own.
     """
     fields: dict[str, Any] = {
         "id": product.id,
         "title": product.title,
         "texts": product.texts,
         "extra": product.extra,
-        "search": {search_field(product.language): search_text(product)},
+        SEARCH: {field_language(product.language, languages): search_text(product)},
+        CODES: indexed_codes([product.id, *product.codes]),
         "numbers": product.numbers,
         "keywords": product.keywords,
         "dates": product.dates,
@@ -105,7 +105,10 @@ def fields_of(product: Product, spaces: Iterable[str] = ()) -> dict[str, Any]:
 def stored_product(source: Mapping[str, Any]) -> Product:
     """Return the product of a document, as far as `source` has its fields; images and further contents are left out."""
     names = ("title", "texts", "extra", "numbers", "keywords", "dates", "language", *OPTIONAL)
-    return Product(str(source.get("id", "")), **{name: source[name] for name in names if name in source})
+    codes = tuple(source.get(CODES, ()))
+    return Product(
+        str(source.get("id", "")), codes=codes, **{name: source[name] for name in names if name in source}
+    )
 
 
 def with_columns(product: Product, other: Product, columns: Collection[str], plan: FieldPlan) -> Product:
@@ -123,6 +126,9 @@ def with_columns(product: Product, other: Product, columns: Collection[str], pla
     for name in ("title", *OPTIONAL):
         if getattr(plan, name) in columns:
             values[name] = getattr(other, name)
+    codes = (values["keywords"].get(column) for column in plan.codes if column in columns)
+    added = (code for value in codes if value is not None for code in _as_list(value))
+    values["codes"] = tuple(dict.fromkeys([*product.codes, *other.codes, *added]))
     if any(column in columns for column in (plan.title, *plan.text)):
         values["language"] = other.language
     return replace(product, **values)

@@ -63,8 +63,17 @@ def load(
     report, clock = LoadReport(index=job.target.index), Stopwatch()
     loader = _image_loader(job, cache)
     spaces = list(content_encoders(job.encoders))
-    lookup, kept = _lookup(job.target), kept_columns(job.target, job.plan, spaces)
-    detector = ChangeDetector(job.plan, spaces, lookup, loader, report, rejects, kept)
+    target = job.target
+    detector = ChangeDetector(
+        job.plan,
+        spaces,
+        _lookup(target),
+        loader,
+        report,
+        rejects,
+        target.languages,
+        kept_columns(target, job.plan, spaces),
+    )
     embedder = Embedder(job.encoders, cache, report, rejects, job.batches)
     pages = prefetch(detector.pages(rows), _PAGES_AHEAD)
     try:

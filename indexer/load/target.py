@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opensearch.analysis.languages import ALWAYS
+from opensearch.analysis.survey import Survey
 from opensearch.index import versions
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import IndexSchema
 from opensearch.index.meta import readable_schema, require_same_schema, schema_of
 from opensearch.index.scan import count, scan
-from opensearch.index.schema import differences
+from opensearch.index.schema import Sharding, differences
 from opensearch.index.synonyms import read_synonyms, set_synonyms
 from opensearch.tuning.weights import restore_weights
 from vitrine.errors import SchemaMismatchError
@@ -35,6 +38,7 @@ class Target:
     index: str
     in_service: bool  # the alias names it; otherwise it is published after the load
     empty: bool  # it was just created, so there is nothing to look up
+    languages: tuple[str, ...] = ALWAYS  # that have a field for their words
 
 
 def recorded_schema(client: OpenSearch, alias: str, *, rebuild: bool = False) -> IndexSchema | None:
@@ -49,12 +53,18 @@ def recorded_schema(client: OpenSearch, alias: str, *, rebuild: bool = False) ->
 
 
 def choose_target(
-    client: OpenSearch, alias: str, schema: IndexSchema, *, rebuild: bool, layout: tuple[int, int] = (1, 0)
+    client: OpenSearch,
+    alias: str,
+    schema: IndexSchema,
+    *,
+    rebuild: bool,
+    layout: tuple[int, int] = (1, 0),
+    survey: Callable[[], Survey] = Survey,
 ) -> Target:
     """Return the index in service if it has this schema; with `rebuild`, or without an index, a version beside it.
 
-    An interrupted load of the same schema is resumed. `layout`: shards and replicas of a new version. Raises
-    SchemaMismatchError when the index in service has another schema.
+    An interrupted load of the same schema is resumed. `layout`: shards and replicas of a new version, for which `survey`
+    reads the catalogue. Raises SchemaMismatchError when the index in service has another schema.
     """
     live = versions.current(client, alias)
     if live and not rebuild:
@@ -62,13 +72,18 @@ def choose_target(
             require_same_schema(alias, schema_of(client, live), schema)
         except SchemaMismatchError as error:
             raise SchemaMismatchError(f"{error} (--rebuild does it, with no failed search)") from error
-        return Target(client, alias, live, in_service=True, empty=False)
+        return Target(client, alias, live, in_service=True, empty=False, languages=_languages(client, live))
     unfinished = versions.unfinished(client, alias)
     started = readable_schema(client, unfinished) if unfinished else None
     if unfinished and started and not differences(started, schema):
-        return Target(client, alias, unfinished, in_service=False, empty=False)
-    index = versions.create_version(client, alias, schema, shards=layout[0], replicas=layout[1])
-    return Target(client, alias, index, in_service=False, empty=True)
+        languages = tuple(started.chains)
+        return Target(client, alias, unfinished, in_service=False, empty=False, languages=languages)
+    index = versions.create_version(client, alias, schema, layout=Sharding(*layout), survey=survey())
+    return Target(client, alias, index, in_service=False, empty=True, languages=_languages(client, index))
+
+
+def _languages(client: OpenSearch, index: str) -> tuple[str, ...]:
+    return tuple(schema_of(client, index).chains)
 
 
 def complete(

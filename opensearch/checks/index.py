@@ -9,11 +9,13 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from encoders.card import read_card
+from opensearch.analysis.chains import analysis_settings, digest_of
+from opensearch.analysis.survey import usable_chains
 from opensearch.client import explained
 from opensearch.index.fields import IndexSchema, VectorField
-from opensearch.index.meta import chinese_in
+from opensearch.index.meta import recorded_analysis
 from opensearch.index.scan import count
-from opensearch.index.schema import Chinese, schema_from_mapping
+from opensearch.index.schema import schema_from_mapping
 from opensearch.index.spaces import SPACES, has_vector
 from opensearch.index.versions import Version, holders, require_current, synonyms_of, versions
 from vitrine.doctor import Context, Finding, fail, ok, warn
@@ -81,19 +83,29 @@ def settings_of(index: str, flat: Mapping[str, Any], data_nodes: int) -> Iterato
         yield ok("copies", layout)
 
 
-def analysis_of(chinese: Chinese, smartcn: bool, rules: Sequence[str]) -> Iterator[Finding]:
-    """Compare the analysis of an index with that of the cluster."""
-    if chinese == "smartcn":
-        yield ok("Chinese", "words are segmented (smartcn)")
-    elif smartcn:
-        yield ok(
-            "Chinese",
-            "pairs of characters (cjk), created before smartcn was installed",
-            f"for segmented words {_REBUILD}",
-        )
+def analysis_of(
+    schema: IndexSchema, recorded: str | None, available: Mapping[str, str], rules: int
+) -> Iterator[Finding]:
+    """Compare the analysis of an index with what this release and the cluster would give it now.
+
+    `recorded` is the hash of the index's chains, `available` the best chain of each language, `rules` counts synonyms.
+    """
+    if recorded == digest_of(analysis_settings(schema.chains)):
+        yield ok("analysis", ", ".join(f"{name}: {chain}" for name, chain in schema.chains.items()))
     else:
-        yield ok("Chinese", "pairs of characters (cjk)")
-    yield ok("synonyms", f"{len(rules)} rules")
+        yield warn(
+            "analysis",
+            "the chains of another release: words may be split and joined otherwise than this release does",
+            f"searches work as before; for the chains of this release {_REBUILD}",
+        )
+    better = {name: chain for name, chain in available.items() if schema.chains.get(name, chain) != chain}
+    for name, chain in better.items():
+        yield ok(
+            f"language {name}",
+            f"{schema.chains[name]}, created before the plugin for {chain} was installed",
+            f"for {chain} {_REBUILD}",
+        )
+    yield ok("synonyms", f"{rules} rules")
 
 
 def documents_of(total: int, without: Mapping[str, int]) -> Iterator[Finding]:
@@ -180,7 +192,6 @@ def check_index(context: Context) -> Iterator[Finding]:
         mapping = client.indices.get_mapping(index=index)[index]["mappings"]
         flat = client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]
         nodes = int(client.cluster.health()["number_of_data_nodes"])
-        plugins = {row["component"] for row in client.cat.plugins(format="json", h="component")}
     yield alias_of(alias, index, holders(client, alias))
     schema: IndexSchema | None = None
     try:
@@ -199,7 +210,8 @@ def check_index(context: Context) -> Iterator[Finding]:
     yield from settings_of(index, flat, nodes)
     if schema is None:
         return
-    yield from analysis_of(chinese_in(mapping), "analysis-smartcn" in plugins, synonyms_of(client, index))
+    available = usable_chains(client, schema.chains)
+    yield from analysis_of(schema, recorded_analysis(mapping), available, len(synonyms_of(client, index)))
     yield from documents_of(*_counts(client, index, schema))
     yield from versions_of(versions(client, alias))
     if store is not None:

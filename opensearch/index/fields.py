@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
 
+from opensearch.analysis.chains import DEFAULT_CHAINS, in_order
+
 from .spaces import space_names, sub_queries
 
 # Fields of a document that several modules name; the vector fields are the paths in `spaces.SPACES`.
@@ -60,6 +62,9 @@ class FieldPlan:
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()  # for filters and facets, and in the lexical sub-query
+    codes: tuple[
+        str, ...
+    ] = ()  # besides the id: SKU, EAN, model number; found exactly and by their beginning
     dates: tuple[str, ...] = ()
     language: str = "en"  # of a row whose language is neither stated nor detected
     language_field: str | None = None  # the column with the language code of a row
@@ -134,7 +139,8 @@ class IndexSchema:
     `vectors` holds the field of each vector space that the index has. `weights` are the learned sub-query weights for
     queries of words, `similarity_threshold` the calibrated cosine from which two images show one product. `vocabulary`
     is the name of the artifact with the words of the products. `floors` are the learned cosines from which a neighbour
-    matches a query: of words by vector space, and of an image (`photo`).
+    matches a query: of words by vector space, and of an image (`photo`). `chains` names the analysis chain of each language
+    that has a field under `search`; the words of other languages are in `any`.
     """
 
     plan: FieldPlan
@@ -143,6 +149,7 @@ class IndexSchema:
     similarity_threshold: float | None = None
     vocabulary: str | None = None
     floors: Mapping[str, float] = field(default_factory=dict)
+    chains: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CHAINS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as JSON values, for the mapping's `_meta`."""
@@ -153,6 +160,7 @@ class IndexSchema:
             "similarity_threshold": self.similarity_threshold,
             "vocabulary": self.vocabulary,
             "floors": dict(self.floors),
+            "chains": dict(self.chains),
         }
 
     @classmethod
@@ -172,4 +180,5 @@ class IndexSchema:
             values.get("similarity_threshold"),
             values.get("vocabulary"),
             values.get("floors") or {},
+            in_order(values.get("chains") or DEFAULT_CHAINS),
         )

@@ -15,7 +15,7 @@ from opensearch.client import explained
 from vitrine.errors import EngineError, SchemaMismatchError
 
 from .fields import IndexSchema
-from .schema import META_KEY, Chinese, differences, schema_from_mapping
+from .schema import META_KEY, differences, schema_from_mapping
 from .spaces import IMAGE
 
 
@@ -91,15 +91,9 @@ def require_same_schema(alias: str, indexed: IndexSchema, schema: IndexSchema) -
         )
 
 
-def chinese_of(client: OpenSearch, index: str) -> Chinese:
-    """Return the Chinese analysis of an index, which only indexing again can change."""
-    return chinese_in(read_mapping(client, index))
-
-
-def chinese_in(mapping: Mapping[str, Any]) -> Chinese:
-    """Return the Chinese analysis that a mapping records."""
-    meta = (mapping.get("_meta") or {}).get(META_KEY) or {}
-    return "smartcn" if meta.get("chinese") == "smartcn" else "cjk"
+def recorded_analysis(mapping: Mapping[str, Any]) -> str | None:
+    """Return the hash of the analysis chains that a mapping records."""
+    return ((mapping.get("_meta") or {}).get(META_KEY) or {}).get("analysis")
 
 
 def read_mapping(client: OpenSearch, index: str) -> dict[str, Any]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from opensearch.analysis.chains import analysis_settings, digest_of, search_mapping
+from opensearch.analysis.codes import CODES, code_mapping
+from opensearch.analysis.compounds import Compounds
 from vitrine.errors import EngineError, SchemaMismatchError
 
 from .fields import HASHES, IMAGES, ROW_HASH, SEARCH, IndexSchema, VectorField
 from .spaces import IMAGE, SPACES, TEXT, space_names
 
-Chinese = Literal["smartcn", "cjk"]
-
 META_KEY = "vitrine"
-META_VERSION = 2
-SYNONYM_FILTER = "vitrine_synonyms"
+META_VERSION = 3
 REFRESH_INTERVAL = "1s"
 # Half of Lucene's k1: repeating a word adds little relevance (title, description and attributes of a product repeat each
 # other). Chosen by known items, scripts/bench/bm25.py.
@@ -23,11 +23,6 @@ BM25 = {"k1": 0.6, "b": 0.75}
 MAX_DIMENSIONS = 16_000  # of a lucene vector field
 # a Lucene term holds 32,766 bytes and a character at most four: longer values stay in the source but cannot be filtered
 _MAX_KEYWORD = 8_191
-# what the engine's own list `_english_` holds, as a pattern
-_STOP_WORDS = (
-    "a|an|and|are|as|at|be|but|by|for|if|in|into|is|it|no|not|of|on|or|such|that|the|their|then|there|these|"
-    "they|this|to|was|will|with"
-)
 
 
 @dataclass(frozen=True)
@@ -39,11 +34,16 @@ class Sharding:
 
 
 def index_body(
-    schema: IndexSchema, *, layout: Sharding, chinese: Chinese, synonyms: Sequence[str] = ()
+    schema: IndexSchema,
+    *,
+    layout: Sharding,
+    synonyms: Sequence[str] = (),
+    compounds: Mapping[str, Compounds] | None = None,
 ) -> dict[str, Any]:
     """Return settings and mappings of a new index. Raises EngineError for a schema that the engine cannot hold.
 
-    Refreshing is off until the index is published, and the k-NN engine is always lucene.
+    Refreshing is off until the index is published, and the k-NN engine is always lucene. `compounds` holds what
+    splits compounds, by language.
     """
     return {
         "settings": {
@@ -57,13 +57,13 @@ def index_body(
                 "highlight.max_analyzed_offset": 10_000_000,
                 "similarity": {"default": {"type": "BM25", **BM25}},
             },
-            "analysis": analysis(chinese, synonyms),
+            "analysis": analysis_settings(schema.chains, synonyms=synonyms, compounds=compounds),
         },
-        "mappings": mappings(schema, chinese),
+        "mappings": mappings(schema),
     }
 
 
-def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
+def mappings(schema: IndexSchema) -> dict[str, Any]:
     """Return the mapping of a document: strict at the top, dynamic inside `numbers`, `keywords` and `dates`."""
     plan = schema.plan
     keyword = {"type": "keyword", "ignore_above": _MAX_KEYWORD}
@@ -71,13 +71,11 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
     hashed = (TEXT, *(name for name in schema.vectors if name != IMAGE), ROW_HASH)
     properties: dict[str, Any] = {
         "id": keyword,
-        "title": _text("vitrine_any"),
+        CODES: code_mapping(),
+        "title": {"type": "text", "analyzer": "vitrine_any", "search_analyzer": "vitrine_any_search"},
         "texts": {"type": "object", "enabled": False},
         "extra": {"type": "object", "enabled": False},
-        SEARCH: {
-            "dynamic": "strict",
-            "properties": {language: _text(f"vitrine_{language}") for language in ("en", "zh", "any")},
-        },
+        SEARCH: {"dynamic": "strict", "properties": search_mapping(schema.chains)},
         "numbers": _columns(plan.numbers, {"type": "double"}),
         "keywords": _columns(plan.keywords, keyword),
         "dates": _columns(plan.dates, {"type": "date"}),
@@ -105,35 +103,14 @@ def mappings(schema: IndexSchema, chinese: Chinese) -> dict[str, Any]:
             {"dates": {"path_match": "dates.*", "mapping": {"type": "date"}}},
         ],
         "properties": properties,
-        "_meta": {META_KEY: {**schema.to_dict(), "version": META_VERSION, "chinese": chinese}},
+        "_meta": {
+            META_KEY: {
+                **schema.to_dict(),
+                "version": META_VERSION,
+                "analysis": digest_of(analysis_settings(schema.chains)),
+            }
+        },
     }
-
-
-def analysis(chinese: Chinese, synonyms: Sequence[str] = ()) -> dict[str, Any]:
-    """Return two analyzers per language, for indexing and for searching; the latter applies the synonyms (Solr rules)."""
-    analyzers = {
-        f"vitrine_{language}": {"type": "custom", **chain} for language, chain in _chains(chinese).items()
-    }
-    return {"filter": {**_filters(), SYNONYM_FILTER: synonym_filter(synonyms)}, "analyzer": analyzers}
-
-
-def synonym_filter(synonyms: Sequence[str]) -> dict[str, Any]:
-    """Return the token filter of these synonym rules."""
-    return {"type": "synonym_graph", "synonyms": list(synonyms)}
-
-
-def synonym_trials(chinese: Chinese, synonyms: Sequence[str]) -> list[dict[str, Any]]:
-    """Return an `_analyze` body for each search analyzer with the rules, which tests them without an index."""
-    named = {**_filters(), SYNONYM_FILTER: synonym_filter(synonyms)}
-    return [
-        {
-            "tokenizer": chain["tokenizer"],
-            "filter": [named.get(name, name) for name in chain["filter"]],
-            "text": "x",
-        }
-        for language, chain in _chains(chinese).items()
-        if language.endswith("_search")
-    ]
 
 
 def schema_from_mapping(mapping: Mapping[str, Any]) -> IndexSchema | None:
@@ -176,10 +153,6 @@ def differences(indexed: IndexSchema, schema: IndexSchema) -> list[str]:
     return problems
 
 
-def _text(analyzer: str) -> dict[str, Any]:
-    return {"type": "text", "analyzer": analyzer, "search_analyzer": f"{analyzer}_search"}
-
-
 def _vector(field: VectorField) -> dict[str, Any]:
     if not 1 <= field.dimension <= MAX_DIMENSIONS:
         raise EngineError(
@@ -205,43 +178,6 @@ def _columns(names: Sequence[str], mapping: Mapping[str, Any]) -> dict[str, Any]
                 "object; rename one of them in the catalogue, or leave it out of the field plan"
             )
     return {"dynamic": True, "properties": {name: dict(mapping) for name in names}}
-
-
-def _filters() -> dict[str, Any]:
-    return {
-        "vitrine_possessive": {"type": "stemmer", "language": "possessive_english"},
-        "vitrine_stem": {"type": "stemmer", "language": "english"},
-        "vitrine_stop": {"type": "stop", "stopwords": "_english_"},
-        "vitrine_keep_stop_words": {"type": "keyword_marker", "keywords_pattern": _STOP_WORDS},
-        "vitrine_bigrams": {"type": "cjk_bigram", "output_unigrams": False},
-        "vitrine_bigrams_and_signs": {"type": "cjk_bigram", "output_unigrams": True},
-        "vitrine_punctuation": {"type": "stop", "stopwords": [","]},  # smartcn writes every sign as a comma
-    }
-
-
-def _chains(chinese: Chinese) -> dict[str, dict[str, Any]]:
-    fold = ["lowercase", "asciifolding"]
-    # Synonyms come after stemming, so that a rule on "couch" meets "couches", and before the stop words go,
-    # so that a rule may hold them; the stemmer must leave stop words alone for that.
-    english = ["vitrine_possessive", *fold]
-    stop, synonyms = "vitrine_stop", SYNONYM_FILTER
-    chains = {
-        "en": ("standard", [*english, stop, "vitrine_stem"]),
-        "en_search": ("standard", [*english, "vitrine_keep_stop_words", "vitrine_stem", synonyms, stop]),
-        "any": ("standard", fold),
-        "any_search": ("standard", [*fold, synonyms]),
-    }
-    if chinese == "smartcn":
-        words = [*fold, "vitrine_punctuation", "vitrine_stem"]
-        chains |= {"zh": ("smartcn_tokenizer", words), "zh_search": ("smartcn_tokenizer", [*words, synonyms])}
-    else:
-        # single signs are written too and pairs are searched: 裙 alone finds 连衣裙, longer words stay exact
-        wide, signs = ["cjk_width", *fold], ["vitrine_bigrams_and_signs", "vitrine_stem"]
-        chains["zh"] = ("standard", [*wide, *signs])
-        chains["zh_search"] = ("standard", [*wide, "vitrine_bigrams", "vitrine_stem", synonyms])
-    return {
-        name: {"tokenizer": tokenizer, "filter": filters} for name, (tokenizer, filters) in chains.items()
-    }
 
 
 def _shown(value: object) -> str:

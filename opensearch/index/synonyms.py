@@ -7,52 +7,72 @@ refuses writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
+from opensearch.analysis.chains import SYNONYM_FILTER, synonym_filter
 from opensearch.client import explained
 from vitrine.errors import EngineError
 
-from .meta import chinese_of
-from .schema import Chinese, analysis, synonym_trials
-from .versions import current, prune, publish, require_current, synonyms_of, version_name
+from .versions import current, prune, publish, read_analysis, require_current, synonyms_of, version_name
 
 _KEEP_VERSIONS = 3  # two changes of rules must not delete the previous catalogue
 _MAX_RULES = 10_000  # rules are part of the cluster state, which every node keeps in memory
 
 
-def parse_rules(lines: Iterable[str]) -> list[str]:
+@dataclass(frozen=True)
+class SynonymRules:
+    """The rules of a synonym file with their line numbers, and the sentences about lines that are no rules."""
+
+    rules: Mapping[int, str]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChangedSynonyms:
+    """The index now behind the alias, the number of its rules, and the sentences about rules that were left out."""
+
+    index: str
+    rules: int
+    problems: tuple[str, ...] = ()
+
+
+def parse_rules(lines: Iterable[str]) -> SynonymRules:
     """Return the rules of a synonym file: `sofa, couch` (equivalent) or `tv => television`; `#` starts a comment.
 
-    Raises EngineError with the first ten bad lines and their numbers.
+    Raises EngineError when no rule of the file can be read, or there are more than 10,000.
     """
-    rules, bad = [], []
+    rules: dict[int, str] = {}
+    problems = []
     for number, line in enumerate(lines, 1):
         rule = line.strip()
         if not rule or rule.startswith("#"):
             continue
         sides = [[term.strip() for term in side.split(",")] for side in rule.split("=>")]
         if len(sides) > 2 or not all(all(side) for side in sides) or (len(sides) == 1 and len(sides[0]) < 2):
-            bad.append(f"line {number}: {rule[:80]!r}")
-        rules.append(rule)
-    if bad:
-        raise EngineError(
-            f"{len(bad)} synonym rules cannot be read ({'; '.join(bad[:10])}): "
-            "write `sofa, couch` for equivalent words, `tv => television` to replace a word by another"
-        )
+            problems.append(
+                f"line {number}, {rule[:80]!r}: write `sofa, couch` for equivalent words, `tv => television` to "
+                "replace a word by another"
+            )
+        else:
+            rules[number] = rule
+    if problems and not rules:
+        raise _nothing_usable(problems)
     if len(rules) > _MAX_RULES:
         raise EngineError(
             f"{len(rules)} synonym rules are more than {_MAX_RULES}: keep those that shoppers use"
         )
-    return rules
+    return SynonymRules(rules, tuple(problems))
 
 
-def read_rules(path: Path) -> list[str]:
-    """Return the rules of a UTF-8 synonym file. Raises EngineError for an unreadable file or a bad line."""
+def read_rules(path: Path) -> SynonymRules:
+    """Return the rules of a UTF-8 synonym file. Raises EngineError for a file that cannot be read or has no rule."""
     try:
         return parse_rules(path.read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
@@ -65,25 +85,44 @@ def read_synonyms(client: OpenSearch, alias: str) -> list[str]:
     return synonyms_of(client, index) if index else []
 
 
-def set_synonyms(client: OpenSearch, alias: str, rules: Iterable[str]) -> str:
-    """Apply new rules to every search of the alias and return the name of the index now behind it.
+def set_synonyms(client: OpenSearch, alias: str, rules: SynonymRules | Iterable[str]) -> ChangedSynonyms:
+    """Apply new rules to every search of the alias; the rules that the engine cannot use are left out and named.
 
     No search fails and no document is indexed again. The index refuses writes while its files are linked (well under
-    a second). The old version stays for `rollback`, closed to writes. Raises EngineError and IndexMissingError.
+    a second). The old version stays for `rollback`, closed to writes. Raises EngineError, for instance when the engine
+    can use none of the rules, and IndexMissingError.
     """
-    new_rules = parse_rules(rules)
+    new = rules if isinstance(rules, SynonymRules) else parse_rules(rules)
     index = require_current(client, alias)
-    if new_rules == read_synonyms(client, alias):
-        return index
-    chinese = chinese_of(client, index)
-    check_synonyms(client, chinese, new_rules)
+    applied = read_synonyms(client, alias)
+    if list(new.rules.values()) == applied:
+        return ChangedSynonyms(index, len(applied), new.problems)
+    analysis = read_analysis(client, index)
+    everywhere = len(analyzers_with_synonyms(analysis))
+    refused = refused_rules(client, analysis, new.rules)
+    usable = [rule for number, rule in new.rules.items() if len(refused.get(number, ())) < everywhere]
+    problems = (
+        *new.problems,
+        *(_refusal(line, new.rules[line], by, len(by) == everywhere) for line, by in refused.items()),
+    )
+    if problems and not usable:
+        raise _nothing_usable(problems)
+    if usable != applied:
+        index = _clone_with_rules(client, alias, index, usable)
+    return ChangedSynonyms(index, len(usable), problems)
+
+
+def _clone_with_rules(client: OpenSearch, alias: str, index: str, rules: Sequence[str]) -> str:
+    """Put a copy of the index with other synonyms in service and return its name."""
+    analysis = read_analysis(client, index)
+    analysis["filter"][SYNONYM_FILTER] = synonym_filter(rules)
     with explained(client):
         source = client.indices.get_settings(index=index)[index]["settings"]["index"]
     target = version_name(alias)
     settings: dict[str, Any] = {
         "index.number_of_replicas": source["number_of_replicas"],
         "index.blocks.write": None,
-        "analysis": analysis(chinese, new_rules),
+        "analysis": analysis,
     }
     try:
         with explained(client):
@@ -107,18 +146,75 @@ def set_synonyms(client: OpenSearch, alias: str, rules: Iterable[str]) -> str:
     return target
 
 
-def check_synonyms(client: OpenSearch, chinese: Chinese, rules: list[str]) -> None:
-    """Raise EngineError when the engine cannot use the rules; change nothing."""
-    for trial in synonym_trials(chinese, rules):
-        try:
-            with explained(client):
-                client.indices.analyze(body=trial)
-        except EngineError as error:
-            if isinstance(error.__cause__, RequestError):
-                raise EngineError(
-                    f"the engine cannot use the synonym rules, and nothing has changed: {error}"
-                ) from error
+def refused_rules(
+    client: OpenSearch, analysis: Mapping[str, Any], rules: Mapping[int, str]
+) -> dict[int, list[str]]:
+    """Return the search analyzers that cannot use a rule, by its line number. Nothing is changed.
+
+    `analysis` are the settings of an index.
+    """
+    refused: dict[int, list[str]] = {}
+    for name in analyzers_with_synonyms(analysis):
+        for number in _refused(client, partial(_trial, analysis, name), rules):
+            refused.setdefault(number, []).append(name)
+    return dict(sorted(refused.items()))
+
+
+def analyzers_with_synonyms(analysis: Mapping[str, Any]) -> list[str]:
+    """Return the names of the analyzers that apply synonyms."""
+    return [name for name, analyzer in analysis["analyzer"].items() if SYNONYM_FILTER in analyzer["filter"]]
+
+
+def _refused(
+    client: OpenSearch, trial: Callable[[Sequence[str]], dict[str, Any]], rules: Mapping[int, str]
+) -> list[int]:
+    """Return the lines of the refused rules: all rules are tried at once, and where they are refused, each half."""
+    if not rules:
+        return []
+    try:
+        with explained(client):
+            client.indices.analyze(body=trial(list(rules.values())))
+        return []
+    except EngineError as error:
+        if not isinstance(error.__cause__, RequestError):
             raise
+    numbers = list(rules)
+    if len(numbers) == 1:
+        return numbers
+    half = len(numbers) // 2
+    halves = ({number: rules[number] for number in part} for part in (numbers[:half], numbers[half:]))
+    return [number for part in halves for number in _refused(client, trial, part)]
+
+
+def _trial(analysis: Mapping[str, Any], name: str, rules: Sequence[str]) -> dict[str, Any]:
+    """Return an `_analyze` body that applies the rules in a search analyzer, and fails for a rule that it cannot use."""
+    analyzer, filters = analysis["analyzer"][name], analysis.get("filter", {})
+    strict = {**synonym_filter(rules), "lenient": False}
+    before = analyzer["filter"][
+        : analyzer["filter"].index(SYNONYM_FILTER)
+    ]  # later filters do not see the rules
+    chain = [*(filters.get(step, step) for step in before), strict]
+    signs = [analysis["char_filter"].get(step, step) for step in analyzer.get("char_filter", [])]
+    return {"tokenizer": analyzer["tokenizer"], "char_filter": signs, "filter": chain, "text": "x"}
+
+
+def _refusal(number: int, rule: str, analyzers: Sequence[str], everywhere: bool) -> str:
+    """Return the sentence on a rule that analyzers cannot use; the engine does not say why."""
+    shown = f"line {number}, {rule[:80]!r}:"
+    if not everywhere:
+        languages = ", ".join(name.removeprefix("vitrine_").removesuffix("_search") for name in analyzers)
+        return f"{shown} it has no effect on words in {languages}"
+    terms = [term.strip() for side in rule.split("=>") for term in side.split(",")]
+    empty = next((term for term in terms if not any(map(str.isalnum, term))), None)
+    reason = f"{empty!r} has no letter and no digit" if empty else "one of its words gives no term"
+    return f"{shown} {reason}, so there is nothing to search; write the word"
+
+
+def _nothing_usable(problems: Sequence[str]) -> EngineError:
+    more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+    return EngineError(
+        f"none of the {len(problems)} synonym rules can be used, and nothing has changed: {'; '.join(problems[:10])}{more}"
+    )
 
 
 def _undo(client: OpenSearch, alias: str, index: str, target: str) -> None:

@@ -13,25 +13,29 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import NotFoundError
 
+from opensearch.analysis.chains import SYNONYM_FILTER
+from opensearch.analysis.survey import Survey, usable_chains
 from opensearch.client import explained, missing_index
 from vitrine.errors import EngineError
 
 from .fields import IndexSchema
 from .meta import read_mapping, readable_schema, schema_of, update_meta, with_learned_settings
 from .scan import count
-from .schema import META_KEY, REFRESH_INTERVAL, SYNONYM_FILTER, Chinese, Sharding, index_body
+from .schema import META_KEY, REFRESH_INTERVAL, Sharding, index_body
 
 logger = logging.getLogger(__name__)
 
 _PIPELINE = "index.search.default_pipeline"
+_ONE_SHARD = Sharding()
+_NO_SURVEY = Survey()
 _MAX_LISTED = 20  # names of indices in an error
 
 
@@ -55,25 +59,25 @@ def create_version(
     alias: str,
     schema: IndexSchema,
     *,
-    shards: int = 1,
-    replicas: int = 0,
+    layout: Sharding = _ONE_SHARD,
     synonyms: Sequence[str] | None = None,
+    survey: Survey = _NO_SURVEY,
 ) -> str:
     """Create an empty version and return its index name; the alias still names the previous one.
 
-    `synonyms` are rules of `synonyms.parse_rules`; None takes over those in service.
+    `synonyms` are rules of `synonyms.parse_rules`; None takes over those in service. The languages of the survey and of
+    the field plan get a field each, with the best chain that the cluster can build.
     """
     before = current(client, alias)
     if synonyms is None:
         synonyms = synonyms_of(client, before) if before else []
     if before and (previous := readable_schema(client, before)):
         schema = with_learned_settings(schema, previous)
-    body = index_body(
-        schema, layout=Sharding(shards, replicas), chinese=chinese_analysis(client), synonyms=synonyms
-    )
+    schema = replace(schema, chains=usable_chains(client, [schema.plan.language, *survey.languages]))
+    body = index_body(schema, layout=layout, synonyms=synonyms, compounds=survey.compounds)
     index = version_name(alias)
     with explained(client):
-        copies = _copies(client, replicas)
+        copies = _copies(client, layout.replicas)
         params = {"wait_for_active_shards": copies, "timeout": "60s", "request_timeout": 90}
         client.indices.create(index=index, body=body, params=params)
     return index
@@ -247,24 +251,18 @@ def refresh(client: OpenSearch, alias: str) -> None:
         client.indices.refresh(index=alias)
 
 
-def chinese_analysis(client: OpenSearch) -> Chinese:
-    """Return the best Chinese analysis of the cluster: words (plugin analysis-smartcn), else pairs of characters."""
-    try:
-        with explained(client):
-            client.indices.analyze(body={"tokenizer": "smartcn_tokenizer", "text": "红色"})
-    except EngineError as error:
-        if isinstance(error.__cause__, RequestError):
-            return "cjk"
-        raise
-    return "smartcn"
-
-
 def synonyms_of(client: OpenSearch, index: str) -> list[str]:
     """Return the synonym rules in the search analyzers of an index."""
+    synonyms = read_analysis(client, index).get("filter", {}).get(SYNONYM_FILTER, {})
+    return list(synonyms.get("synonyms") or [])
+
+
+def read_analysis(client: OpenSearch, index: str) -> dict[str, Any]:
+    """Return the `analysis` settings of an index."""
     with explained(client):
         settings = client.indices.get_settings(index=index)[index]["settings"]["index"]
-    synonyms = settings.get("analysis", {}).get("filter", {}).get(SYNONYM_FILTER, {})
-    return list(synonyms.get("synonyms") or [])
+    analysis: dict[str, Any] = settings.get("analysis", {})
+    return analysis
 
 
 def _move_alias(client: OpenSearch, alias: str, index: str) -> None:

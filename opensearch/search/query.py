@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from opensearch.index.fields import SEARCH, IndexSchema, VectorField
+from opensearch.index.fields import IndexSchema, VectorField
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, VectorSpace, sub_queries, vector_paths
 from vitrine.errors import QueryError
 
@@ -27,10 +27,9 @@ from .fusion import (
     schema_weights,
     shares,
 )
+from .lexical import Clause, lexical_clause, with_certain_codes
 from .matches import Floors, at_least, match_aggregation, matching_clause
 from .query_text import clean_words, language_of
-
-Clause = dict[str, Any]
 
 WINDOW = 200
 MAX_WINDOW = 10_000  # the engine's limit on a result window and on k
@@ -40,7 +39,6 @@ DEFAULT_SOURCE = (
     "images.hash", "images.ref",
 )  # fmt: skip
 
-_LANGUAGES = ("en", "zh", "any")  # each product fills one of them
 _NO_MATCH: Clause = {"match_none": {}}
 # Sorted by price, a product that holds one of four words would come first for being cheap.
 _SORTED_MINIMUM_MATCH = "2<75%"
@@ -155,7 +153,7 @@ def hybrid_body(
         body["aggs"] = aggregations
         body["track_total_hits"] = True
     if page.sort:
-        body["query"] = _sorted_query(query, clauses, floors, page.any_word)
+        body["query"] = _sorted_query(query, schema, clauses, floors, page.any_word)
         body["sort"] = [dict(clause) for clause in page.sort]
         return body
     share = dict(zip(sub_queries(), shares(weights), strict=True))
@@ -181,7 +179,8 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
     filters = [dict(clause) for clause in query.filters]
     clauses: dict[str, Clause] = {}
     if words:
-        clauses[LEXICAL] = _boosted(_lexical_clause(words, filters), query.boosts)
+        clause = with_certain_codes(LEXICAL, lexical_clause(words, filters, schema.chains), words, filters)
+        clauses[LEXICAL] = _boosted(clause, query.boosts)
     for name, field_ in schema.vectors.items():
         vector = _vector(query.vectors.get(name), field_, name)
         from_image = name == IMAGE and query.has_image
@@ -191,15 +190,6 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
         everything = {"bool": {"_name": LEXICAL, "must": [{"match_all": {}}], "filter": filters}}
         clauses[LEXICAL] = _boosted(everything, query.boosts)
     return clauses
-
-
-def _lexical_clause(words: str, filters: list[Clause], minimum_match: str | None = None) -> Clause:
-    # A query of stop words or signs alone has no terms; it matches everything.
-    match: Clause = {"query": words, "operator": "or", "zero_terms_query": "all"}
-    if minimum_match:
-        match["minimum_should_match"] = minimum_match
-    all_text = {"dis_max": {"queries": [{"match": {f"{SEARCH}.{name}": match}} for name in _LANGUAGES]}}
-    return {"bool": {"_name": LEXICAL, "must": [all_text], "filter": filters}}
 
 
 def _boosted(clause: Clause, boosts: Sequence[Boost]) -> Clause:
@@ -215,13 +205,15 @@ def _nearest_clause(space: VectorSpace, vector: list[float], window: int, query:
     """Return the clause of a vector sub-query, with the nearest of the boosted products beside the nearest of all."""
     filters = [dict(clause) for clause in query.filters]
     boosts = [boost for boost in query.boosts if boost.nearest]
+    words = clean_words(query.words)
     if not boosts:
-        return _vector_clause(space, vector, window, filters)
+        return with_certain_codes(space.name, _vector_clause(space, vector, window, filters), words, filters)
     # the engine would report the score of one of two clauses with the same name
     nearest = _vector_clause(space, vector, window, filters, named=False)
     boosted = [*filters, *(dict(boost.clause) for boost in boosts)]
     within = _vector_clause(space, vector, window, boosted, named=False)
-    return _boosted({"dis_max": {"_name": space.name, "queries": [nearest, within]}}, boosts)
+    clause = {"dis_max": {"_name": space.name, "queries": [nearest, within]}}
+    return _boosted(with_certain_codes(space.name, clause, words, filters), boosts)
 
 
 def _vector_clause(
@@ -239,7 +231,7 @@ def _vector_clause(
 
 
 def _sorted_query(
-    query: Query, clauses: Mapping[str, Clause], floors: Floors | None, any_word: bool
+    query: Query, schema: IndexSchema, clauses: Mapping[str, Clause], floors: Floors | None, any_word: bool
 ) -> Clause:
     """Return the query whose matches are sorted: the image decides what matches, else the words."""
     words = clean_words(query.words)
@@ -248,7 +240,9 @@ def _sorted_query(
     if query.has_image and IMAGE in clauses:
         return at_least(clauses[IMAGE], floors[IMAGE]) if floors and IMAGE in floors else clauses[IMAGE]
     if words and LEXICAL in clauses:
-        return _lexical_clause(words, [dict(clause) for clause in query.filters], _SORTED_MINIMUM_MATCH)
+        filters = [dict(clause) for clause in query.filters]
+        clause = lexical_clause(words, filters, schema.chains, _SORTED_MINIMUM_MATCH)
+        return with_certain_codes(LEXICAL, clause, words, filters)
     return next((clauses[name] for name in sub_queries() if name in clauses), _NO_MATCH)
 
 

@@ -30,10 +30,20 @@ def clean_words(text: str | None) -> str:
     beginning = text[: 4 * MAX_CHARACTERS]
     printable = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in beginning)
     line = " ".join(printable.split())[:MAX_CHARACTERS]
-    for count, term in enumerate(TERM.finditer(line), 1):
-        if count == MAX_TERMS:
+    return first_terms(line, MAX_TERMS)
+
+
+def first_terms(line: str, count: int) -> str:
+    """Return the beginning of a line that has at most `count` terms."""
+    for number, term in enumerate(TERM.finditer(line), 1):
+        if number == count:
             return line[: term.end()]
     return line
+
+
+def count_terms(line: str) -> int:
+    """Return the number of terms of a line, at most."""
+    return sum(1 for _ in TERM.finditer(line))
 
 
 def language_of(words: str, default: str = "en") -> str:

@@ -10,6 +10,7 @@ from opensearch.client import explained
 from vitrine.errors import EngineError
 
 from .facets import read_facets, read_groups
+from .lexical import EXACT_CODE
 from .matches import MATCHES, all_counted, may_match
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Candidate:
     sub_query_scores: dict[str, float] = field(default_factory=dict)  # raw, of each sub-query that found it
     source: dict[str, Any] = field(default_factory=dict)
     matches: bool = True  # False: one of the nearest products, but too far from the query
+    exact_code: bool = False  # it has a code that the query names
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,10 @@ def _judged(retrieved: Retrieved, matches: Mapping[str, Any]) -> Retrieved:
 def _candidate(hit: Mapping[str, Any]) -> Candidate:
     matched = hit.get("matched_queries") or {}
     scores = {name: float(score) for name, score in matched.items()} if isinstance(matched, Mapping) else {}
-    return Candidate(str(hit["_id"]), float(hit.get("_score") or 0.0), scores, hit.get("_source") or {})
+    exact_code = scores.pop(EXACT_CODE, None) is not None
+    score = float(hit.get("_score") or 0.0)
+    source = hit.get("_source") or {}
+    return Candidate(str(hit["_id"]), score, scores, source, exact_code=exact_code)
 
 
 def _request(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch.index.fields import IndexSchema
-from opensearch.search.query import Boost, Clause
+from opensearch.search.lexical import Clause
+from opensearch.search.query import Boost
 from opensearch.search.query_text import clean_words
 from opensearch.understanding.constraints.found import (
     Constraint,

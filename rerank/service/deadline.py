@@ -1,4 +1,4 @@
-"""Reranking within a deadline: history and availability are looked up side by side, then the window is ranked."""
+"""Reranking within a deadline: history, availability and codes are looked up side by side, then the window is ranked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+from opensearch.analysis.codes import query_codes
 from opensearch.logs.profiles import Click
+from opensearch.search.query_text import clean_words
 from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute
 from rerank.search import rerank
 from rerank.serving_context import ServingContext
@@ -32,13 +34,16 @@ class Lookups(Protocol):
     async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
         """Return those of the products that are not available."""
 
+    async def with_codes(self, alias: str, ids: Sequence[str], codes: Sequence[str]) -> Collection[str]:
+        """Return those of the products that have one of the codes."""
+
 
 async def rerank_in_time(
     context: ServingContext, request: RerankRequest, lookups: Lookups, pool: WorkerPool
 ) -> RankedWindow:
     """Return the window of `rerank`, or the engine's order once the deadline passed or the pool is full.
 
-    The lookups fill `history`, `unavailable` and `as_of` of the request. Never raises.
+    The lookups fill `history`, `unavailable`, `exact_codes` and `as_of` of the request. Never raises.
     """
     limit_s = request.deadline_ms / 1000
     try:
@@ -55,7 +60,7 @@ async def rerank_in_time(
 async def _look_up(
     context: ServingContext, request: RerankRequest, lookups: Lookups, limit_s: float
 ) -> RerankRequest:
-    """Return the request with history and availability; a lookup that fails or is late counts as empty."""
+    """Return the request with history, availability and exact codes; a lookup that fails or is late counts as empty."""
 
     async def history() -> Sequence[Click]:
         return await lookups.history(context.alias, request.shopper) if request.shopper else ()
@@ -63,10 +68,16 @@ async def _look_up(
     async def unavailable() -> Collection[str]:
         return await lookups.unavailable(context.alias, request.ids) if context.schema.plan.available else ()
 
-    clicks, sold_out = await asyncio.gather(
-        _within(limit_s, history(), ()), _within(limit_s, unavailable(), ())
+    async def exact_codes() -> Collection[str]:
+        codes = query_codes(clean_words(request.query)).certain
+        return await lookups.with_codes(context.alias, request.ids, codes) if codes else ()
+
+    clicks, sold_out, exact = await asyncio.gather(
+        _within(limit_s, history(), ()),
+        _within(limit_s, unavailable(), ()),
+        _within(limit_s, exact_codes(), ()),
     )
-    return replace(request, history=clicks, unavailable=sold_out, as_of=this_minute())
+    return replace(request, history=clicks, unavailable=sold_out, exact_codes=exact, as_of=this_minute())
 
 
 async def _within(limit_s: float, result: Awaitable[T], default: T) -> T:

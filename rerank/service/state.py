@@ -7,10 +7,11 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 
+from opensearch.analysis.codes import CODES
 from opensearch.index.meta import schema_of
 from opensearch.index.versions import published
 from opensearch.logs.pointer import read_pointer
@@ -117,7 +118,7 @@ class EngineContexts:
 
 
 class EngineLookups:
-    """Histories and availability, read from the engine while a window waits."""
+    """Histories, availability and codes, read from the engine while a window waits."""
 
     def __init__(self, client: AsyncOpenSearch) -> None:
         self._client = client
@@ -133,11 +134,18 @@ class EngineLookups:
 
     async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
         """Return those of the ids whose product is not available."""
+        return await self._matching(alias, ids, {"term": {"available": False}})
+
+    async def with_codes(self, alias: str, ids: Sequence[str], codes: Sequence[str]) -> Collection[str]:
+        """Return those of the ids whose product has one of the codes."""
+        return await self._matching(alias, ids, {"terms": {CODES: list(codes)}})
+
+    async def _matching(self, alias: str, ids: Sequence[str], clause: dict[str, Any]) -> Collection[str]:
         body = {
             "size": len(ids),
             "_source": False,
             "track_total_hits": False,
-            "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, {"term": {"available": False}}]}},
+            "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, clause]}},
         }
         response = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
         return {hit["_id"] for hit in response["hits"]["hits"]}

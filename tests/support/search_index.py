@@ -75,7 +75,7 @@ def search_index(client: OpenSearch, shards: int = 1) -> Iterator[str]:
 
     alias = f"eq-{uuid4().hex[:8]}"
     index = f"{alias}-v1"
-    body = index_body(SCHEMA, layout=Sharding(shards, 0), chinese="cjk")
+    body = index_body(SCHEMA, layout=Sharding(shards, 0))
     client.indices.create(index=index, body={**body, "aliases": {alias: {}}})
     try:
         lines = [

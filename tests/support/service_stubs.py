@@ -60,6 +60,7 @@ class StubLookups:
 
     histories: dict[str, list[Click]] = field(default_factory=dict)
     sold_out: set[str] = field(default_factory=set)
+    coded: set[str] = field(default_factory=set)  # products whose code is in any query that has one
     never: bool = False
     error: Exception | None = None
 
@@ -72,6 +73,9 @@ class StubLookups:
 
     async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
         return self.sold_out & set(ids)
+
+    async def with_codes(self, alias: str, ids: Sequence[str], codes: Sequence[str]) -> Collection[str]:
+        return self.coded & set(ids)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from indexer.catalogue.notation import column_names
 from indexer.catalogue.notation.cells import read_language
 from indexer.catalogue.notation.lists import PATH
 from indexer.catalogue.notation.null_words import null_words
+from opensearch.analysis.codes import MAX_CODE
 from opensearch.index.fields import ColumnFormat, FieldPlan
 
 from .column_formats import date_notation, list_notation, notation_hints, number_notation, stated
@@ -23,6 +24,7 @@ MAX_TEXTS = 8  # more text columns would displace the description in the embedde
 MAX_NUMBERS = 32
 MAX_DATES = 32
 MAX_KEYWORDS = 64
+MAX_CODES = 16
 _MIN_FILL_RATE = 0.02  # a number or keyword column that is sparser is left out
 # A column that is sparser or has fewer words per value is an attribute: in the lexical sub-query, not embedded.
 _MIN_TEXT_FILL_RATE = 0.5
@@ -80,6 +82,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
         images=best_images(kinds.images),
         numbers=_names(numbers, MAX_NUMBERS),
         keywords=_names(keywords, MAX_KEYWORDS),
+        codes=_names([c for c in columns if c is not id_ and _is_code(c)], MAX_CODES),
         dates=_names(dates, MAX_DATES),
         language=kinds.language,
         language_field=language_field,
@@ -144,6 +147,15 @@ def _is_keyword(column: ColumnStatistics) -> bool:
     grouping = column.has_repeated_values or named or is_path
     return column.mostly(lambda value: isinstance(value, (str, int)) and not URL.match(str(value))) and (
         code or (short and grouping)
+    )
+
+
+def _is_code(column: ColumnStatistics) -> bool:
+    """Return whether the column holds codes: by its name, and by short values of which most have digits."""
+    return (
+        column_names.is_code_name(column.name)
+        and column.mostly(lambda value: isinstance(value, (str, int)) and len(str(value)) <= MAX_CODE)
+        and column.share(lambda value: any(map(str.isdecimal, str(value)))) > 0.5
     )
 
 

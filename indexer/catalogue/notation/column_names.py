@@ -116,6 +116,24 @@ _DATE = re.compile(
     r"geandert|veroffentlicht|(?<![a-z])am$|jour|cree|publie|modifie|fecha|hora|creado|publicado|(?<![a-z])data(?![a-z])|"
     r"日期|时间|日時|発売日|登録日"
 )
+_CODE = re.compile(
+    r"(^|[^a-z])(ean|gtin|upc|isbn|mpn|sku|asin|jan|oem)s?\d{0,2}($|[^a-z])|"
+    r"(bar|product|item|article|part|style|model) ?code|"
+    r"(model|part|item|article|product|style|catalog|catalogue|manufacturer) ?(number|num|no|nr)$|"
+    r"(artikel|bestell|teile|modell|hersteller|produkt|material|oe|katalog)[a-z ]*(nummer|nr)$|artnr|"
+    r"reference|referenz|^ref$|code ?(article|produit|barres?)|codigo|referencia|"
+    r"编号|编码|货号|条码|条形码|型号"
+)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_code_name(name: str) -> bool:
+    """Return whether the name is that of a column of product codes: SKU, EAN, article or model number."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # skuCode
+    folded = "".join(
+        c for c in unicodedata.normalize("NFKD", spaced.casefold()) if not unicodedata.combining(c)
+    )
+    return bool(_CODE.search(re.sub(r"[\W_]+", " ", folded).strip()))
 
 
 _IMAGE = re.compile(
