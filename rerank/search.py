@@ -128,9 +128,7 @@ def _floors(context: ServingContext, search: Search) -> Floors | None:
         return None
     if search.min_cosine is not None:
         return dict.fromkeys(context.schema.vectors, search.min_cosine)
-    return query_floors(
-        context.schema, has_words=bool(clean_words(search.query)), has_image=search.image is not None
-    )
+    return query_floors(context.schema, clean_words(search.query), search.image is not None)
 
 
 def _retrieve(

@@ -169,6 +169,15 @@ def test_products_are_found_by_another_column_of_the_index() -> None:
     assert counts(log) == {"unknown column": 1, "ambiguous id": 1, "product not indexed": 2}
 
 
+def test_a_code_is_found_in_every_spelling() -> None:
+    columns: dict[str, Values] = {"ean": {"4006381333931": "a", "ab12": "b"}}
+    ids = ProductIds({"a", "b"}, FieldPlan(codes=("ean",)), columns.get)
+    for value in ("4006381333931", 4006381333931.0, "04006381333931", "400-6381-333931"):
+        assert ids.find(value, "ean") == ("a", None)
+    assert ids.find("AB-12", "ean") == ("b", None)
+    assert ids.find("0000", "ean") == ("0000", None)
+
+
 # --- names of actions
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -154,8 +155,9 @@ def test_a_new_version_learns_its_sub_query_weights_before_it_goes_into_service(
     assert learned["weights"]["image"] == 0
     recorded = read_schema(vitrine.engine, vitrine.alias).weights
     assert recorded == learned["weights"]
-    assert list(floors) == ["text"]
-    assert read_schema(vitrine.engine, vitrine.alias).floors == {"text": floors["text"]["cosine"]}
+    assert list(floors) == ["text", "foreign text"]  # the encoder takes any language
+    stored = read_schema(vitrine.engine, vitrine.alias).floors
+    assert stored == {name: floor["cosine"] for name, floor in floors.items()}
     assert f"text {floors['text']['cosine']:g}" in vitrine("weights", "show").stdout
     assert vitrine.pipeline_weights() == pytest.approx(list(learned["weights"].values()))
     # A run into the version in service does not change them, and neither does a rebuild with --no-learn-weights.
@@ -361,3 +363,50 @@ def test_the_variants_of_a_shopify_export_are_found_by_the_words_of_their_produc
         "https://x.example/2.jpg",
         "https://x.example/back.jpg",
     ]
+
+
+def test_queries_are_understood_by_the_vocabulary_of_the_version_in_service(vitrine: Command) -> None:
+    def answer(*arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            vitrine("search", *arguments, "--order", "engine", "--json").stdout
+        )
+        return found
+
+    vitrine.report(vitrine.catalogue(ROWS))
+    first = read_schema(vitrine.engine, vitrine.alias).vocabulary
+    fields = answer("blue shoee under 10")
+    assert fields["corrected"] == {"from": "blue shoee under 10", "to": "blue shoe under 10"}
+    assert [(c["column"], c["op"], c["value"]) for c in fields["constraints"]] == [
+        ("price", "<=", 10),
+        ("colour", "=", "blue"),
+    ]
+    prices = [hit["product"]["numbers"]["price"] for hit in fields["hits"]]
+    assert prices[0] <= 10
+    assert fields["total"] == 40
+    strict = answer("blue shoee under 10", "--constraints", "filter")
+    assert {hit["id"] for hit in strict["hits"]} == {"p1", "p3", "p5", "p7", "p9"}
+    verbatim = answer("blue shoee under 10", "--verbatim")
+    assert (verbatim["corrected"], verbatim["constraints"]) == (None, [])
+    shown = vitrine("search", "blue shoee", "--order", "engine").stderr
+    assert "showing results for 'blue shoe' (search instead for 'blue shoee': --verbatim)" in shown
+
+    vitrine.report(vitrine.catalogue(ROWS))  # nothing changed
+    assert read_schema(vitrine.engine, vitrine.alias).vocabulary == first
+    boots = [{**row, "title": str(row["title"]).replace("shoe", "boot")} for row in ROWS]
+    vitrine.report(vitrine.catalogue(boots), "--rebuild")
+    assert answer("boott")["corrected"]["to"] == "boot"
+    vitrine("index", "--rollback")
+    assert read_schema(vitrine.engine, vitrine.alias).vocabulary == first
+    assert answer("shoee")["corrected"]["to"] == "shoe"
+
+
+def test_a_lost_vocabulary_is_reported_searched_without_and_built_again(vitrine: Command) -> None:
+    vitrine.report(vitrine.catalogue(ROWS))
+    shutil.rmtree(vitrine.folder / "store" / "vocabularies")
+    result = vitrine("search", "shoee", "--order", "engine", "--json")
+    assert json.loads(result.stdout)["corrected"] is None
+    findings = json.loads(vitrine("doctor", "--json").stdout)
+    (finding,) = [finding for finding in findings if finding["subject"] == "vocabulary"]
+    assert (finding["level"], "verbatim" in finding["result"]) == ("warn", True)
+    vitrine.report(vitrine.catalogue(ROWS))
+    assert json.loads(vitrine("search", "shoee", "--order", "engine", "--json").stdout)["corrected"]

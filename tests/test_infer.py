@@ -216,6 +216,10 @@ def test_money_that_is_not_read_as_numbers_is_told_with_the_reason() -> None:
     stated = complete_plan(FieldPlan(numbers=("price",)), rows)
     assert stated.columns == {"price": ColumnFormat(decimal=".", currency="EUR")}
     assert plan_remarks(stated, rows, is_guess=False) == []
+    readable = [{"id": 1, "title": "cup", "price": "5 EUR"}]
+    assert (
+        plan_remarks(FieldPlan(), readable, is_guess=False) == []
+    )  # told among the columns that are not used
 
 
 def test_a_date_that_a_spreadsheet_wrote_as_a_number_of_days_is_read() -> None:

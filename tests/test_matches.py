@@ -12,9 +12,9 @@ from support.rerank_index import create_rerank_index, delete_rerank_index, pictu
 
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.search.filters import parse_filters, parse_sort
-from opensearch.search.matches import PHOTO, all_counted, may_match, query_floors
+from opensearch.search.matches import FOREIGN, PHOTO, all_counted, may_match, query_floors
 from opensearch.tuning.floors import choose_floors
-from opensearch.tuning.nonsense import nonsense_queries, title_phrases
+from opensearch.tuning.nonsense import foreign_nonsense, nonsense_queries, title_phrases
 from rerank.answer import answer_to_dict
 from rerank.search import search
 from rerank.search_request import Search, SearchRequest, resolve
@@ -226,25 +226,37 @@ def test_the_floor_of_words_and_an_image_lets_the_image_match_alone() -> None:
     schema = IndexSchema(
         FieldPlan(), dict.fromkeys(("text", "image"), VectorField("a", "b", 8)), floors=FLOORS
     )
-    assert query_floors(schema, has_words=True, has_image=False) == {"text": 0.75, "image": 0.9}
-    assert query_floors(schema, has_words=False, has_image=True) == {"text": 0.75, "image": 0.95}
-    floors = query_floors(schema, has_words=True, has_image=True)
+    assert query_floors(schema, "red", has_image=False) == {"text": 0.75, "image": 0.9}
+    assert query_floors(schema, "", has_image=True) == {"text": 0.75, "image": 0.95}
+    floors = query_floors(schema, "red", has_image=True)
     assert floors == {"text": 0.75, "image": pytest.approx(0.95 / 2**0.5)}
     words, image, product = np.eye(3)[0], np.eye(3)[1], np.array([0, 0.95, (1 - 0.95**2) ** 0.5])
     halfway = (words + image) / np.linalg.norm(words + image)
     assert halfway @ product == pytest.approx(floors["image"])
-    assert query_floors(replace(schema, floors={}), has_words=True, has_image=True) is None
+    assert query_floors(replace(schema, floors={}), "red", has_image=True) is None
+
+
+def test_words_in_another_script_have_floors_of_their_own() -> None:
+    floors = {"text": 0.8, FOREIGN + "text": 0.7}
+    english = IndexSchema(FieldPlan(language="en"), {"text": VectorField("a", "b", 8)}, floors=floors)
+    assert query_floors(english, "red shoes", has_image=False) == {"text": 0.8}
+    assert query_floors(english, "红鞋", has_image=False) == {"text": 0.7}
+    chinese = replace(english, plan=FieldPlan(language="zh"))
+    assert query_floors(chinese, "红鞋", has_image=False) == {"text": 0.8}
+    assert query_floors(chinese, "red shoes", has_image=False) == {"text": 0.7}
+    assert all(word.isascii() for word in foreign_nonsense("zh", 20))
+    assert not any(word.isascii() for word in foreign_nonsense("de", 20))
 
 
 def test_a_floor_lies_between_nonsense_and_the_queries_that_fit() -> None:
     nonsense, fitting = np.linspace(0.1, 0.3, 101), np.linspace(0.59, 0.99, 101)
     floor = choose_floors({"text": fitting}, {"text": nonsense})["text"]
-    # a quarter of the way from 0.29, which 95 % of the nonsense stay below, to 0.61, which 95 % of the others reach
-    assert floor.cosine == pytest.approx(0.29 + 0.25 * (0.61 - 0.29), abs=1e-4)
+    # a tenth of the way from 0.29, which 95 % of the nonsense stay below, to 0.61, which 95 % of the others reach
+    assert floor.cosine == pytest.approx(0.29 + 0.1 * (0.61 - 0.29), abs=1e-4)
     assert (floor.kept, floor.rejected) == (1.0, 1.0)
     overlapping = choose_floors({"text": nonsense + 0.1}, {"text": nonsense})["text"]
     assert overlapping.cosine == pytest.approx(0.21, abs=1e-3)
-    assert overlapping.kept >= 0.95 > overlapping.rejected
+    assert (overlapping.kept or 0) >= 0.95 > overlapping.rejected
 
 
 def test_a_space_that_tells_nothing_apart_rejects_nonsense_and_leaves_the_fitting_to_the_others() -> None:

@@ -287,6 +287,8 @@ def test_products_are_found_by_the_values_of_a_column(shop: OpenSearch) -> None:
         f"style {n}" for n in range(3)
     )
     assert column_values(shop, ALIAS, training_log.PLAN, "ean") is None
+    # the documents of this index hold no codes
+    assert column_values(shop, ALIAS, replace(training_log.PLAN, codes=("ean",)), "EAN") == {}
 
 
 @pytest.mark.live

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from indexer.catalogue.inference.columns import URL
+from indexer.catalogue.notation.numerals import PLAIN_NUMBER
 from indexer.catalogue.notation.yes_no import is_yes_or_no
 from opensearch.index.fields import FieldPlan
 
@@ -80,7 +81,9 @@ class UnusedColumns:
             return ADDRESSES
         if all(is_yes_or_no(value) for value in values):
             return YES_OR_NO
-        if all(isinstance(value, (int, float)) for value in values):
+        if all(
+            isinstance(value, (int, float)) or PLAIN_NUMBER.fullmatch(str(value).strip()) for value in values
+        ):
             return NUMBERS
         return NO_ROLE
 

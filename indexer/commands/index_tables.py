@@ -12,6 +12,7 @@ from rich.table import Table
 from indexer.catalogue.notation.languages import language_name
 from indexer.load.report import LoadReport
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
+from opensearch.tuning.floors import Floor
 
 from .column_lines import column_lines
 
@@ -56,12 +57,8 @@ def _weights_line(learned: Mapping[str, Any]) -> str:
     return f"sub-query weights, learned from {learned['queries']} known-item queries: {weights} (MRR: {mrr})"
 
 
-def _floors_line(learned: Mapping[str, Mapping[str, float]]) -> str:
-    floors = ", ".join(
-        f"{name} {floor['cosine']:g} (kept: {100 * floor['kept']:.0f} % of queries that fit, "
-        f"rejected: {100 * floor['rejected']:.0f} % of nonsense)"
-        for name, floor in learned.items()
-    )
+def _floors_line(learned: Mapping[str, Mapping[str, Any]]) -> str:
+    floors = ", ".join(f"{name} {Floor(**floor)}" for name, floor in learned.items())
     return f"cosine from which a neighbour matches: {floors}"
 
 

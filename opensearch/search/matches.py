@@ -17,25 +17,32 @@ import numpy as np
 from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import IMAGE, LEXICAL
 
+from .query_text import language_of
+
 Clause = dict[str, Any]
 Floors = Mapping[str, float]  # cosine by vector space
 Scores = Mapping[str, float]  # raw scores of one hit, by sub-query
 
-PHOTO = "photo"  # the floor for queries by image; each other one, named by its space, is for queries of words
+# Names of floors: of a space, for queries of words; for queries by image; and of a space, for words in another script than
+# that of the catalogue, which are farther from their products than words of its own language.
+PHOTO = "photo"
+FOREIGN = "foreign "
 MATCHES = "matches"  # the name of the aggregation over the products that match
 
 
-def query_floors(schema: IndexSchema, *, has_words: bool, has_image: bool) -> Floors | None:
+def query_floors(schema: IndexSchema, words: str, has_image: bool) -> Floors | None:
     """Return the floors of the index for a query of words, an image or both; None where no match can be told.
 
     The vector of a query with both lies halfway between them. A product that is as near to the image as the image's floor
     requires, and has nothing to do with the words, has the cosine floor / √2 with it.
     """
-    floors = {name: schema.floors[name] for name in schema.vectors if name in schema.floors}
+    language = schema.plan.language
+    prefix = FOREIGN if words and language_of(words, language) != language else ""
+    floors = {name: schema.floors[prefix + name] for name in schema.vectors if prefix + name in schema.floors}
     if not has_image:
         return floors
     photo = schema.floors.get(PHOTO)
-    return None if photo is None else {**floors, IMAGE: photo / math.sqrt(2) if has_words else photo}
+    return None if photo is None else {**floors, IMAGE: photo / math.sqrt(2) if words else photo}
 
 
 def score_of(cosine: float) -> float:

@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from opensearch.index.fields import IndexSchema
 from opensearch.index.scan import sample
 from opensearch.index.spaces import IMAGE, SPACES, TEXT, has_vector
-from opensearch.search.matches import PHOTO
-from opensearch.search.query import Fusion, Page, Query, hybrid_body
+from opensearch.search.matches import FOREIGN, PHOTO
+from opensearch.search.query import Fusion, Page, Query, hybrid_body, supports_language
 from opensearch.search.retrieve import retrieve
 from vitrine.errors import WeightsError
 
-from .nonsense import nonsense_queries, title_phrases
+from .nonsense import FOREIGN_LANGUAGE, foreign_nonsense, nonsense_queries, title_phrases
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -37,7 +37,7 @@ REJECTED = 0.95  # of the nonsense
 _TITLES = 2000
 _NEIGHBOURS = 20  # the engine's search is exact enough from here
 # Title phrases are nearer to their product than what shoppers type, so a floor stays near the nonsense where it can.
-_STEP = 0.25
+_STEP = 0.1
 
 Embed = Callable[[Sequence[str]], Sequence[Mapping[str, ArrayLike]]]  # texts -> vectors by space
 Cosines = NDArray[np.float64]  # (queries,), of each query and its nearest product
@@ -45,13 +45,17 @@ Cosines = NDArray[np.float64]  # (queries,), of each query and its nearest produ
 
 @dataclass(frozen=True)
 class Floor:
-    """A floor, and the shares of fitting queries that reach it and of nonsense that does not."""
+    """A floor, and the shares of nonsense that is below it and of fitting queries that reach it (None: none were tried)."""
 
     cosine: float
-    kept: float
     rejected: float
+    kept: float | None = None
 
-    def to_dict(self) -> dict[str, float]:
+    def __str__(self) -> str:
+        kept = "" if self.kept is None else f", {100 * self.kept:.0f} % of title phrases reach it"
+        return f"{self.cosine:g} ({100 * self.rejected:.0f} % of nonsense is below{kept})"
+
+    def to_dict(self) -> dict[str, float | None]:
         """Return the floor as JSON values."""
         return asdict(self)
 
@@ -79,6 +83,7 @@ def learn_floors(
         _nearest(client, index, schema, _by_words(queries, embed), deadline) for queries in kinds
     )
     floors = choose_floors(fitting, nonsense)
+    floors |= _foreign_floors(client, index, schema, embed, deadline)
     if IMAGE in schema.vectors and len(patterns):
         photos = _nearest(client, index, schema, _other_products(client, index), deadline)
         drawn = [Query(vectors={IMAGE: vector}, has_image=True) for vector in patterns]
@@ -117,10 +122,30 @@ def choose_floors(fitting: Mapping[str, Cosines], nonsense: Mapping[str, Cosines
     return {
         name: Floor(
             cosine := math.floor(max(cosines[name], 0.0) * 1e4) / 1e4,
-            round(float(np.mean(fitting[name] >= cosine)), 3),
             round(float(np.mean(nonsense[name] < cosine)), 3),
+            round(float(np.mean(fitting[name] >= cosine)), 3),
         )
         for name in fitting
+    }
+
+
+def _foreign_floors(
+    client: OpenSearch, index: str, schema: IndexSchema, embed: Embed, deadline: float | None
+) -> dict[str, Floor]:
+    """Return the floors for words in another script than the catalogue's, in the spaces whose encoder knows them.
+
+    No query that fits can be made in a language that the titles are not written in, so nonsense alone decides.
+    """
+    language = "en" if schema.plan.language == FOREIGN_LANGUAGE else FOREIGN_LANGUAGE
+    spaces = [name for name, field in schema.vectors.items() if supports_language(field, language)]
+    if not spaces:
+        return {}
+    queries = _by_words(foreign_nonsense(schema.plan.language, QUERIES), embed)
+    cosines = _nearest(client, index, schema, queries, deadline)
+    return {
+        FOREIGN + name: Floor(math.ceil(1e4 * np.quantile(cosines[name], REJECTED)) / 1e4, REJECTED)
+        for name in spaces
+        if len(cosines.get(name, ())) >= MIN_QUERIES
     }
 
 

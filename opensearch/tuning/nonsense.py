@@ -13,6 +13,8 @@ _CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af]")
 _WORD = re.compile(r"[^\W\d_]{3,}|[\u2e80-\u9fff\uac00-\ud7af]")  # without units, codes and numbers
 _PHRASE_WORDS = (2, 3)
 _PHRASE_SIGNS = (4, 5, 6)
+FOREIGN_LANGUAGE = "zh"
+_SIGNS = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过"
 # Words of subjects that few shops sell; those that the catalogue has are left out.
 _OTHER_SUBJECTS = (
     "volcano", "parliament", "mortgage", "asteroid", "theology", "orchestra", "glacier", "senator", "diplomacy",
@@ -63,6 +65,20 @@ def nonsense_queries(titles: Iterable[str], count: int, seed: int = 0) -> list[s
         kinds.append(lambda: generator.choice(others))
     return [
         " ".join(kinds[number % len(kinds)]() for _ in range(generator.randint(1, 2)))
+        for number in range(count)
+    ]
+
+
+def foreign_nonsense(language: str, count: int, seed: int = 0) -> list[str]:
+    """Return `count` queries that mean nothing, in another script than that of a catalogue in this language.
+
+    They are rows of frequent Chinese signs; for a Chinese catalogue random letters and words of other subjects.
+    """
+    generator = random.Random(seed)
+    if language != FOREIGN_LANGUAGE:
+        return ["".join(generator.sample(_SIGNS, generator.randint(2, 5))) for _ in range(count)]
+    return [
+        _random_letters(generator) if number % 2 else " ".join(generator.sample(_OTHER_SUBJECTS, 2))
         for number in range(count)
     ]
 

@@ -87,10 +87,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
         f"with the lexical sub-query alone {learned.lexical_mrr:.3f}"
     )
     for name, floor in (floors or {}).items():
-        click.echo(
-            f"floor of {name}: cosine {floor.cosine:g}, kept {100 * floor.kept:.0f} % of queries that fit, "
-            f"rejected {100 * floor.rejected:.0f} % of nonsense"
-        )
+        click.echo(f"floor of {name}: cosine {floor}")
 
 
 @weights.command()

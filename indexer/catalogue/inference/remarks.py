@@ -9,9 +9,10 @@ from typing import Any
 from indexer.catalogue.notation.cells import abbreviated
 from indexer.catalogue.notation.column_names import is_price_name
 from indexer.catalogue.notation.languages import language_name
-from indexer.catalogue.notation.number_columns import currencies_beside
+from indexer.catalogue.notation.number_columns import NotationHints, currencies_beside
 from opensearch.index.fields import FieldPlan
 
+from .column_formats import number_notation
 from .columns import ColumnStatistics, column_statistics, detected_language
 
 _MIN_MONEY = 0.5  # the share of a column's cells that must look like money
@@ -40,6 +41,8 @@ def _money(column: ColumnStatistics, plan: FieldPlan) -> str | None:
         return None
     numbers = evidence.plain + evidence.numerals
     named = is_price_name(column.name)
+    if number_notation(column, NotationHints(language=plan.language)) is not None:
+        return None  # readable, and told among the columns that the plan does not use
     if numbers < _MIN_MONEY * evidence.values or not (named or evidence.currencies.total() >= numbers):
         return None
     return f"column {column.name} looks like money and is not read as numbers: {_reason(column)}"

@@ -27,7 +27,7 @@ from opensearch.understanding.words import fold, spelled_out
 
 from .typos import MISTYPED, edit_log_probability
 
-UNKNOWN = log(0.05)  # words of a query that are none of the catalogue
+UNKNOWN = 0.05  # words of a query that are none of the catalogue, at least
 NAME = 0.5  # of those, words that the language does not have either, such as names
 NEW_FORM = log(
     0.05
@@ -79,7 +79,9 @@ def log_probability_as_typed(folded: str, vocabulary: Vocabulary, context: Seque
         return log(of_stem) + (NEW_FORM if common else ODD_FORM)
     by_letters = exp(vocabulary.letters.log_probability(folded))
     of_language = vocabulary.language_probability(folded)
-    return UNKNOWN + log(max(NAME * by_letters + (1 - NAME) * of_language, _NEVER))
+    return log(max(UNKNOWN, vocabulary.unseen)) + log(
+        max(NAME * by_letters + (1 - NAME) * of_language, _NEVER)
+    )
 
 
 def in_context(id: int, vocabulary: Vocabulary, context: Sequence[int]) -> float:

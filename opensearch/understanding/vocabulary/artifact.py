@@ -135,6 +135,11 @@ class Vocabulary:
         return _looked_up(self.saved, "language", folded)
 
     @property
+    def unseen(self) -> float:
+        """The probability of a word that no product has, by the words that one product has: large in a small catalogue."""
+        return float(self.facts["unseen"])
+
+    @property
     def has_language(self) -> bool:
         """Whether the common words of the catalogue's language are known."""
         return len(self.saved["language.hashes"]) > 0
@@ -188,6 +193,7 @@ class Vocabulary:
                 raise ValueError(f"the probabilities of {name} are incomplete")
         if len(self.near.hashes) != len(self.near.ids) or not len(self.pairs.counts):
             raise ValueError("the table of near words or of pairs is incomplete")
+        _ = self.unseen
         _ = (
             self.letters,
             self.documents,

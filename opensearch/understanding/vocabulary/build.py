@@ -50,6 +50,8 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
         "documents": counts.documents,
         "language": language,
         "minimum": minimum,
+        # Good (1953): what is not seen yet is as probable as what was seen once
+        "unseen": float((frequencies == 1).sum() / max(frequencies.sum(), 1)),
         "total": int(frequencies.sum()) or 1,
         "title_total": int(titles.sum()) or 1,
         "title_words": max(float(titles.sum()) / max(len(counts.title_sizes), 1), 1.0),

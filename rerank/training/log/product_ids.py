@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch.analysis.codes import CODES, code_forms
 from opensearch.index.fields import FieldPlan
 from opensearch.index.scan import scan
-from opensearch.search.filter_columns import FilterColumn, filter_columns
+from opensearch.search.filter_columns import filter_columns
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -37,20 +38,24 @@ class ProductIds:
         if name not in self._columns:
             self._columns[name] = self._lookup(name)
         values = self._columns[name]
-        if values is not None and text in values:
-            product = values[text]
-            return (product, None) if product is not None else (text, "ambiguous id")
+        for form in (text, *code_forms(text)):
+            if values is not None and form in values:
+                product = values[form]
+                return (product, None) if product is not None else (text, "ambiguous id")
         return text, None if values is not None or text in self.known else "unknown column"
 
 
 def column_values(client: OpenSearch, index: str, plan: FieldPlan, name: str) -> Values | None:
-    """Return the products of an index by the values of a column; None when it has no such column."""
-    column = _find_column(plan, name)
-    if column is None:
+    """Return the products of an index by the values of a column; None when it has no such column.
+
+    Code columns, such as SKU and EAN, share one field of the index: its codes are returned for each of them.
+    """
+    field = _field_of(plan, name)
+    if field is None:
         return None
     products: dict[str, str | None] = {}
-    for product, source in scan(client, index, includes=[column.field]):
-        for value in _values(source, column.field):
+    for product, source in scan(client, index, includes=[field]):
+        for value in _values(source, field):
             text = id_text(value)
             products[text] = product if products.get(text, product) == product else None
     return products
@@ -61,11 +66,11 @@ def id_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _find_column(plan: FieldPlan, name: str) -> FilterColumn | None:
-    columns = filter_columns(plan)
-    if name in columns:
-        return columns[name]
-    return {known.lower(): column for known, column in columns.items()}.get(name.lower())
+def _field_of(plan: FieldPlan, name: str) -> str | None:
+    """Return the field of a column, whatever the case of its name."""
+    fields = {column.name: column.field for column in filter_columns(plan).values()}
+    fields |= dict.fromkeys(plan.codes, CODES)
+    return fields.get(name) or {known.lower(): field for known, field in fields.items()}.get(name.lower())
 
 
 def _values(source: Mapping[str, Any], path: str) -> list[Any]:
