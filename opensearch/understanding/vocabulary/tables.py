@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -88,11 +89,14 @@ class NearTable:
     @classmethod
     def of(cls, words: Iterable[tuple[int, str]]) -> NearTable:
         """Return the table of words with their ids."""
-        pairs = [(key, id) for id, word in words for key in _deletions(word)]
-        keys = np.fromiter((key for key, _ in pairs), dtype=np.uint32, count=len(pairs))
-        ids = np.fromiter((id for _, id in pairs), dtype=np.uint32, count=len(pairs))
-        order = np.argsort(keys, kind="stable")
-        return cls(keys[order], ids[order])
+        keys, ids = array("I"), array("I")  # a hundred times as many as words
+        for id, word in words:
+            deletions = _deletions(word)
+            keys.extend(deletions)
+            ids.extend(id for _ in deletions)
+        hashes = np.array(keys, dtype=np.uint32)
+        order = np.argsort(hashes, kind="stable")
+        return cls(hashes[order], np.array(ids, dtype=np.uint32)[order])
 
     def near(self, word: str) -> list[int]:
         """Return the ids of all words one error away, and of most that are two away from a long word, among others."""
