@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -154,3 +155,10 @@ def test_numbers_are_read_in_either_notation(text: str, number: float) -> None:
 def test_prices_are_read_in_several_languages(line: str, low: float, high: float) -> None:
     (one,) = ranges_in(line)
     assert (one.low, one.high, one.explicit) == (low, high, True)
+
+
+@pytest.mark.parametrize("words", ["under {}", "between 5 and {}", "{} cm", "width {}"])
+def test_a_number_that_no_float_holds_is_no_constraint(words: str, vocabulary: Vocabulary) -> None:
+    schema = IndexSchema(replace(PLAN, numbers=(*PLAN.numbers, "width")))
+    typed = words.format("9" * 309)
+    assert understand(typed, schema, vocabulary) == QueryPlan(typed, typed)

@@ -106,7 +106,10 @@ def test_a_changed_card_is_one_artifact(store: Store, tmp_path: Path) -> None:
     assert (card.document_prompt, card.source) == ("a ", name)
 
 
-def test_code_that_a_model_brings_runs_only_when_it_is_trusted(store: Store, tmp_path: Path) -> None:
+def test_code_that_a_model_brings_runs_only_when_it_is_trusted(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # no export of an earlier run
     folder = tiny_text_encoder(tmp_path)
     (folder / "halved.py").write_text(
         "from sentence_transformers.base.modules import Module\n\n\n"

@@ -14,7 +14,7 @@ from opensearch.logs.profiles import Click
 from opensearch.search.query_text import clean_words
 from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute
 from rerank.search import rerank
-from rerank.serving_context import ServingContext
+from rerank.serving_context import ServingContext, understood_words
 
 from .pool import BusyError, WorkerPool
 
@@ -43,12 +43,15 @@ async def rerank_in_time(
 ) -> RankedWindow:
     """Return the window of `rerank`, or the engine's order once the deadline passed or the pool is full.
 
-    The lookups fill `history`, `unavailable`, `exact_codes` and `as_of` of the request. Never raises.
+    The words are those that a search would use. The lookups fill `history`, `unavailable`, `exact_codes` and `as_of` of
+    the request. Never raises.
     """
     limit_s = request.deadline_ms / 1000
     try:
         async with asyncio.timeout(limit_s):
             if context.ranker:
+                words = partial(understood_words, request.query, context, request.verbatim)
+                request = replace(request, query=await pool.run(words))  # may take milliseconds and read files
                 request = await _look_up(context, request, lookups, limit_s * _LOOKUP_SHARE)
             return await pool.run(partial(rerank, context, request))
     except TimeoutError:

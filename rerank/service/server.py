@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rerank.request import DEADLINE_MS, RankedWindow, RerankRequest
-from rerank.serving_context import ServingContext, understood_words
+from rerank.serving_context import ServingContext
 from rerank.slate import Slate
 from vitrine.errors import VitrineError
 
@@ -82,8 +82,7 @@ class Server:
         """
         start = time.perf_counter()
         context = self.context(alias)
-        searched = replace(request, query=understood_words(request.query, context, request.verbatim))
-        window = await rerank_in_time(context, searched, self._lookups, self.rank_pool)
+        window = await rerank_in_time(context, request, self._lookups, self.rank_pool)
         self.count(endpoint, alias, window, time.perf_counter() - start)
         slate = make_slate(alias, request.query, request.shopper, request.ids, window, query_id)
         self.log(slate, context, window)

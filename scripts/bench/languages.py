@@ -41,17 +41,18 @@ CHINESE = dict(pair.strip().split("=") for pair in _TRANSLATIONS.replace("\n", "
 @click.argument("work", type=click.Path(path_type=Path, exists=True))
 def main(data: Path, work: Path) -> None:
     """Write catalogues, queries and judgments below WORK."""
-    with gzip.open(data / "zh" / "taobao_titles_ner.jsonl.gz", "rt", encoding="utf-8") as file:
-        write_chinese([json.loads(line) for line in file], work)
+    write_chinese(data / "zh", work)
     write_fashion(data / "fashion", work)
 
 
-def write_chinese(rows: list[dict[str, Any]], work: Path) -> None:
+def write_chinese(folder: Path, work: Path) -> None:
     """Product words of the titles as queries; a title that is marked with the word answers it.
 
     `struck.jsonl` has the same titles, but every second one that answers a query and names another product too lacks the
     word that is asked for, so that no look-up of words finds it.
     """
+    with gzip.open(folder / "taobao_titles_ner.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows: list[dict[str, Any]] = [json.loads(line) for line in file]
     products = [list(dict.fromkeys(text for kind, text in row["spans"] if kind == "HCCX")) for row in rows]
     titles = defaultdict(list)
     for number, names in enumerate(products):

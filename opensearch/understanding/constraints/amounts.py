@@ -14,6 +14,8 @@ from . import phrases
 
 # Letters of alphabets and digits make words; Chinese signs stand without spaces.
 _START, _END = r"(?<![a-z0-9À-ɏ.])", r"(?![a-z0-9À-ɏ])"
+# Larger numbers are no prices or measures; one of 309 digits is infinite, which JSON does not have.
+_MAX_NUMBER = 1e15
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ def number_of_digits(text: str) -> float:
 
 
 def _read(match: re.Match[str]) -> Range | None:
-    """Return the range of a match; None where its numbers may count anything."""
+    """Return the range of a match; None where its numbers may count anything, or are too large to be amounts."""
     groups = match.groupdict()
+    numbers = [text for name, text in groups.items() if text and name.endswith("_number")]
+    if any(number_of_digits(text) > _MAX_NUMBER for text in numbers):
+        return None
     place = (match.start(), match.end())
     if groups["low_number"]:
         low, high = _amount(groups, "low"), _amount(groups, "high")

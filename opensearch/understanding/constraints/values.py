@@ -19,7 +19,7 @@ _MIN_SHARE = 0.5
 _MAX_TOKENS = 16
 _MAX_SIGNS = 8  # of a Chinese value
 _MAX_SPELLINGS = 20  # of one value in one column
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?")  # one of 309 digits is infinite, which JSON does not have
 _TOKEN = re.compile(rf"[{CJK}]+|\d+(?:[.,/]\d+)*|[^\W\d_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 # What shoppers call a column, whatever the catalogue calls it.
 _COLUMN_WORDS: tuple[frozenset[str], ...] = tuple(

@@ -24,6 +24,7 @@ from rerank.evaluation.intervals import bootstrap
 from vitrine.store import open_store
 
 from .common import data, image_vectors, ndcg_at_10, train
+from .shifted import is_kept_back, shifted_queries, shifted_split
 
 PLAN = """[fields]
 id = "id"
@@ -47,8 +48,11 @@ def main(out: Path, options: tuple[str, ...]) -> None:
     folder = data("fashion")
     with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
         products = [row for row in csv.DictReader(file) if row["image"]]
-    train_tower(folder, [row for row in products if not is_held_out(row["id"])], out, options)
+    kept_back = is_kept_back(products)
+    known = [row for row in products if not is_held_out(row["id"]) and not kept_back(row)]
+    train_tower(folder, known, out, options)
     figures = measure(folder, [row for row in products if is_held_out(row["id"])], out)
+    figures["shifted"] = measure_shifted(folder, shifted_split(products, is_held_out), out)
     out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
     show(figures)
 
@@ -80,7 +84,7 @@ def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str
         "masked": words.encode([masked(row["title"], mask_words) for row in products]),
     }
     texts, grades = judged(folder, [row["id"] for row in products])
-    queries = words.encode(texts)
+    queries = words.encode_queries(texts)
     by_image = queries @ images.T
     systems = {"photo alone": by_image}
     for view, titles in views.items():
@@ -102,6 +106,25 @@ def measure(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str
         },
         "kagl": {name: kagl(folder, name, [row["id"] for row in products], images, words) for name in KAGL},
         "training": json.loads((out / "report.json").read_text())["seconds"],
+    }
+
+
+def measure_shifted(folder: Path, products: list[dict[str, str]], out: Path) -> dict[str, Any]:
+    """Figures of the photo alone over the split of `shifted`."""
+    tower = open_image_encoder(str(out), open_store())
+    words = open_text_encoder(tower.query_encoder, open_store())
+    images = image_vectors(tower, [folder / row["image"] for row in products])
+    texts, grades = shifted_queries(products)
+    scores = words.encode_queries(texts) @ images.T
+    values = [ndcg_at_10(s, np.exp2(g) - 1.0) for s, g in zip(scores, grades, strict=True)]
+    return {
+        "products": len(products),
+        "queries": len(texts),
+        "ndcg_at_10": vars(bootstrap(np.array(values))),
+        "attribute_accuracy": {
+            name: attribute_accuracy(images, words, products, name)
+            for name in ("articleType", "baseColour", "gender")
+        },
     }
 
 
@@ -138,7 +161,7 @@ def attribute_accuracy(
     """The share of images that are nearest to their own value of a column."""
     values = sorted({row[column] for row in products})
     template = {"gender": "for {}"}.get(column, "{}")
-    prompts = words.encode([template.format(value.casefold()) for value in values])
+    prompts = words.encode_queries([template.format(value.casefold()) for value in values])
     nearest = (images @ prompts.T).argmax(axis=1)
     return float(
         np.mean([values[index] == row[column] for index, row in zip(nearest, products, strict=True)])
@@ -156,7 +179,7 @@ def kagl(folder: Path, name: str, ids: list[str], images: FloatArray, words: Tex
     }
     queries = [query for query, mask in relevant.items() if mask.any()]
     order = np.argsort(
-        -(words.encode([query.casefold() for query in queries]) @ images.T), axis=1, kind="stable"
+        -(words.encode_queries([query.casefold() for query in queries]) @ images.T), axis=1, kind="stable"
     )
     hits = np.stack([relevant[query][row] for query, row in zip(queries, order, strict=True)])
     return {
@@ -186,6 +209,13 @@ def show(figures: dict[str, Any]) -> None:
     for name, measures in figures["kagl"].items():
         text = ", ".join(f"{key} {value:.3f}" for key, value in measures.items() if key != "queries")
         console.print(f"KAGL {name} ({measures['queries']} queries, this pool only): {text}")
+    shifted = figures["shifted"]
+    interval = shifted["ndcg_at_10"]
+    accuracies = ", ".join(f"{name} {value:.3f}" for name, value in shifted["attribute_accuracy"].items())
+    console.print(
+        f"other classes than in training ({shifted['queries']} queries, {shifted['products']} products): photo alone "
+        f"{interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]; {accuracies}"
+    )
 
 
 if __name__ == "__main__":
