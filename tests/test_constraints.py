@@ -109,11 +109,9 @@ def test_a_stated_constraint_doubles_the_score_and_a_value_counts_as_one_more_wo
 ) -> None:
     price, colour = understand("red lamp under 50", SCHEMA, vocabulary).boosts
     assert (price.clause, price.factor, price.nearest) == ({"range": {"numbers.price": {"lte": 50}}}, 2, True)
-    assert (colour.clause, colour.factor, colour.nearest) == (
-        {"term": {"keywords.colour": "Red"}},
-        1.5,
-        False,
-    )
+    assert (colour.factor, colour.nearest) == (1.5, False)
+    unknown = {"bool": {"must_not": [{"exists": {"field": "keywords.colour"}}]}}
+    assert colour.clause == {"bool": {"should": [{"term": {"keywords.colour": "Red"}}, unknown]}}
 
 
 def test_filters_are_taken_out_of_the_words(vocabulary: Vocabulary) -> None:

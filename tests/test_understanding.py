@@ -115,7 +115,7 @@ def test_pinyin_and_the_other_script_become_the_catalogues_signs(
     assert understand(typed, SCHEMA, vocabulary) == QueryPlan(typed, searched, Correction(typed, searched))
 
 
-@pytest.mark.parametrize("typed", ["nike", "running shoes", "红色连衣裙", "xie"])
+@pytest.mark.parametrize("typed", ["nike", "running shoes", "红色连衣裙", "xie", "背包nikee", "beibao红色"])
 def test_latin_words_of_a_chinese_catalogue_and_its_own_signs_stand(typed: str) -> None:
     assert understand(typed, SCHEMA, CHINESE).words == typed
 
@@ -167,7 +167,7 @@ def test_every_single_error_of_a_word_is_near_it(word: str, data: st.DataObject)
     swapped = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
     others = (word[:i] + letter + word[i + kept :] for letter, kept in (("", 1), ("q", 0), ("q", 1)))
     typed = data.draw(st.sampled_from([swapped, *others]))
-    assert NearTable.of([(7, word)]).near(typed) == [7]
+    assert NearTable.of([(7, word)]).near(typed, 1) == [7]
 
 
 def test_pairs_are_counted_in_either_order() -> None:

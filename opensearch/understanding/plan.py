@@ -98,10 +98,19 @@ def understand(
 def _boosts(found: Sequence[FoundConstraint], words: str) -> tuple[Boost, ...]:
     """Return the boost of each constraint: a product that breaks a stated one has half the score of one that meets it.
 
-    A value that the words hold anyway counts as one more of the matching words.
+    A value that the words hold anyway counts as one more of the matching words, also for products without any value.
     """
     share = 1 / max(len(words.split()), 1)
-    return tuple(Boost(one.clause, 2.0 if one.stated else 1 + share, nearest=one.stated) for one in found)
+    return tuple(
+        Boost(one.clause, 2.0, nearest=True) if one.stated else Boost(_or_unknown(one), 1 + share)
+        for one in found
+    )
+
+
+def _or_unknown(one: FoundConstraint) -> Clause:
+    """Return the clause of products that have the value, or no value in the column."""
+    has_value = {"exists": {"field": f"keywords.{one.constraint.column}"}}
+    return {"bool": {"should": [one.clause, {"bool": {"must_not": [has_value]}}]}}
 
 
 def _without(line: str, found: Sequence[FoundConstraint]) -> str:

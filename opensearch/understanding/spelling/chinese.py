@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from opensearch.understanding.vocabulary.artifact import Vocabulary
-from opensearch.understanding.words import fold
+from opensearch.understanding.words import CJK, fold
 
-_LETTERS = re.compile(r"[A-Za-zÜüǕ-ǜāáǎàēéěèīíǐìōóǒòūúǔù]+(?:['’ ][A-Za-zÜü]+)*")
+# Letters that touch signs are a name or a model, as in 相机jinbei.
+_LETTERS = re.compile(
+    rf"(?<![{CJK}A-Za-z\d])[A-Za-zÜüǕ-ǜāáǎàēéěèīíǐìōóǒòūúǔù]+(?:['’ ][A-Za-zÜü]+)*(?![{CJK}A-Za-z\d])"
+)
 _MIN_LETTERS = 4  # two syllables; one has too many signs
 _MAX_LETTERS = 40
 

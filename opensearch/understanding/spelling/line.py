@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log
 
 from opensearch.understanding.vocabulary.artifact import Vocabulary
-from opensearch.understanding.words import WORD, fold
+from opensearch.understanding.words import CJK, WORD, fold
 
 from .typos import MISTYPED, space_log_probability
 from .word import MARGIN, correct_word, in_context, log_probability_as_typed
@@ -15,8 +15,8 @@ from .word import MARGIN, correct_word, in_context, log_probability_as_typed
 _MAX_WORDS = 12  # of a longer query only the first ones are corrected
 _MIN_PART = 3  # letters of a part of a word that lacks a space
 _MAX_SPLIT = 30  # letters of a word that is taken apart
-# Codes, numbers, sizes, addresses: nothing in a token that has one of these is corrected.
-_FIXED = re.compile(r"[\d@/\\_:.#&+]")
+# Codes, numbers, sizes, addresses, and names beside Chinese signs: nothing in a token that has one of these is corrected.
+_FIXED = re.compile(rf"[\d@/\\_:.#&+{CJK}]")
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ def edit_log_probability(intended: str, typed: str, max_edits: int = 2) -> float
     return best + (_FIRST_LETTER if start == 0 else 0.0)
 
 
+def largest_error(typed: str) -> float:
+    """Return the log probability of the most probable single error that gives a word of this length."""
+    return log(_DROP / max(len(typed) - 1, 1))
+
+
 def space_log_probability(length: int) -> float:
     """Return the log probability that a space was left out, or put in, at a given place of so many letters."""
     return log(_SPACE / max(length - 1, 1))

@@ -18,14 +18,16 @@ request before each search, know only stems, and cannot weigh the other words of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import exp, log
+
+from rapidfuzz.distance import OSA
 
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.vocabulary.tables import max_errors
 from opensearch.understanding.words import fold, spelled_out
 
-from .typos import MISTYPED, edit_log_probability
+from .typos import MISTYPED, edit_log_probability, largest_error
 
 UNKNOWN = 0.05  # words of a query that are none of the catalogue, at least
 NAME = 0.5  # of those, words that the language does not have either, such as names
@@ -34,8 +36,9 @@ NEW_FORM = log(
 )  # forms of a stem that no product has, such as the plural of a word that stands in the singular
 ODD_FORM = log(0.0005)  # forms that the language does not have either; many errors leave the stem as it was
 MIN_LENGTH = 4  # a shorter word has too many neighbours to tell an error from a name, where it stands alone
-# How much more probable a correction must be than the word as typed. Of common English words that a catalogue lacks, one
-# in a hundred is then changed, and 98 of 100 generated errors are corrected (three catalogues, no judged queries).
+# How much more probable a correction must be than a word of the products or of the language, which finds something or was
+# meant. Any other word finds nothing, so the most probable explanation is enough. Of common English words that a catalogue
+# lacks, one in a hundred is then changed, and 98 of 100 generated errors are corrected (in three catalogues).
 MARGIN = log(3)
 _NEVER = 1e-30
 
@@ -51,15 +54,42 @@ def correct_word(word: str, vocabulary: Vocabulary, context: Sequence[int] = ())
     id = vocabulary.id_of(folded)
     if id is None and (other := _with_umlauts(word, vocabulary)) is not None:
         return vocabulary.words.text(other)
-    best, correction = log_probability_as_typed(folded, vocabulary, context) + MARGIN, None
-    for near in vocabulary.near.near(folded):
-        text = vocabulary.words.text(near)
-        error = edit_log_probability(fold(text), folded, max_errors(folded))
-        if error is None or near == id:
+    required = log_probability_as_typed(folded, vocabulary, context)
+    if id is not None or vocabulary.language_probability(folded):
+        required += MARGIN
+    most_probable = log(vocabulary.largest_probability)
+    for errors in range(1, max_errors(folded) + 1):
+        if most_probable + errors * (MISTYPED + largest_error(folded)) <= required:
+            return None  # no word is frequent enough, so none is looked up
+        correction = _best_of(
+            vocabulary.near.near(folded, errors), folded, vocabulary, context, required, errors
+        )
+        if correction:
+            return correction
+    return None
+
+
+def _best_of(
+    ids: Iterable[int],
+    folded: str,
+    vocabulary: Vocabulary,
+    context: Sequence[int],
+    required: float,
+    errors: int,
+) -> str | None:
+    """Return the word of these ids that explains a typed word best, where it is more probable than required."""
+    correction = None
+    for id in ids:
+        text = vocabulary.words.text(id)
+        meant = fold(text)
+        if meant == folded or OSA.distance(meant, folded, score_cutoff=errors) > errors:
             continue
-        probability = MISTYPED + error + log(in_context(near, vocabulary, context))
-        if probability > best:
-            best, correction = probability, text
+        error = edit_log_probability(meant, folded, errors)
+        if error is None:
+            continue
+        probability = MISTYPED + error + log(in_context(id, vocabulary, context))
+        if probability > required:
+            required, correction = probability, text
     return correction
 
 

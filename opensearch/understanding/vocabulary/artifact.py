@@ -135,6 +135,11 @@ class Vocabulary:
         return _looked_up(self.saved, "language", folded)
 
     @property
+    def largest_probability(self) -> float:
+        """The largest probability that a word can have beside any other words, see `together`."""
+        return float((self.facts["largest"] + 1 / self.facts["title_words"]) / 2)
+
+    @property
     def unseen(self) -> float:
         """The probability of a word that no product has, by the words that one product has: large in a small catalogue."""
         return float(self.facts["unseen"])
@@ -193,7 +198,7 @@ class Vocabulary:
                 raise ValueError(f"the probabilities of {name} are incomplete")
         if len(self.near.hashes) != len(self.near.ids) or not len(self.pairs.counts):
             raise ValueError("the table of near words or of pairs is incomplete")
-        _ = self.unseen
+        _ = self.unseen, self.largest_probability
         _ = (
             self.letters,
             self.documents,

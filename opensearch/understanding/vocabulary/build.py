@@ -68,6 +68,7 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
     }
     stem = stemmer(language)
     shares = (frequencies / frequencies.sum() + titles / max(titles.sum(), 1)) / 2
+    facts["largest"] = float(shares.max(initial=0))
     saved |= _probabilities("stems", [stem(word) for word in in_order], shares)
     saved |= _umlauts(words) | _values(counts, columns, language)
     chinese = counts.chinese if is_chinese(counts.chinese, counts.documents) else SignCounts()

@@ -89,18 +89,18 @@ class NearTable:
     @classmethod
     def of(cls, words: Iterable[tuple[int, str]]) -> NearTable:
         """Return the table of words with their ids."""
-        keys, ids = array("I"), array("I")  # a hundred times as many as words
+        keys, ids = array("I"), array("I")
         for id, word in words:
-            deletions = _deletions(word)
-            keys.extend(deletions)
-            ids.extend(id for _ in deletions)
-        hashes = np.array(keys, dtype=np.uint32)
+            own = [*_deletions(word), *_pairs_of_deletions(word)]
+            keys.extend(own)
+            ids.extend([id] * len(own))
+        hashes = np.frombuffer(keys, dtype=np.uint32)
         order = np.argsort(hashes, kind="stable")
-        return cls(hashes[order], np.array(ids, dtype=np.uint32)[order])
+        return cls(hashes[order], np.frombuffer(ids, dtype=np.uint32)[order])
 
-    def near(self, word: str) -> list[int]:
-        """Return the ids of all words one error away, and of most that are two away from a long word, among others."""
-        keys = np.array(_deletions(word), dtype=np.uint32)
+    def near(self, word: str, errors: int) -> list[int]:
+        """Return the ids of all words with one error, or of most that have two and are long; among some others."""
+        keys = np.array(_deletions(word) if errors == 1 else _pairs_of_deletions(word), dtype=np.uint32)
         first = np.searchsorted(self.hashes, keys, "left").tolist()
         last = np.searchsorted(self.hashes, keys, "right").tolist()
         ids: set[int] = set()
@@ -115,13 +115,21 @@ def max_errors(word: str) -> int:
 
 
 def _deletions(word: str) -> list[int]:
-    """Return the hashes of the word, of each deletion of one letter, and of the pairs of deletions of a long one."""
-    parts = {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
-    if len(word) >= _LONG - 1:
-        start = word[:_PREFIX]
-        single = {start[:i] + start[i + 1 :] for i in range(len(start))}
-        double = {part[:i] + part[i + 1 :] for part in single for i in range(len(part))}
-        parts |= {f"2{part}" for part in (start, *single, *double)}
+    """Return the hashes of the word and of each deletion of one letter."""
+    return _hashed({word, *(word[:i] + word[i + 1 :] for i in range(len(word)))})
+
+
+def _pairs_of_deletions(word: str) -> list[int]:
+    """Return the hashes of the first letters of a long word, without one or two of them; none for a short word."""
+    if len(word) < _LONG - 1:
+        return []
+    start = word[:_PREFIX]
+    single = {start[:i] + start[i + 1 :] for i in range(len(start))}
+    double = {part[:i] + part[i + 1 :] for part in single for i in range(len(part))}
+    return _hashed({f"2{part}" for part in (start, *single, *double)})
+
+
+def _hashed(parts: Iterable[str]) -> list[int]:
     return [zlib.crc32(part.encode("utf-8", "surrogatepass")) for part in sorted(parts)]
 
 
