@@ -222,6 +222,13 @@ def test_money_that_is_not_read_as_numbers_is_told_with_the_reason() -> None:
     )  # told among the columns that are not used
 
 
+def test_the_example_of_a_price_column_that_is_not_read_is_a_cell_without_a_number() -> None:
+    prices = ["19.99", "5.00", "free", "on request"]
+    rows = [{"id": n, "title": f"cup {n}", "price": price} for n, price in enumerate(prices)]
+    (remark,) = plan_remarks(infer_plan(rows), rows, is_guess=False)
+    assert "too many of its cells (such as 'free') are not numbers" in remark
+
+
 def test_a_date_that_a_spreadsheet_wrote_as_a_number_of_days_is_read() -> None:
     rows = [{"id": n, "title": f"cup {n}", "date added": 45658 + n} for n in range(5)]
     plan = infer_plan(rows)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from indexer.catalogue.notation.cells import abbreviated
 from indexer.catalogue.notation.column_names import is_price_name
 from indexer.catalogue.notation.languages import language_name
 from indexer.catalogue.notation.number_columns import NotationHints, currencies_beside
+from indexer.catalogue.notation.numerals import split_numeral, split_range
 from opensearch.index.fields import FieldPlan
 
 from .column_formats import number_notation
@@ -57,11 +59,11 @@ def _reason(column: ColumnStatistics) -> str:
             f"its cells are in several currencies ({counts}); give each currency a column of its own, or name the one to "
             f'read under [fields.columns] as currency = "{currencies.most_common(1)[0][0]}" and the column under numbers'
         )
-    unread = next(
-        (text for text in texts if not currencies_beside(text) and not text.strip().isdigit()), None
-    )
+    wordy = (text for text in texts if split_numeral(text) is None and split_range(text) is None)
+    other = (text for text in texts if not currencies_beside(text) and not text.strip().isdigit())
+    unread = next(chain(wordy, other), None)
     example = f" (such as {abbreviated(unread)})" if unread is not None else ""
     return (
-        f"too many of its cells{example} are in another notation; name the column under numbers and its decimal sign "
-        "under [fields.columns], and the others are left out and counted"
+        f"too many of its cells{example} are not numbers in the notation of the others; name the column under numbers "
+        "and its decimal sign under [fields.columns], and the others are left out and counted"
     )
