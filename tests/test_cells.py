@@ -52,7 +52,9 @@ def test_dates_become_iso_dates_in_utc(value: Any, iso: str) -> None:
     assert read_date(value) == iso
 
 
-@pytest.mark.parametrize("value", ["soon", "31.12.2020", 1.5, True, "2023-02-29", []])
+@pytest.mark.parametrize(
+    "value", ["soon", "31.12.2020", 1.5, True, "2023-02-29", [], "0001-01-01T00:00:00+01:00"]
+)
 def test_a_cell_that_is_not_a_date_is_an_error(value: Any) -> None:
     with pytest.raises(CellError, match="not a"):
         read_date(value)

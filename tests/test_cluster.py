@@ -84,7 +84,7 @@ def rows() -> list[dict[str, Any]]:
             "id": f"p{n}",
             "title": f"{KINDS[n % 5]} number {n}",
             "description": f"a {KINDS[n % 5]} of linen, cotton and wool "
-            * 100,  # so that the load takes many requests
+            * 40,  # so that the load takes many requests
             "price": 5.0 + n,
             "category": KINDS[n % 5],
         }

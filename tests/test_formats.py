@@ -7,7 +7,7 @@ import gzip
 import json
 import lzma
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -191,7 +191,7 @@ def test_an_error_of_encoding_names_the_likely_ones(tmp_path: Path) -> None:
 # packed files
 
 
-def zipped(path: Path, files: dict[str, str]) -> Path:
+def zipped(path: Path, files: Mapping[str, str | bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
@@ -448,6 +448,22 @@ def test_a_workbook_that_is_damaged_or_empty_is_refused(tmp_path: Path) -> None:
     Workbook().save(tmp_path / "empty.xlsx")
     with pytest.raises(CatalogueError, match="no filled sheet"):
         rows(tmp_path / "empty.xlsx")
+
+
+def test_a_sheet_that_is_damaged_after_its_beginning_costs_the_rows_from_there_on(tmp_path: Path) -> None:
+    book = Workbook()
+    for number in range(100):
+        book.active.append(["id", "title"] if number == 0 else [number, "cup"])
+    book.save(tmp_path / "whole.xlsx")
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    path = zipped(tmp_path / "cut.xlsx", {**files, sheet: files[sheet].partition(b'<row r="51"')[0]})
+    *read, last = read_rows(path)
+    assert [row.line for row in read if isinstance(row, CatalogueRow)] == list(range(2, 51))
+    assert isinstance(last, BadRow)
+    assert last.line == 51
+    assert last.reason.startswith("the sheet is damaged here")
 
 
 def test_parquet_is_read_from_a_zip_and_a_column_of_the_same_name_twice_is_a_list(tmp_path: Path) -> None:

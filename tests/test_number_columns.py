@@ -106,6 +106,8 @@ def test_a_cell_in_another_notation_or_currency_is_an_error() -> None:
         with pytest.raises(CellError, match=r"in the column|the column holds EUR"):
             read_number(cell, euros)
     assert read_number("$5.00", ColumnFormat(decimal=".", currency="CAD")) == 5
+    with pytest.raises(CellError, match="is not a number in the column"):
+        read_number("1,29 EUR / 0 kg", ColumnFormat(decimal=",", currency="EUR", unit="kg"))
 
 
 @st.composite

@@ -13,7 +13,8 @@ Filters = dict[str, dict[str, Any]]
 # Chinese, Japanese and Korean write no space between a number and the next word.
 _CJK = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = rf"[\p{{L}}\p{{N}}&&[^{_CJK}]]"
-_START = rf"(?<!{_WORD})(?<![.,])"
+# The engine tries a pattern at every character of a text: a cheap look ahead comes before the look behind.
+_START = rf"(?=\d)(?<!{_WORD})(?<![.,])"
 _END = rf"(?!{_WORD})"
 _GAP = r"[\s\-]{0,2}"
 
@@ -62,7 +63,7 @@ def sign_filters() -> Filters:
 
 def and_filter(word: str) -> dict[str, Any]:
     """Return the filter that writes a lone `&` as the language's word, which its stop words hold."""
-    return _replace(r"(?<!\S)&(?!\S)", word)
+    return _replace(r"&(?<!\S&)(?!\S)", word)
 
 
 def number_capture() -> dict[str, Any]:
@@ -90,18 +91,18 @@ def _one_spelling() -> dict[str, Any]:
 def _sign_words() -> Filters:
     return {
         # A/C, H&M: one word, because a letter alone may be a stop word
-        "vitrine_letters": _replace(rf"(?<!{_WORD})(\p{{L}})[/&](\p{{L}})(?!{_WORD})", "$1$2"),
+        "vitrine_letters": _replace(rf"(?=\p{{L}}[/&])(?<!{_WORD})(\p{{L}})[/&](\p{{L}})(?!{_WORD})", "$1$2"),
         # C++, S21+, A+++: one word for each sign
-        "vitrine_plus": _replace(r"(?<=[\p{L}\p{N}+])\+(?![\p{L}\p{N}])", " plus "),
-        "vitrine_sharp": _replace(r"(?<=[A-Za-z])#(?![\p{L}\p{N}])", " sharp "),
+        "vitrine_plus": _replace(r"\+(?<=[\p{L}\p{N}+]\+)(?![\p{L}\p{N}])", " plus "),
+        "vitrine_sharp": _replace(r"#(?<=[A-Za-z]#)(?![\p{L}\p{N}])", " sharp "),
     }
 
 
 def _quantities() -> Filters:
     thousand = "|".join(_THOUSANDS)
     filters = {
-        "vitrine_times": _replace(r"(?<=\d)\s?[xX×*]\s?(?=\d)", " x "),
-        "vitrine_decimal_comma": _replace(r"(?<![\d,.])(\d+),(\d{1,2})(?![\d,])", "$1.$2"),
+        "vitrine_times": _replace(r"(?=\s?[xX×*])(?<=\d)\s?[xX×*]\s?(?=\d)", " x "),
+        "vitrine_decimal_comma": _replace(r"(?=\d)(?<![\d,.])(\d+),(\d{1,2})(?![\d,])", "$1.$2"),
     }
     for spellings, unit in NAMED_UNITS:
         filters[f"vitrine_{unit}"] = _quantity(spellings, rf"((?:\.\d+)?){_GAP}", f"$1$2{unit}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from vitrine.cjk import CJK, HAN, HANGUL, KANA
+
 # The engine refuses a query of more than 1,024 clauses, and each term is a clause in each of four fields.
 MAX_TERMS = 160
 # In UTF-8 and escaped, so many characters still fit the 16 KB of context that travel through the engine.
@@ -12,11 +14,8 @@ MAX_CHARACTERS = 3_000
 
 # Each match becomes at most one term in the engine's analyzers: a CJK character, a run of letters or of digits, any
 # other character. The standard tokenizer splits runs at 255 characters.
-_CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U0001b000-\U0001b2ff\U00020000-\U0003ffff"
-TERM = re.compile(rf"[{_CJK}]|[^\W\d_{_CJK}]{{1,255}}|\d{{1,255}}|\S")
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_KANA = re.compile(r"[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
-_HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7af]")
+TERM = re.compile(rf"[{CJK}]|[^\W\d_{CJK}]{{1,255}}|\d{{1,255}}|\S")
+_HAN, _KANA, _HANGUL = (re.compile(f"[{script}]") for script in (HAN, KANA, HANGUL))
 
 
 def clean_words(text: str | None) -> str:

@@ -8,9 +8,10 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from opensearch.search.query_text import TERM
+from vitrine.cjk import CJK
 
-_CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af]")
-_WORD = re.compile(r"[^\W\d_]{3,}|[\u2e80-\u9fff\uac00-\ud7af]")  # without units, codes and numbers
+_CJK = re.compile(f"[{CJK}]")
+_WORD = re.compile(rf"[^\W\d_]{{3,}}|[{CJK}]")  # without units, codes and numbers
 _PHRASE_WORDS = (2, 3)
 _PHRASE_SIGNS = (4, 5, 6)
 FOREIGN_LANGUAGE = "zh"

@@ -7,12 +7,13 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
+from vitrine.cjk import CJK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_WORD = 40  # characters; longer runs of letters are data, not words
 # Letters of alphabets; a run of Chinese, Japanese or Korean signs is no word that can be misspelled letter by letter.
-CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 WORD = re.compile(rf"[^\W\d_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 _HYPHENATED = re.compile(rf"(?<![\w-])[^\W\d_{CJK}]+(?:-[^\W\d_{CJK}]+)+(?![\w-])")
 # Snowball stemmers by the catalogue's language; the engine's stemmers are of the same family.

@@ -51,9 +51,8 @@ async def rerank_in_time(
         async with asyncio.timeout(limit_s):
             if context.ranker:
                 words = partial(understood_words, request.query, context, request.verbatim)
-                request = replace(
-                    request, query=await pool.run(words)
-                )  # may take milliseconds and read files
+                # in a thread: it may take milliseconds, and read files
+                request = replace(request, query=await pool.run(words))
                 request = await _look_up(context, request, lookups, limit_s * _LOOKUP_SHARE)
             return await pool.run(partial(rerank, context, request))
     except TimeoutError:

@@ -46,7 +46,18 @@ def _table_rows(rows: Iterator[Sequence[Any]]) -> CatalogueRows:
     columns = TableColumns(_trimmed(header))
     for line in before:
         yield SkippedRow(line, "a line before the header")
-    for line, cells in rest:
+    line = len(before) + 1
+    while True:
+        try:
+            line, cells = next(rest)
+        except StopIteration:
+            return
+        except Exception as error:  # openpyxl has no common class for what it finds in a damaged sheet
+            yield BadRow(
+                line + 1,
+                f"the sheet is damaged here ({_reason(error)}), and no row after it is read; {_ADVICE}",
+            )
+            return
         values = [_value(cell) for cell in cells]
         problem = columns.problem(values)
         row = BadRow(line, problem) if problem else columns.row(line, values)
@@ -92,7 +103,10 @@ def _first_table(workbook: Any, path: Path) -> tuple[str, Iterator[Sequence[Any]
     for sheet in workbook.worksheets:
         sheet.reset_dimensions()  # what other programs write there is often wrong
         rows = sheet.iter_rows(values_only=True)
-        first = list(islice(rows, _SAMPLE_ROWS))
+        try:
+            first = list(islice(rows, _SAMPLE_ROWS))
+        except Exception as error:
+            raise _incomplete(path, error) from error
         if any(_filled(cells) for cells in first):
             return sheet.title, chain(first, rows)
     raise CatalogueError(
@@ -115,13 +129,15 @@ def _open(path: Path) -> Iterator[Any]:
         except CatalogueError:
             raise
         except Exception as error:  # openpyxl has no common class for what it finds in a damaged workbook
-            raise CatalogueError(
-                f"{path} is not a complete workbook ({_reason(error)}); {_ADVICE}"
-            ) from error
+            raise _incomplete(path, error) from error
         try:
             yield workbook
         finally:
             workbook.close()
+
+
+def _incomplete(path: Path, error: Exception) -> CatalogueError:
+    return CatalogueError(f"{path} is not a complete workbook ({_reason(error)}); {_ADVICE}")
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from indexer.catalogue.notation.lists import list_separator, split_cell, written
 from indexer.catalogue.notation.number_columns import NumberEvidence, number_evidence
 from indexer.catalogue.notation.pictures import PICTURE_KEYS, split_pictures
 from opensearch.index.fields import DEFAULT_FORMAT
+from vitrine.cjk import HAN
 
 MIN_AGREEMENT = 0.95  # the share of a column's values that must be of a type for the column to be of it
 CODE_NAME = re.compile(
@@ -25,7 +26,7 @@ CODE_NAME = re.compile(
 )
 _NAME_KEY = re.compile(r"\.(name|label|value|amount|text|title)$", re.IGNORECASE)
 URL = re.compile(r"([a-z]+:)?//\S+$", re.IGNORECASE)
-HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 _IMAGE_VALUE = re.compile(
     r"data:image/|.*\.(jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])([?#].*)?$", re.IGNORECASE | re.DOTALL
 )
@@ -60,7 +61,7 @@ class ColumnStatistics:
     def mean_words(self) -> float:
         """Words per value; Chinese, which writes no spaces, counts two characters as a word."""
         words = sum(len(str(value).split()) for value in self.values)
-        han = sum(len(HAN.findall(str(value)[:_HAN_SAMPLE_CHARACTERS])) for value in self.values)
+        han = sum(len(_HAN.findall(str(value)[:_HAN_SAMPLE_CHARACTERS])) for value in self.values)
         return (words + han / 2) / len(self.values)
 
     def mostly(self, predicate: Callable[[Any], bool]) -> bool:

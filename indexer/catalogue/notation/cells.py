@@ -200,7 +200,12 @@ def read_date(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> str:
             raise CellError(f"{abbreviated(value)} is not an ISO date such as 2026-01-31{formats}") from error
     if isinstance(moment, datetime):
         if moment.tzinfo:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
+            try:
+                moment = moment.astimezone(UTC).replace(tzinfo=None)
+            except OverflowError as error:  # .NET writes 0001-01-01T00:00:00+01:00 for no date
+                raise CellError(
+                    f"{abbreviated(value)} is not a date of the years 1 to 9999 in UTC"
+                ) from error
         return moment.isoformat(timespec="milliseconds") + "Z"
     return moment.isoformat()
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from vitrine.cjk import HAN, HANGUL, KANA
+
 # The languages that are told apart (ISO 639-1): those that the engine has an analyzer for, and some large ones besides.
 LANGUAGES = (
     "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "ga", "gl", "he", "hi",
@@ -26,10 +28,8 @@ _MAX_CHARACTERS = 20_000
 _PRODUCT_CHARACTERS = 2000  # the beginning of the text that decides the language
 _NORWEGIAN = {"nn": "no"}
 
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_KANA = re.compile(r"[\u3040-\u30ff]")
-_HANGUL = re.compile(r"[\uac00-\ud7af]")
-_KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
+_HAN, _KANA, _HANGUL = (re.compile(f"[{script}]") for script in (HAN, KANA, HANGUL))
+_KANA_HANGUL = re.compile(f"[{KANA}{HANGUL}]")
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+")
 _CODE = re.compile(r"\S*\d\S*|\S+://\S+")
 

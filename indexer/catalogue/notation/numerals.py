@@ -94,7 +94,8 @@ def _without_unit_of_price(text: str) -> tuple[str, str, int]:
     rest = text[: match.start()] if match else text
     if match is None or not unit_of(match["unit"]) or not currencies_of(_DIGITS.sub("", rest)):
         return text, "", 1
-    return rest, match["unit"].strip(), int(match["count"] or 1)
+    count = int(match["count"] or 1)
+    return (rest, match["unit"].strip(), count) if count else (text, "", 1)  # of nothing there is no price
 
 
 @lru_cache(maxsize=1 << 12)

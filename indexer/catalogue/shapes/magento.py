@@ -12,7 +12,7 @@ from typing import Any
 
 from indexer.catalogue.rows import CatalogueItem, CatalogueRow, CatalogueRows, SkippedRow
 
-from .shape_type import RowSource, Shape, add_column, text_of
+from .shape_type import RowSource, Shape, add_column, amount_of, text_of
 
 _SKU = "sku"
 _VIEW = "store_view_code"
@@ -67,7 +67,7 @@ class _Groups:
         """Find the lowest price of each group; every row has been added."""
         for sku, price in self.prices.items():
             parent = self.parent_of.get(sku)
-            if parent and (parent not in self.lowest or _amount(price) < _amount(self.lowest[parent])):
+            if parent and (parent not in self.lowest or amount_of(price) < amount_of(self.lowest[parent])):
                 self.lowest[parent] = price
 
 
@@ -141,13 +141,6 @@ def _set_pictures(values: dict[str, Any]) -> None:
 
 def _split(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def _amount(price: str) -> float:
-    try:
-        return float(price.replace(",", "."))
-    except ValueError:
-        return float("inf")
 
 
 def _replaced(column: str) -> bool:

@@ -75,6 +75,14 @@ def listed(value: Any) -> list[Any]:
     return list(dict.fromkeys(part for part in parts if part))
 
 
+def amount_of(price: str) -> float:
+    """Return a price as a number, to find the cheapest variant; infinity for text that is none."""
+    try:
+        return float(price.replace(",", "."))
+    except ValueError:
+        return float("inf")
+
+
 def add_column(values: dict[str, Any], name: str, value: Any) -> None:
     """Set a column; `NAME (option)` where the row has another value under its name."""
     if value in (None, "", []):

@@ -129,7 +129,7 @@ def _text(row: CatalogueRow, names: tuple[str, ...]) -> str:
 
 def _position(row: CatalogueRow) -> int:
     text = _text(row, _POSITIONS)
-    return int(text) if text.isdigit() else 1 << 30
+    return int(text) if text.isdecimal() else 1 << 30
 
 
 def _distinct(texts: list[str]) -> list[str]:

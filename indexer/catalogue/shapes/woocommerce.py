@@ -9,7 +9,7 @@ from typing import Any
 
 from indexer.catalogue.rows import CatalogueRow, CatalogueRows
 
-from .shape_type import RowSource, Shape, UniqueIds, add_column, listed, text_of
+from .shape_type import RowSource, Shape, UniqueIds, add_column, amount_of, listed, text_of
 
 _ATTRIBUTE = re.compile(r"Attribute (\d+) (name|value\(s\)|visible|global|default)$", re.IGNORECASE)
 _LISTS = ("Categories", "Tags", "Images", "Brands")
@@ -51,7 +51,7 @@ class _Parents:
             lowest = self.lowest.setdefault(text_of(values.get("Parent")), {})
             for name in _PRICES:
                 price = text_of(values.get(name))
-                if price and (name not in lowest or _amount(price) < _amount(lowest[name])):
+                if price and (name not in lowest or amount_of(price) < amount_of(lowest[name])):
                     lowest[name] = price
 
     def completed(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class _Parents:
         for name in _PRICES:
             found = [self.lowest[key][name] for key in keys if name in self.lowest.get(key, {})]
             if found:
-                prices[name] = min(found, key=_amount)
+                prices[name] = min(found, key=amount_of)
         return prices
 
 
@@ -124,13 +124,6 @@ def _attribute_values(values: dict[str, Any], number: str) -> Any:
 
 def _with_lists(values: dict[str, Any]) -> dict[str, Any]:
     return {name: listed(cell) if name in _LISTS else cell for name, cell in values.items()}
-
-
-def _amount(price: str) -> float:
-    try:
-        return float(price.replace(",", "."))
-    except ValueError:
-        return float("inf")
 
 
 def _replaced(column: str) -> bool:

@@ -12,7 +12,8 @@ from itertools import pairwise
 from opensearch.index.fields import FieldPlan
 from opensearch.understanding.vocabulary.artifact import ColumnValue, Vocabulary
 from opensearch.understanding.vocabulary.counts import MAX_VALUE_WORDS
-from opensearch.understanding.words import CJK, fold, stemmer
+from opensearch.understanding.words import fold, stemmer
+from vitrine.cjk import CJK
 
 # A word that stands alone is a value of a column where most products that hold it have the value there.
 _MIN_SHARE = 0.5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from opensearch.understanding.vocabulary.artifact import Vocabulary
-from opensearch.understanding.words import CJK, fold
+from opensearch.understanding.words import fold
+from vitrine.cjk import CJK
 
 # Letters that touch signs are a name or a model, as in 相机jinbei.
 _LETTERS = re.compile(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import log
 
 from opensearch.understanding.vocabulary.artifact import Vocabulary
-from opensearch.understanding.words import CJK, WORD, fold
+from opensearch.understanding.words import WORD, fold
+from vitrine.cjk import CJK
 
 from .typos import MISTYPED, space_log_probability
 from .word import MARGIN, correct_word, in_context, log_probability_as_typed

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitrine.cjk import HAN
+
 from .tables import TextTable
 
 _log = logging.getLogger(__name__)
@@ -25,7 +27,7 @@ MAX_WORDS = 50_000  # that are found by their pinyin, the most frequent ones
 _MIN_PRODUCTS = 2  # that hold a word; a run of signs in one title may be any cut of it
 _PRUNE_AT = 2_000_000  # runs that are counted at a time
 _MIN_SHARE = 0.01  # of the titles that hold Chinese signs, for the catalogue to be Chinese
-_RUN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+")
+_RUN = re.compile(f"[{HAN}]+")
 _SIGNS = range(0x4E00, 0xA000)
 
 
