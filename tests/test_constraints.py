@@ -16,7 +16,7 @@ from opensearch.understanding.vocabulary.build import make_vocabulary
 from opensearch.understanding.vocabulary.counts import ProductCounts
 
 PLAN = FieldPlan(
-    numbers=("price", "diagonal", "weight"),
+    numbers=("price", "diagonal", "weight", "rating"),
     keywords=("colour", "shoe_size", "type", "brand", "code"),
     columns={
         "price": ColumnFormat(currency="EUR"),
@@ -64,7 +64,11 @@ def found(plan: QueryPlan) -> list[tuple[str, str, Any]]:
         ("lamp unter 50 euro", "lamp", [("price", "<=", 50)]),
         ("lampe moins de 50", "lampe", [("price", "<=", 50)]),
         ("lamp between 20 and 30", "lamp", [("price", "..", (20, 30))]),
+        ("lamp between 30 and 20", "lamp", [("price", "..", (20, 30))]),
         ("lamp 100-200 eur", "lamp", [("price", "..", (100, 200))]),
+        ("lamp rating above 4", "lamp", [("rating", ">=", 4)]),
+        ("rating 4 lamp", "lamp", [("rating", "=", 4)]),
+        ("lamp price 50", "lamp", [("price", "=", 50)]),
         ("lamp from 100 €", "lamp", [("price", ">=", 100)]),
         ("tv 40 inch", "tv 40 inch", [("diagonal", "=", 101.6)]),
         ("parcel under 500 g", "parcel", [("weight", "<=", 0.5)]),

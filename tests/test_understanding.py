@@ -120,6 +120,19 @@ def test_latin_words_of_a_chinese_catalogue_and_its_own_signs_stand(typed: str) 
     assert understand(typed, SCHEMA, CHINESE).words == typed
 
 
+def test_a_short_word_before_a_number_stands() -> None:
+    vocabulary = vocabulary_of({"Maxi dress": 50, "Maxi skirt": 30})
+    assert understand("dress max", SCHEMA, vocabulary).words == "dress maxi"
+    assert understand("dress max 40", SCHEMA, vocabulary).words == "dress max 40"
+
+
+def test_a_word_that_products_write_with_a_hyphen_stands_without_it() -> None:
+    with_hyphen = vocabulary_of({"USB-C cable": 5, "USB hub": 50, "Fast charger": 50})
+    without = vocabulary_of({"USB C cable": 5, "USB hub": 50, "Fast charger": 50})
+    assert understand("usbc", SCHEMA, with_hyphen).words == "usbc"
+    assert understand("usbc", SCHEMA, without).words == "usb"
+
+
 def test_verbatim_switches_the_correction_off() -> None:
     assert understand("wirless", SCHEMA, VOCABULARY, verbatim=True) == QueryPlan("wirless", "wirless")
 

@@ -85,9 +85,10 @@ def understand(
         searched = words
     values = [] if constraints == "off" else list(values_of(searched, schema.plan, vocabulary))
     found = [*bounds, *values]
+    cut_values = values if constraints == "filter" else [value for value in values if value.bound]
     return QueryPlan(
         typed=words,
-        words=_without(searched, values) if constraints == "filter" else searched,
+        words=_without(searched, cut_values),
         corrected=correction,
         constraints=tuple(one.constraint for one in found),
         filters=tuple(one.clause for one in found) if constraints == "filter" else (),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_WORD = 40  # characters; longer runs of letters are data, not words
 # Letters of alphabets; a run of Chinese, Japanese or Korean signs is no word that can be misspelled letter by letter.
 WORD = re.compile(rf"[^\W\d_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
+_HYPHENATED = re.compile(rf"(?<![\w-])[^\W\d_{CJK}]+(?:-[^\W\d_{CJK}]+)+(?![\w-])")
 # Snowball stemmers by the catalogue's language; the engine's stemmers are of the same family.
 _STEMMERS = {
     "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
@@ -35,6 +36,14 @@ def words_of(text: str) -> list[str]:
     return [
         word for match in WORD.finditer(text) if len(word := match[0].lower().replace("’", "'")) <= MAX_WORD
     ]
+
+
+def joined_words_of(text: str) -> list[str]:
+    """Return the words of a text that have hyphens, without them, as they are also typed: `usbc` of `USB-C`."""
+    if "-" not in text:
+        return []
+    words = (match[0].lower().replace("-", "") for match in _HYPHENATED.finditer(text))
+    return [word for word in words if len(word) <= MAX_WORD]
 
 
 def fold(word: str) -> str:

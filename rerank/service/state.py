@@ -77,11 +77,15 @@ class EngineContexts:
             self._states.pop(alias, None)
 
     def _update_schema(self, alias: str, index: str) -> None:
-        """Take over what was learned since the alias was opened: weights, similarity threshold, vocabulary."""
+        """Take over what was learned since the alias was opened: weights, similarity threshold, vocabulary.
+
+        A vocabulary that could not be opened is tried again.
+        """
         context, schema = self.open[alias], schema_of(self._client, index)
-        if context.schema != schema:
+        lacks_vocabulary = context.vocabulary is None and schema.vocabulary is not None
+        if context.schema != schema or lacks_vocabulary:
             vocabulary = context.vocabulary
-            if context.schema.vocabulary != schema.vocabulary:
+            if lacks_vocabulary or context.schema.vocabulary != schema.vocabulary:
                 vocabulary = vocabulary_of(self._store, alias, schema)
             self.open[alias] = replace(context, schema=schema, vocabulary=vocabulary)
 

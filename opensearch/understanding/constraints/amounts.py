@@ -71,9 +71,10 @@ def _read(match: re.Match[str]) -> Range | None:
     if groups["low_number"]:
         low, high = _amount(groups, "low"), _amount(groups, "high")
         currency, unit = low.currency or high.currency, high.unit or low.unit
-        if low.value > high.value or not (currency or unit or groups["between"]):
+        if not (currency or unit or groups["between"]):
             return None
-        return Range(*place, low.value, high.value, currency, unit)
+        least, most = sorted((low.value, high.value))
+        return Range(*place, least, most, currency, unit) if groups["between"] or low.value == least else None
     if groups["alone_number"]:
         alone = _amount(groups, "alone")
         return Range(*place, alone.value, alone.value, unit=alone.unit, explicit=False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isinf
 from typing import Any, Literal
 
 from opensearch.index.fields import FieldPlan
 from opensearch.search.filter_columns import price_column
 from opensearch.understanding.vocabulary.artifact import Vocabulary
+from opensearch.understanding.words import fold
 from vitrine.units import unit_factor
 
 from .amounts import Range, ranges_in
-from .values import Value, values_in
+from .values import Value, names_column, values_in
 
 Clause = dict[str, Any]
 _TOLERANCE = 0.03  # a television of 40 inches is sold with 39.5 too
@@ -61,17 +63,32 @@ def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
     if not any(sign.isdigit() for sign in line):
         return
     for found in ranges_in(line):
-        place = _number_column(found, plan)
-        if place:
-            column, factor = place
-            yield _number_constraint(found, column, factor, line)
+        bare = found.unit is None and not found.currency
+        named = _column_before(line, found.start, plan) if bare else None
+        if named:
+            yield _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
+        elif place := _number_column(found, plan):
+            yield _number_constraint(found, *place, line)
 
 
 def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
     """Yield the values of keyword columns, and of named number columns, that a line holds."""
     for value in values_in(line, plan, vocabulary):
-        constraint = Constraint(value.column, "=", value.values[0], line[value.start : value.end])
-        yield FoundConstraint(constraint, _value_clause(value), value.start, value.end, value.named)
+        one = value.values[0] if value.number is None else value.number
+        constraint = Constraint(value.column, "=", one, line[value.start : value.end])
+        of_number = value.number is not None  # products do not hold the words, other products hold the number
+        yield FoundConstraint(
+            constraint, _value_clause(value), value.start, value.end, value.named, of_number
+        )
+
+
+def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | None:
+    """Return the number column that the word before line[end] names, and the place of that word."""
+    word = re.search(r"([^\W\d_]+)\s*:?\s*$", line[:end])
+    if word is None:
+        return None
+    columns = (column for column in plan.numbers if names_column(fold(word[1]), column))
+    return next(((column, word.start()) for column in columns), None)
 
 
 def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:

@@ -18,6 +18,8 @@ _MIN_PART = 3  # letters of a part of a word that lacks a space
 _MAX_SPLIT = 30  # letters of a word that is taken apart
 # Codes, numbers, sizes, addresses, and names beside Chinese signs: nothing in a token that has one of these is corrected.
 _FIXED = re.compile(rf"[\d@/\\_:.#&+{CJK}]")
+# Short words before the number that they belong to, as in `max 40`.
+_BOUND = re.compile(r"(?:max|min|gr|sz|nr|no)\.?\s+\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def corrected_line(line: str, vocabulary: Vocabulary) -> str:
 def _words(line: str, vocabulary: Vocabulary) -> list[_Word]:
     words = []
     for token in re.finditer(r"\S+", line):
-        fixed = bool(_FIXED.search(token[0].rstrip(".,:;!?")))
+        fixed = bool(_FIXED.search(token[0].rstrip(".,:;!?"))) or bool(_BOUND.match(line, token.start()))
         for match in WORD.finditer(token[0]):
             start, end = token.start() + match.start(), token.start() + match.end()
             folded = fold(match[0])

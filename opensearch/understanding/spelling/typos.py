@@ -2,7 +2,8 @@
 
 `edit_log_probability(intended, typed)` is log P(typed | intended, mistyped) by the kind of the error: a dropped letter, a
 doubled one, two swapped ones, a neighbouring key or a similar sound, and with less probability any other letter. The
-shares are of the size that studies report (Kernighan, Church, Gale 1990; Cucerzan, Brill 2004); they were not tuned.
+shares are of the size that studies report (Kernighan, Church, Gale 1990; Cucerzan, Brill 2004); docs/benchmarks.md says
+which rules beside them were settled with judged queries in sight.
 """
 
 from __future__ import annotations

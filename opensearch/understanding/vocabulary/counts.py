@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch.understanding.words import fold, words_of
+from opensearch.understanding.words import fold, joined_words_of, words_of
 
 from .chinese import SignCounts
 
@@ -42,7 +42,7 @@ class ProductCounts:
         """Count one product."""
         self.documents += 1
         self.chinese.add(title)
-        for word in {*words_of(search), *words_of(title)}:
+        for word in {*words_of(search), *words_of(title), *joined_words_of(search), *joined_words_of(title)}:
             folded = fold(word)
             self.words[folded] += 1
             if folded != word:
