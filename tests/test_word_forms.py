@@ -209,6 +209,13 @@ def found(engine: OpenSearch, catalogue: tuple[str, IndexSchema], words: str) ->
     return [candidate.id.removeprefix("id ") for candidate in retrieve(engine, alias, body).candidates]
 
 
+def test_stop_words_with_umlauts_and_accents_find_nothing(
+    engine: OpenSearch, catalogue: tuple[str, IndexSchema]
+) -> None:
+    assert found(engine, catalogue, "mütze für") == found(engine, catalogue, "mütze")
+    assert "mütze" in found(engine, catalogue, "mütze für")
+
+
 @pytest.mark.parametrize(
     ("product", "words"), [(id_, words) for id_, forms in PAIRS.items() for words in forms]
 )

@@ -34,18 +34,21 @@ def _latin(
     name: str,
     stem: str,
     and_word: str,
-    *letters: str,
+    *normal: str,
     stop: str | None = None,
     compounds: bool = False,
     elision: str | None = None,
 ) -> Chain:
-    """Return the chain of a language in Latin letters, whose stemmer reads accents."""
+    """Return the chain of a language in Latin letters, whose stemmer reads accents.
+
+    `normal` names the filters before the stemmer that change letters: stop words and parts of compounds keep theirs.
+    """
     return Chain(
         name,
-        letters=((elision,) if elision else ()) + ("lowercase", *letters, "vitrine_apostrophes"),
+        letters=((elision,) if elision else ()) + ("lowercase", "vitrine_apostrophes"),
         stop=stop or f"_{name}_",
         compounds=compounds,
-        stem=(f"vitrine_stem_{stem}",),
+        stem=(*normal, f"vitrine_stem_{stem}"),
         fold=True,
         and_word=and_word,
     )
