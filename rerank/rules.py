@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
@@ -31,42 +31,34 @@ def apply_rules(request: RerankRequest, scores: FloatArray) -> RankedWindow:
 
 
 def demote_unavailable(request: RerankRequest, window: RankedWindow) -> RankedWindow:
-    """Return the window with sold-out products last.
-
-    Their scores are lowered by more than the window's range, so the scores still fall along the order.
-    """
-    demoted = [request.ids[position] in request.unavailable for position in window.order]
-    if not any(demoted):
-        return window
-    scores = np.asarray(window.scores, dtype=np.float32)
-    lowered = scores - np.float32(scores.max() - scores.min() + 1.0)
-    rows = [row for row, last in enumerate(demoted) if not last] + [
-        row for row, last in enumerate(demoted) if last
-    ]
-    return replace(
-        window,
-        order=[window.order[row] for row in rows],
-        scores=[float(lowered[row] if demoted[row] else scores[row]) for row in rows],
-        rules=window.rules | {request.ids[window.order[row]]: UNAVAILABLE for row in rows if demoted[row]},
-    )
+    """Return the window with sold-out products last."""
+    return _moved(window, request, request.unavailable, UNAVAILABLE, first=False)
 
 
 def promote_exact_codes(request: RerankRequest, window: RankedWindow) -> RankedWindow:
-    """Return the window with the products first that have a code of the query, in the order that they had.
+    """Return the window with the products first that have a code of the query."""
+    return _moved(window, request, request.exact_codes, EXACT_CODE, first=True)
 
-    Their scores are raised by more than the window's range, so the scores still fall along the order.
+
+def _moved(
+    window: RankedWindow, request: RerankRequest, ids: Collection[str], rule: str, *, first: bool
+) -> RankedWindow:
+    """Return the window with the products of `ids` first or last, in the order that they had, named with the rule.
+
+    Their scores are moved by more than the window's range, so the scores still fall along the order.
     """
-    promoted = [request.ids[position] in request.exact_codes for position in window.order]
-    if not any(promoted):
+    chosen = [request.ids[position] in ids for position in window.order]
+    if not any(chosen):
         return window
     scores = np.asarray(window.scores, dtype=np.float32)
-    raised = scores + np.float32(scores.max() - scores.min() + 1.0)
-    rows = sorted(range(len(promoted)), key=lambda row: not promoted[row])
+    span = np.float32(scores.max() - scores.min() + 1.0)
+    moved = scores + span if first else scores - span
+    rows = sorted(range(len(chosen)), key=lambda row: chosen[row] != first)
     return replace(
         window,
         order=[window.order[row] for row in rows],
-        scores=[float(raised[row] if promoted[row] else scores[row]) for row in rows],
-        rules=window.rules | {request.ids[window.order[row]]: EXACT_CODE for row in rows if promoted[row]},
+        scores=[float(moved[row] if chosen[row] else scores[row]) for row in rows],
+        rules=window.rules | {request.ids[window.order[row]]: rule for row in rows if chosen[row]},
     )
 
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class TrainingOutcome:
     """The artifacts in service at the end of a training.
 
-    `made` is the result that was put in service, None when the model in service stays. `reason` says why no trained model
+    `served` is the result that was put in service, None when the model in service stays. `reason` says why no trained model
     was put in service, or what `--force` passed over. `refused` is a trained model that was not put in service.
     """
 
     serving: ArtifactSet
-    made: TrainingResult | None = None
+    served: TrainingResult | None = None
     reason: str | None = None
     refused: TrainingResult | None = None
     failed: bool = False
@@ -47,14 +47,14 @@ def print_outcome(alias: str, outcome: TrainingOutcome, log: Log, as_json: bool)
     _print_reason(alias, outcome)
     names = asdict(outcome.serving)
     ranked = f"ranked by {names['model']} with {names['items']} and {names['behaviour']}."
-    click.echo(f"{alias} is {'now' if outcome.made else 'still'} {ranked}")
+    click.echo(f"{alias} is {'now' if outcome.served else 'still'} {ranked}")
 
 
 def _document(outcome: TrainingOutcome, log: Log) -> dict[str, Any]:
-    trained = outcome.refused or outcome.made
+    trained = outcome.refused or outcome.served
     comparison = trained.comparison.to_dict() if trained and trained.comparison else None
     return {
-        "kind": outcome.made.kind if outcome.made else None,
+        "kind": outcome.served.kind if outcome.served else None,
         **asdict(outcome.serving),
         "training": trained.training if trained else None,
         "comparison": comparison,
@@ -66,7 +66,7 @@ def _document(outcome: TrainingOutcome, log: Log) -> dict[str, Any]:
 
 
 def _print_comparison(outcome: TrainingOutcome) -> None:
-    trained = outcome.refused or outcome.made
+    trained = outcome.refused or outcome.served
     if trained is None or trained.comparison is None:
         return
     from rich.console import Console
@@ -78,19 +78,19 @@ def _print_comparison(outcome: TrainingOutcome) -> None:
 
 
 def _print_reason(alias: str, outcome: TrainingOutcome) -> None:
-    made, refused = outcome.made, outcome.refused
+    served, refused = outcome.served, outcome.refused
     if refused:
         name = refused.artifacts.model
         click.echo(
             f"Not in service: {name}, because {outcome.reason}. It is in the store: "
             f"`vitrine model use {name} --index {alias}` puts it in service, as `vitrine train --force` would."
         )
-    elif made and made.kind != "rrf" and outcome.reason:
+    elif served and served.kind != "rrf" and outcome.reason:
         click.echo(f"In service by --force, although {outcome.reason}.")
     elif outcome.reason:
         click.echo(f"Nothing was learned: {outcome.reason}.")
-    if made and made.kind == "rrf":
-        click.echo(f"In service: {_describe_rrf(made.training['fusion'])}, which learns from no click.")
+    if served and served.kind == "rrf":
+        click.echo(f"In service: {_describe_rrf(served.training['fusion'])}, which learns from no click.")
         click.echo("Run `vitrine train` again when the UBI log holds more clicks.")
 
 

@@ -12,7 +12,9 @@ from opensearch import options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opensearch.client import OpenSearch
     from opensearch.index.fields import IndexSchema
+    from opensearch.tuning.floors import Embed, Floor
     from rerank.arrays import FloatArray
     from rerank.features.groups import QueryVectors
     from rerank.query_encoders import QueryEncoders
@@ -44,10 +46,9 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
     """
     from opensearch.client import connect
     from opensearch.index.versions import read_schema
-    from opensearch.tuning.floors import Floor, cosines_of, learn_floors
+    from opensearch.tuning.floors import cosines_of
     from opensearch.tuning.weights import learn_weights, use_weights
     from rerank.query_encoders import QueryEncoders
-    from vitrine.errors import WeightsError
     from vitrine.store import open_store
 
     from .train import progress_bars
@@ -68,12 +69,7 @@ def learn(alias: str, queries: int, url: str, store: str | None, as_json: bool) 
             count=queries,
             on_progress=lambda done, total: on_progress("known-item queries", done, total),
         )
-    floors: dict[str, Floor] | None = None
-    try:
-        patterns = _pattern_vectors(schema, encoders)
-        floors = learn_floors(client, alias, schema, embed, patterns=patterns)
-    except WeightsError as error:
-        click.echo(f"the floors stay as they are: {error}", err=True)
+    floors = _learned_floors(client, alias, schema, encoders, embed)
     use_weights(client, alias, learned.weights, None if floors is None else cosines_of(floors))
     if as_json:
         values = {name: floor.to_dict() for name, floor in (floors or {}).items()}
@@ -122,6 +118,20 @@ def reset(alias: str, url: str) -> None:
 
     use_weights(connect(url), alias, None, {})
     click.echo(f"{alias} uses the default weights, and no floors")
+
+
+def _learned_floors(
+    client: OpenSearch, alias: str, schema: IndexSchema, encoders: QueryEncoders, embed: Embed
+) -> dict[str, Floor] | None:
+    """Return the floors of the index; None, with the reason on stderr, where they cannot be learned."""
+    from opensearch.tuning.floors import learn_floors
+    from vitrine.errors import WeightsError
+
+    try:
+        return learn_floors(client, alias, schema, embed, patterns=_pattern_vectors(schema, encoders))
+    except WeightsError as error:
+        click.echo(f"the floors stay as they are: {error}", err=True)
+        return None
 
 
 def _pattern_vectors(schema: IndexSchema, encoders: QueryEncoders) -> Sequence[FloatArray]:

@@ -78,6 +78,11 @@ def main(
     line("typed correctly, understood", understood, correct)
     line("with an error, verbatim", np.mean(verbatim, axis=0), correct)
     line("with an error, corrected", np.mean(corrected, axis=0), correct)
+    show_understood(texts, context)
+
+
+def show_understood(texts: Mapping[str, str], context: ServingContext) -> None:
+    """Print which queries without an error are corrected, and which have constraints."""
     plans = {id: understand(text, context.schema, context.vocabulary) for id, text in texts.items()}
     changed = [plan for plan in plans.values() if plan.corrected]
     constrained = [plan for plan in plans.values() if plan.constraints]
