@@ -330,3 +330,29 @@ def test_vectors_are_not_in_the_answer(engine: OpenSearch, alias: str) -> None:
 def test_a_missing_index_is_an_error(engine: OpenSearch) -> None:
     with pytest.raises(IndexMissingError, match="eq-not-there"):
         find(engine, "eq-not-there", Query("red"))
+
+
+class _LosesShards:
+    """The engine's client whose first answers lack the hits of a shard, as when a node dies before they are read."""
+
+    def __init__(self, engine: OpenSearch, count: int) -> None:
+        self.transport = engine.transport
+        self._engine, self._count = engine, count
+
+    def search(self, **request: Any) -> Any:
+        answer = self._engine.search(**request)
+        if self._count:
+            self._count -= 1
+            answer["hits"]["hits"] = answer["hits"]["hits"][:1]
+            answer["_shards"]["failed"] = 1
+        return answer
+
+
+def test_an_answer_without_the_hits_of_a_shard_is_searched_once_more(engine: OpenSearch, alias: str) -> None:
+    body = hybrid_body(Query("shirt"), SCHEMA)
+    whole = retrieve(engine, alias, body)
+    again = retrieve(_LosesShards(engine, 1), alias, body)  # type: ignore[arg-type]
+    assert len(whole.candidates) > 1
+    assert ([c.id for c in again.candidates], again.partial) == ([c.id for c in whole.candidates], False)
+    still = retrieve(_LosesShards(engine, 2), alias, body)  # type: ignore[arg-type]
+    assert (len(still.candidates), still.partial) == (1, True)

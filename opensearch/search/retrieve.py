@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from .matches import MATCHES, all_counted, may_match
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
+
+logger = logging.getLogger(__name__)
 
 _SENTINEL = -1e9  # hits that score less are internal marks of the engine, which the fusion removes
 
@@ -59,10 +62,18 @@ def retrieve(
 ) -> Retrieved:
     """Search the alias and return one page; `pipeline` names a stored pipeline that replaces the one in the body.
 
-    `deadline_s` limits one attempt of the client. Raises EngineError, IndexMissingError.
+    An answer that lacks the hits of some shards is searched once more: a node that was lost between finding the hits and
+    reading them has replicas on others. `deadline_s` limits one attempt of the client. Raises EngineError,
+    IndexMissingError.
     """
+    request = _request(alias, body, pipeline, deadline_s)
     with explained(client):
-        return parse(client.search(**_request(alias, body, pipeline, deadline_s)))
+        response = client.search(**request)
+        if _failed_shards(response):
+            response = client.search(**request)
+    if failed := _failed_shards(response):
+        logger.warning("a search of %s lacks the hits of %d shards", alias, failed, extra={"alias": alias})
+    return parse(response)
 
 
 def parse(response: Mapping[str, Any]) -> Retrieved:
@@ -84,11 +95,15 @@ def parse(response: Mapping[str, Any]) -> Retrieved:
         took_ms=int(response.get("took", 0)),
         total_is_exact=total["relation"] == "eq",
         groups=read_groups(matches or aggregations),
-        partial=bool(response.get("timed_out")) or bool((response.get("_shards") or {}).get("failed")),
+        partial=bool(response.get("timed_out")) or _failed_shards(response) > 0,
         # the only trace of the engine's rerank processor in a response
         reranked="profile" in response,
     )
     return _judged(retrieved, matches) if matches else retrieved
+
+
+def _failed_shards(response: Mapping[str, Any]) -> int:
+    return int((response.get("_shards") or {}).get("failed") or 0)
 
 
 def _judged(retrieved: Retrieved, matches: Mapping[str, Any]) -> Retrieved:
