@@ -24,10 +24,12 @@ from rerank.arrays import (
     IndexArray,
     find_hashes,
     hash_text,
+    id_hashes,
     load_mmap,
 )
 from vitrine.errors import ArtifactError
 
+from .neighbours import NeighbourTable, RelatedProduct, StoredIds
 from .product_table import ProductTable
 from .scaler import Scaler
 
@@ -114,12 +116,18 @@ class Counters:
 
 @dataclass(frozen=True)
 class BehaviourSource:
-    """What the arrays of a snapshot are computed from: products, counts and every shopper's clicks (row, time)."""
+    """What the arrays of a snapshot are computed from: products, counts, every shopper's clicks (row, time), neighbours."""
 
     products: ProductTable
     scaler: Scaler
     counters: Counters
     clicks: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    neighbours: NeighbourTable | None = None  # None: no product has neighbours
+
+    @cached_property
+    def neighbour_table(self) -> NeighbourTable:
+        """The neighbours of the products, which training moves forward."""
+        return self.neighbours or NeighbourTable(len(self.products.ids))
 
     @cached_property
     def numbers(self) -> FloatArray:
@@ -148,6 +156,8 @@ ARRAYS: dict[str, ProductArray] = {
     "numbers": ProductArray(lambda source, rows: source.numbers[rows], np.nan),
     "codes": ProductArray(lambda source, rows: source.products.codes[rows], 0),
     "created": ProductArray(lambda source, rows: source.products.created[rows], np.nan),
+    "neighbours": ProductArray(lambda source, rows: source.neighbour_table.hashes[rows], 0),
+    "neighbour_similarity": ProductArray(lambda source, rows: source.neighbour_table.similarity[rows], 0),
 }
 
 
@@ -165,6 +175,7 @@ class BehaviourSnapshot:
         self._counts = array("counts")
         self._pairs, self._pair_counts = array("pairs"), array("pair_counts")
         self._arrays: dict[str, npt.NDArray[Any]] = {name: array(name) for name in ARRAYS}
+        self._ids = StoredIds(directory)
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -181,6 +192,20 @@ class BehaviourSnapshot:
             name: _rows_or_missing(self._arrays[name], rows, known, array.missing)
             for name, array in ARRAYS.items()
         }
+
+    def related(self, product: str) -> list[RelatedProduct]:
+        """Return the products that the same shoppers clicked, most similar first; none for one without such clicks."""
+        (row,), (known,) = find_hashes(self.hashes, id_hashes([product]))
+        if not known:
+            return []
+        rows, found = find_hashes(self.hashes, self._arrays["neighbours"][row])
+        similarity = self._arrays["neighbour_similarity"][row].astype(np.float64)
+        order = np.argsort(-similarity, kind="stable")
+        return [
+            RelatedProduct(self._ids[int(rows[i])], float(similarity[i]))
+            for i in order
+            if found[i] and similarity[i] > 0
+        ]
 
     def rates(self, hashes: HashArray, query: int, as_of: float) -> FloatArray:
         """Return `groups.RATES` (n, 4) by id hash; an unknown product has no behaviour."""
@@ -212,6 +237,7 @@ def save_behaviour(source: BehaviourSource, metadata: dict[str, Any], directory:
         "pairs": keys,
         "pair_counts": pair_counts,
     }
+    StoredIds.save(products.ids, directory)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array)
     values = {**metadata, "until": counters.until, "conversion": counters.conversion}

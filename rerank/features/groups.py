@@ -15,8 +15,11 @@ import numpy.typing as npt
 
 from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArray, IndexArray
 
+from .neighbours import neighbour_scores
+
 VERSION = 2  # of the definitions below; a model that was trained with another version is refused
 RATES = ("click_rate", "purchase_rate", "popularity", "query_click_rate")
+COLLABORATIVE = "collaborative"
 RANK, HISTORY = "rank", "history"  # signals that training drops, beside the vector spaces
 _RECENCY_DAYS = 30.0
 
@@ -210,6 +213,17 @@ def _history(inputs: FeatureInputs) -> FloatArray:
     return np.column_stack([missing, np.log1p(clicks), *similarities, *same, near]).astype(np.float32)
 
 
+def _collaborative(inputs: FeatureInputs) -> FloatArray:
+    """Return how near each candidate is to the clicked products by the clicks of all shoppers, (n, 1)."""
+    if inputs.history is None:
+        return np.zeros((len(inputs), 1), dtype=np.float32)
+    clicked = inputs.history.arrays
+    scores = neighbour_scores(
+        inputs.candidates.hashes, clicked["neighbours"], clicked["neighbour_similarity"]
+    )
+    return scores[:, None]
+
+
 def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
     if not len(clicked):
@@ -230,4 +244,5 @@ GROUPS: dict[str, FeatureGroup] = {
     "recency": FeatureGroup(lambda _: ("recency", "age_missing"), _recency),
     "numbers": FeatureGroup(_number_names, _numbers),
     "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
+    "collaborative": FeatureGroup(lambda _: (COLLABORATIVE,), _collaborative, HISTORY),
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
-from rerank.features.groups import FeaturePlan, feature_names
+from rerank.features.groups import COLLABORATIVE, FeaturePlan, feature_names
 from rerank.models.ranker import order_of
 from rerank.models.rrf import ENGINE, POPULARITY, rrf_after_bm25, rrf_scores
 
@@ -127,6 +127,7 @@ def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray
     ]
     labels = {ENGINE: ENGINE_ORDER, POPULARITY: POPULARITY, **{s: f"{s} cosine" for s in plan.spaces}}
     filled = {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
+    filled[COLLABORATIVE] = np.nan_to_num(signal(COLLABORATIVE, "history_missing"), nan=-np.inf)
     return {**filled, "rank fusion": np.array(fused, dtype=np.float32).reshape(examples.gains.shape)}
 
 

@@ -169,7 +169,7 @@ def example_builder(
 ) -> ExampleBuilder:
     """Return the builder of a log's examples, with a new history."""
     history = History(log, products, positions)
-    source = BehaviourSource(products, scaler, history.counters, history.clicks)
+    source = BehaviourSource(products, scaler, history.counters, history.clicks, history.neighbours.table)
     return ExampleBuilder(log, source, queries, history)
 
 

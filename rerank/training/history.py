@@ -12,6 +12,8 @@ from rerank.features.behaviour import Counters, query_hash
 from rerank.features.product_table import ProductTable
 from rerank.models.ranker import MAX_HISTORY
 from rerank.slate import Slate
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighbourStream
 from rerank.training.log.actions import CLICK
 from rerank.training.log.events import Log
 
@@ -29,13 +31,15 @@ class _TimelineEvent:
 
 
 class History:
-    """Counters and every shopper's clicks at a moment that `advance` moves forward.
+    """Counters, every shopper's clicks and the products' neighbours at a moment that `advance` moves forward.
 
     A slate and its events are unknown at the slate's own moment: `advance` stops before it, and an event counts from the
     slate's moment at the earliest, even when a skewed clock dated it earlier.
     """
 
-    def __init__(self, log: Log, products: ProductTable, positions: PositionBias) -> None:
+    def __init__(
+        self, log: Log, products: ProductTable, positions: PositionBias, method: str = DEFAULT_METHOD
+    ) -> None:
         slates = {slate.query_id: slate for slate in log.slates}
         timeline = [_TimelineEvent(slate.at, slate) for slate in log.slates]
         timeline += [
@@ -51,12 +55,15 @@ class History:
         start = self._timeline[0].at if self._timeline else 0.0
         self.counters = Counters(products.hashes, start)
         self.clicks: dict[str, deque[tuple[int, float]]] = defaultdict(lambda: deque(maxlen=MAX_HISTORY))
+        self.neighbours = NeighbourStream(products, method)
+        self._clicks = 0
 
     def advance(self, until: float) -> None:
         """Count everything that happened before `until` (seconds since 1970)."""
         while self._next < len(self._timeline) and self._timeline[self._next].at < until:
             self._count(self._timeline[self._next])
             self._next += 1
+        self.neighbours.follow(self.clicks, self._clicks)
 
     def shopper_clicks(self) -> dict[str, list[Click]]:
         """Return the latest clicks of every shopper, oldest first."""
@@ -77,6 +84,7 @@ class History:
             row = self._rows[event.id]
             if event.action == CLICK:
                 self.counters.click(row, query, at)
+                self._clicks += 1
                 if slate.shopper:
                     self.clicks[slate.shopper].append((row, at))
             else:

@@ -120,8 +120,13 @@ def _finish(
 ) -> TrainingResult:
     """Count the rest of the log and store the artifacts."""
     history.advance(float("inf"))
+    history.neighbours.refresh(history.clicks)
     source = BehaviourSource(
-        data.products, fit_scaler(data.products.numbers), history.counters, history.clicks
+        data.products,
+        fit_scaler(data.products.numbers),
+        history.counters,
+        history.clicks,
+        history.neighbours.table,
     )
     on_progress("storing", 0, 1)
     artifacts = store_artifacts(store, data, model, source)
@@ -190,7 +195,11 @@ def _report(
     sizes = {"training": len(split.train), "validation": len(split.validation)}
     return {
         "examples": {**sizes, "held out": len(split.held_out)},
-        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
+        "positions": {
+            "method": positions.method,
+            "measured": positions.measured,
+            "propensity": positions.propensity.round(4).tolist(),
+        },
         "settings": asdict(settings),
         "training loss": [round(loss, 4) for loss in fitted.training],
         "validation loss": [round(loss, 4) for loss in fitted.validation],
