@@ -1,4 +1,9 @@
-"""The gated fusion in its training form; `GatedNetwork.served` returns the arrays that `served.py` serves."""
+"""What all neural fusions share in their training form; `fusions.FUSIONS` names the architectures.
+
+h = Wq·query + Σ_m g_m·row_m(item) + interest(history, item) + Wx·x, outputs = head(relu(h)). An architecture decides how
+the modality rows are mixed (`mixing.py`), and `interest.py` what a shopper's clicks add. `FusionNetwork.served` returns the
+arrays that `served.py` serves.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +19,15 @@ from rerank.arrays import FloatArray
 from rerank.features.item_table import NUMBERS, modalities
 from rerank.features.scaler import Scaler
 
+from .interest import INTEREST_NETWORKS, InterestNetwork
+
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """The widths of a network's inputs and layers; `dropout` is of the modality rows, in training only."""
+    """The widths of a network's inputs and layers, and which interest it has.
+
+    `dropout` is of the modality rows, in training only. `outputs` is 2 for a loss that reads clicks and conversions.
+    """
 
     vectors: Mapping[str, int]  # by vector space
     numbers: int
@@ -27,6 +37,8 @@ class NetworkSizes:
     tower: int = 96
     head: int = 32
     dropout: float = 0.3
+    outputs: int = 1
+    interest: str = "attention"
 
 
 @dataclass
@@ -43,8 +55,8 @@ class TowerRows:
 
     rows: Tensor  # (N, modalities, hidden)
     present: Tensor  # (N, modalities) bool
-    gates: Tensor  # (N, modalities)
-    query: Tensor  # (N, keys), of the attention
+    gates: Tensor  # (N, gates), what the fusion's gates read of the item
+    query: Tensor  # (N, keys), of the interest
     key: Tensor  # (N, keys)
     value: Tensor  # (N, hidden)
 
@@ -55,44 +67,38 @@ class Batch:
 
     x: Tensor  # (B, L, features)
     candidates: Tensor  # (B, L) int64
-    clicks: Tensor  # (B, J) int64
+    clicks: Tensor  # (B, J) int64, oldest first
     click_mask: Tensor  # (B, J) bool, False where padded
     age_hours: Tensor  # (B, J)
     query: dict[str, Tensor]  # by vector space: (B, d), length one
     has_query: dict[str, Tensor]  # by vector space: (B,) bool
+    mask: Tensor  # (B, L) bool, False where padded
+
+    def query_inputs(self, space: str) -> Tensor:
+        """Return the query's vector in a space and whether it is missing, (B, d + 1), so that "missing" is learned."""
+        vector = self.query[space]
+        flag = self.has_query[space].to(vector.dtype)[:, None]
+        return torch.cat([vector * flag, 1 - flag], dim=1)
+
+
+def space_layers(vectors: Mapping[str, int], width: int) -> nn.ModuleDict:
+    """Return one linear layer to `width` outputs for the query's inputs in each vector space."""
+    return nn.ModuleDict({space: nn.Linear(size + 1, width, bias=False) for space, size in vectors.items()})
 
 
 class FusionNetwork(nn.Module, ABC):
-    """The interface of a neural fusion in its training form."""
-
-    @abstractmethod
-    def standardise(self, x: FloatArray) -> None:
-        """Centre and scale features as they are in `x` (n, features)."""
-
-    @abstractmethod
-    def tower(self, items: ItemInputs) -> TowerRows:
-        """Return the item tower's rows."""
-
-    @abstractmethod
-    def forward(self, tower: TowerRows, batch: Batch) -> Tensor:
-        """Return scores (B, L)."""
-
-    @abstractmethod
-    def served(self, scaler: Scaler) -> dict[str, FloatArray]:
-        """Return the arrays of the served form."""
-
-
-class GatedNetwork(FusionNetwork):
-    """Gated modality rows, attention over clicks, query and features are added; a small head scores the sum."""
+    """A neural fusion in its training form; a subclass says how the modality rows are mixed."""
 
     centre: Tensor
     width: Tensor
+
+    sizes: NetworkSizes
 
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
         self.sizes = sizes
         self.modalities = modalities(sizes.vectors)
-        hidden, count = sizes.hidden, len(self.modalities)
+        hidden = sizes.hidden
         inputs = {**sizes.vectors, NUMBERS: 2 * sizes.numbers}
         self.towers = nn.ModuleDict(
             {
@@ -101,26 +107,34 @@ class GatedNetwork(FusionNetwork):
                 if size
             }
         )
-        wide = count * hidden
-        self.item_gates = nn.Linear(wide, count, bias=False)
-        self.attention_query = nn.Linear(wide, sizes.keys, bias=False)
-        self.attention_key = nn.Linear(wide, sizes.keys, bias=False)
-        self.attention_value = nn.Linear(wide, hidden, bias=False)
+        wide = len(self.modalities) * hidden
+        self.interest_query = nn.Linear(wide, sizes.keys, bias=False)
+        self.interest_key = nn.Linear(wide, sizes.keys, bias=False)
+        self.interest_value = nn.Linear(wide, hidden, bias=False)
+        self.interest: InterestNetwork = INTEREST_NETWORKS[sizes.interest](hidden, sizes.keys)
         self.row_dropout = nn.Dropout(sizes.dropout)
-        self.fading = nn.Parameter(torch.tensor(0.1))
-        # the last input is 1 when the query has no vector in the space, so that the effect of "missing" is learned
-        self.query = nn.ModuleDict(
-            {m: nn.Linear(n + 1, hidden, bias=False) for m, n in sizes.vectors.items()}
-        )
-        self.query_gates = nn.ModuleDict(
-            {m: nn.Linear(n + 1, count, bias=False) for m, n in sizes.vectors.items()}
-        )
+        self.query = space_layers(sizes.vectors, hidden)
         self.from_x = nn.Linear(sizes.features, hidden)
-        self.x_gates = nn.Linear(sizes.features, count)
         self.head = nn.Linear(hidden, sizes.head)
-        self.score = nn.Linear(sizes.head, 1, bias=False)
+        self.outputs = nn.Linear(sizes.head, sizes.outputs)
+        nn.init.zeros_(self.outputs.bias)
         self.register_buffer("centre", torch.zeros(sizes.features))
         self.register_buffer("width", torch.ones(sizes.features))
+
+    @abstractmethod
+    def item_gates(self, rows: Tensor) -> Tensor:
+        """Return what `gates` reads of N products (N, gates), from their modality rows (N, modalities, hidden)."""
+
+    @abstractmethod
+    def gates(self, item: Tensor, present: Tensor, x: Tensor, batch: Batch) -> Tensor:
+        """Return the weight of each modality row (B, L, modalities), zero where it is missing.
+
+        `item` (B, L, gates) and `present` (B, L, modalities) are the candidates' parts of `TowerRows`, `x` is standardised.
+        """
+
+    @abstractmethod
+    def served_gates(self) -> dict[str, Tensor]:
+        """Return the arrays that the served form computes the gates with, for features that are not standardised."""
 
     def standardise(self, x: FloatArray) -> None:
         """Centre and scale features as they are in `x` (n, features); a constant column keeps its scale."""
@@ -140,69 +154,62 @@ class GatedNetwork(FusionNetwork):
         return TowerRows(
             rows=stacked,
             present=present,
-            gates=self.item_gates(wide),
-            query=self.attention_query(wide) / self.sizes.keys**0.5,
-            key=self.attention_key(wide),
-            value=self.attention_value(wide),
+            gates=self.item_gates(stacked),
+            query=self.interest_query(wide) / self.sizes.keys**0.5,
+            key=self.interest_key(wide),
+            value=self.interest_value(wide),
         )
 
-    def forward(self, tower: TowerRows, batch: Batch) -> Tensor:
-        """Return scores (B, L)."""
+    def hidden(self, tower: TowerRows, batch: Batch) -> Tensor:
+        """Return h (B, L, hidden)."""
         x = (batch.x - self.centre) / self.width
-        query, query_gates = self._query(batch)
         present = tower.present[batch.candidates]  # (B, L, modalities)
-        logits = tower.gates[batch.candidates] + self.x_gates(x) + query_gates[:, None]
-        gates = torch.softmax(logits.masked_fill(~present, -1e9), dim=-1) * present
+        gates = self.gates(tower.gates[batch.candidates], present, x, batch)
         mixed = torch.einsum("blm,blmh->blh", gates, tower.rows[batch.candidates])
-        h = query[:, None] + mixed + self._attention(tower, batch) + self.from_x(x)
-        scores: Tensor = self.score(torch.relu(self.head(torch.relu(h))))
-        return scores.squeeze(-1)
+        query = torch.stack([self.query[s](batch.query_inputs(s)) for s in self.sizes.vectors]).sum(0)
+        h: Tensor = query[:, None] + mixed + self.interest(tower, batch) + self.from_x(x)
+        return h
 
-    def _query(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the query's contribution to h (B, hidden) and to the gates (B, modalities)."""
-        hidden = batch.x.new_zeros(len(batch.x), self.sizes.hidden)
-        gates = batch.x.new_zeros(len(batch.x), len(self.modalities))
-        for space in self.sizes.vectors:
-            vector = batch.query[space]
-            flag = batch.has_query[space].to(vector.dtype)[:, None]
-            inputs = torch.cat([vector * flag, 1 - flag], dim=1)
-            hidden = hidden + self.query[space](inputs)
-            gates = gates + self.query_gates[space](inputs)
-        return hidden, gates
-
-    def _attention(self, tower: TowerRows, batch: Batch) -> Tensor:
-        """Return dot-product attention over clicks (B, L, hidden), with an empty slot of logit zero."""
-        logits = tower.query[batch.candidates] @ tower.key[batch.clicks].transpose(1, 2)  # (B, L, J)
-        logits = logits - self.fading * torch.log1p(batch.age_hours)[:, None]
-        logits = logits.masked_fill(~batch.click_mask[:, None], -1e9)
-        empty_slot = logits.new_zeros(*logits.shape[:2], 1)
-        weights = torch.softmax(torch.cat([logits, empty_slot], dim=-1), dim=-1)[..., :-1]
-        return weights @ tower.value[batch.clicks]
+    def forward(self, tower: TowerRows, batch: Batch) -> Tensor:
+        """Return the outputs (B, L, outputs), which a loss of `losses.LOSSES` reads."""
+        outputs: Tensor = self.outputs(torch.relu(self.head(torch.relu(self.hidden(tower, batch)))))
+        return outputs
 
     @torch.no_grad()
     def served(self, scaler: Scaler) -> dict[str, FloatArray]:
-        """Return the arrays of `served.GatedModel`, with the standardisation of the features folded in."""
+        """Return the arrays of the served form, with the standardisation of the features folded in."""
         arrays: dict[str, Tensor] = {
-            "item.gates": self.item_gates.weight.T,
-            "item.query": self.attention_query.weight.T / self.sizes.keys**0.5,
-            "item.key": self.attention_key.weight.T,
-            "item.value": self.attention_value.weight.T,
-            "attention.fading": self.fading.reshape(1),
+            "item.query": self.interest_query.weight.T / self.sizes.keys**0.5,
+            "item.key": self.interest_key.weight.T,
+            "item.value": self.interest_value.weight.T,
             "head.w1": self.head.weight.T,
             "head.b1": self.head.bias,
-            "head.w2": self.score.weight[0],
+            "head.w2": self.outputs.weight.T,
+            "head.b2": self.outputs.bias,
+            **self.served_x("x", "query.bias", self.from_x),
+            **self.served_spaces("query", self.query),
+            **self.served_gates(),
+            **self.interest.served(),
         }
         for name, tower in self.towers.items():
             for layer, module in (("1", "0"), ("2", "2")):
                 arrays[f"tower.{name}.w{layer}"] = tower.get_parameter(f"{module}.weight").T
                 arrays[f"tower.{name}.b{layer}"] = tower.get_parameter(f"{module}.bias")
-        for space in self.sizes.vectors:
-            for kind, parts in (("query", self.query), ("gate", self.query_gates)):
-                weight = parts.get_parameter(f"{space}.weight").T
-                arrays[f"{kind}.space.{space}"], arrays[f"{kind}.no_space.{space}"] = weight[:-1], weight[-1]
-        for target, kind, part in (("x", "query", self.from_x), ("gate.x", "gate", self.x_gates)):
-            arrays[target] = part.weight.T / self.width[:, None]
-            arrays[f"{kind}.bias"] = part.bias - (self.centre / self.width) @ part.weight.T
         served = {name: array.contiguous().numpy().astype(np.float32) for name, array in arrays.items()}
         centre, width = (np.asarray(a, dtype=np.float32) for a in (scaler.centre, scaler.width))
         return {**served, "scaler.centre": centre, "scaler.width": width}
+
+    def served_x(self, weight: str, bias: str, layer: nn.Linear) -> dict[str, Tensor]:
+        """Return weight and bias of a layer over standardised features as one over the features themselves."""
+        return {
+            weight: layer.weight.T / self.width[:, None],
+            bias: layer.bias - (self.centre / self.width) @ layer.weight.T,
+        }
+
+    def served_spaces(self, kind: str, layers: nn.ModuleDict) -> dict[str, Tensor]:
+        """Return the weights of `space_layers`: for a query with a vector in the space, and for one without."""
+        arrays = {}
+        for space in self.sizes.vectors:
+            weight = layers.get_parameter(f"{space}.weight").T
+            arrays[f"{kind}.space.{space}"], arrays[f"{kind}.no_space.{space}"] = weight[:-1], weight[-1]
+        return arrays

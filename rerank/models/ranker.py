@@ -18,9 +18,11 @@ from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .card import NEURAL, RRF, ModelCard, load_model
+from .card import LAMBDAMART, NEURAL, RRF, ModelCard, load_model
 from .fusions import FUSIONS
+from .lambdamart import LambdaMART
 from .rrf import RRFSettings, rrf_scores, rrf_signals
+from .served_interest import DEFAULT_INTEREST
 
 if TYPE_CHECKING:
     from .fusions import ServedModel
@@ -185,6 +187,11 @@ def rrf_scorer(settings: RRFSettings) -> Scorer:
     return lambda inputs: rrf_scores(rrf_signals(inputs.features, settings), settings.weights)
 
 
+def lambdamart_scorer(trees: LambdaMART) -> Scorer:
+    """Return the function that scores candidates (n,) with boosted trees."""
+    return lambda inputs: trees.scores(features(inputs.features))
+
+
 class ArtifactRanker:
     """A ranker over an artifact set; a candidate that the item table does not hold keeps its engine position."""
 
@@ -240,9 +247,14 @@ def load_ranker(store: Store, artifacts: ArtifactSet) -> ArtifactRanker:
 def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str) -> Scorer:
     if card.kind == RRF:
         return rrf_scorer(RRFSettings.from_arrays(weights))
+    if card.kind == LAMBDAMART:
+        return lambdamart_scorer(LambdaMART.from_arrays(weights))
     if card.kind == NEURAL and card.fusion in FUSIONS:
-        return neural_scorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)))
+        fusion = FUSIONS[card.fusion]
+        return neural_scorer(
+            fusion.served(weights, tuple(card.dimensions), card.interest or DEFAULT_INTEREST)
+        )
     raise ArtifactError(
-        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, and {NEURAL} with "
-        f"{', '.join(FUSIONS)}: run `vitrine train`"
+        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, {LAMBDAMART}, and "
+        f"{NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
     )

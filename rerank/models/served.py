@@ -1,12 +1,12 @@
-"""The gated fusion in its served form: plain arrays, numpy only.
+"""The neural fusions in their served form: plain arrays, numpy only. `mixing.py` holds the same functions as torch modules.
 
-h = Wq·query + Σ_m g_m·row_m(item) + attention(history, item) + Wx·x, score = head(relu(h)), with gates
-g = softmax(Gq·query + G(item) + Gx·x), in which the gate of a missing modality is closed. `network.py` holds the same
-function as a torch module; `GatedNetwork.served` returns the arrays.
+h = Wq·query + Σ_m g_m·row_m(item) + interest(history, item) + Wx·x, score = head(relu(h)). The classes differ in the
+weights g of the modality rows; that of a missing modality is zero.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,22 +16,41 @@ from rerank.features.groups import QueryVectors
 from rerank.features.item_table import NUMBERS, ItemRows, RowLayout
 from rerank.features.scaler import Scaler
 
+from .losses import expected_gain
+from .served_interest import DEFAULT_INTEREST, INTERESTS
 
-class GatedModel:
+
+class ServedFusion(ABC):
     """Scores from features and item rows, and the item tower; `spaces` are the vector spaces in the order of training."""
 
-    def __init__(self, weights: Mapping[str, FloatArray], spaces: Sequence[str]) -> None:
+    def __init__(
+        self, weights: Mapping[str, FloatArray], spaces: Sequence[str], interest: str = DEFAULT_INTEREST
+    ) -> None:
         self.weights = weights
         self.scaler = Scaler(weights["scaler.centre"].astype(float), weights["scaler.width"].astype(float))
+        self._interest = INTERESTS[interest]
+        vectors = {name: len(weights[f"query.space.{name}"]) for name in spaces}
         self.layout = RowLayout(
-            vectors={name: len(weights[f"query.space.{name}"]) for name in spaces},
+            vectors=vectors,
             hidden=len(weights["query.bias"]),
             keys=weights["item.key"].shape[1],
+            gates=self.gate_width(len(vectors) + 1),
         )
+
+    @abstractmethod
+    def gate_width(self, modalities: int) -> int:
+        """Return how many values the gates read of each item row."""
+
+    @abstractmethod
+    def item_gates(self, rows: FloatArray) -> FloatArray:
+        """Return those values (n, gate width) from modality rows (n, modalities, hidden)."""
+
+    @abstractmethod
+    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+        """Return the weight of each modality row of the candidates (n, modalities)."""
 
     def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
         """Return the item tower's rows (n, tower's width); see `ItemTower.rows`."""
-        w = self.weights
         scaled = self.scaler.scale(numbers)
         known = np.isfinite(scaled)
         inputs: dict[str, tuple[FloatArray, BoolArray]] = {
@@ -42,9 +61,10 @@ class GatedModel:
             np.asarray(known.any(axis=1)),
         )
         modality_rows = [self._tower(name, *inputs[name]) for name in self.layout.modalities]
-        rows = np.concatenate(modality_rows, axis=1)  # (n, modalities * hidden)
-        parts = [rows @ w[f"item.{name}"] for name in ("gates", "query", "key", "value")]
-        return np.concatenate([rows, *parts], axis=1)
+        wide = np.concatenate(modality_rows, axis=1)  # (n, modalities * hidden)
+        gates = self.item_gates(wide.reshape(len(wide), len(modality_rows), self.layout.hidden))
+        parts = [wide @ self.weights[f"item.{name}"] for name in ("query", "key", "value")]
+        return np.concatenate([wide, gates, *parts], axis=1)
 
     def _tower(self, name: str, values: FloatArray, mask: BoolArray) -> FloatArray:
         w = self.weights
@@ -64,40 +84,88 @@ class GatedModel:
     ) -> FloatArray:
         """Return scores (n,) of candidates with features `x` (n, f); `clicks` are j rows, `age_hours` (j,) their ages."""
         w = self.weights
-        hidden, gate = self._query(query)
-        gates = _masked_softmax(items.part("gates") + x @ w["gate.x"] + gate, items.present)
+        gates = self.gates(x, items, query)
         rows = items.part("modalities").reshape(len(x), gates.shape[1], -1)
         mixed = np.matmul(gates[:, None, :], rows)[:, 0]  # (n, hidden)
-        h = mixed + x @ w["x"] + hidden
+        h = mixed + x @ w["x"] + self.of_query("query", query)
         if clicks is not None and len(clicks.values):
-            h += self._attention(items.part("query"), clicks, age_hours)
+            h += self._interest(w, items.part("query"), clicks, age_hours)
         inner = np.maximum(np.maximum(h, 0) @ w["head.w1"] + w["head.b1"], 0)
-        return np.asarray(inner @ w["head.w2"], dtype=np.float32)
+        outputs = inner @ w["head.w2"] + w["head.b2"]
+        scores = outputs[:, 0] if outputs.shape[1] == 1 else expected_gain(outputs)
+        return np.asarray(scores, dtype=np.float32)
 
-    def _query(self, query: QueryVectors) -> tuple[FloatArray, FloatArray]:
-        """Return the query's contribution to h (hidden,) and to the gates (modalities,)."""
+    def of_query(self, kind: str, query: QueryVectors) -> FloatArray:
+        """Return the query's contribution to h ("query") or to the gates ("gate"), with its bias."""
         w = self.weights
-        hidden, gate = w["query.bias"].copy(), w["gate.bias"].copy()
+        total = w[f"{kind}.bias"].copy()
         for space in self.layout.vectors:
             vector = query.get(space)
-            hidden += (
-                w[f"query.no_space.{space}"] if vector is None else unit(vector) @ w[f"query.space.{space}"]
-            )
-            gate += w[f"gate.no_space.{space}"] if vector is None else unit(vector) @ w[f"gate.space.{space}"]
-        return hidden, gate
-
-    def _attention(self, queries: FloatArray, clicks: ItemRows, age_hours: DoubleArray) -> FloatArray:
-        """Return dot-product attention (n, hidden) over clicks, with an empty slot of logit zero."""
-        fading = self.weights["attention.fading"] * np.log1p(age_hours).astype(np.float32)
-        logits = queries @ clicks.part("key").T - fading  # (n, j)
-        top = np.maximum(logits.max(axis=1, keepdims=True), 0)
-        logits -= top
-        np.exp(logits, out=logits)
-        total = logits.sum(axis=1, keepdims=True) + np.exp(-top)
-        return np.asarray((logits @ clicks.part("value")) / total, dtype=np.float32)
+            missing, weight = w[f"{kind}.no_space.{space}"], w[f"{kind}.space.{space}"]
+            total += missing if vector is None else unit(vector) @ weight
+        return np.asarray(total)
 
 
-def _masked_softmax(logits: FloatArray, mask: BoolArray) -> FloatArray:
+class ConcatModel(ServedFusion):
+    """The served form of `ConcatNetwork`."""
+
+    def gate_width(self, modalities: int) -> int:
+        """Return zero."""
+        return 0
+
+    def item_gates(self, rows: FloatArray) -> FloatArray:
+        """Return nothing, (n, 0)."""
+        return np.zeros((len(rows), 0), dtype=np.float32)
+
+    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+        """Return one for each row that is present."""
+        return items.present.astype(np.float32)
+
+
+class WeightedSumModel(ConcatModel):
+    """The served form of `WeightedSumNetwork`."""
+
+    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+        """Return the softmax of the learned weights over the rows that are present."""
+        return masked_softmax(np.broadcast_to(self.weights["gate.bias"], items.present.shape), items.present)
+
+
+class GatedModel(ServedFusion):
+    """The served form of `GatedNetwork`."""
+
+    def gate_width(self, modalities: int) -> int:
+        """Return one value for each modality."""
+        return modalities
+
+    def item_gates(self, rows: FloatArray) -> FloatArray:
+        """Return G(item), (n, modalities)."""
+        return np.asarray(rows.reshape(len(rows), -1) @ self.weights["item.gates"])
+
+    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+        """Return softmax(Gq·query + G(item) + Gx·x) over the rows that are present."""
+        logits = items.part("gates") + x @ self.weights["gate.x"] + self.of_query("gate", query)
+        return masked_softmax(logits, items.present)
+
+
+class CrossModalModel(ServedFusion):
+    """The served form of `CrossModalNetwork`."""
+
+    def gate_width(self, modalities: int) -> int:
+        """Return one key for each modality."""
+        return int(modalities * self.weights["item.row_keys"].shape[1])
+
+    def item_gates(self, rows: FloatArray) -> FloatArray:
+        """Return the keys of the modality rows, (n, modalities · keys)."""
+        return np.asarray((rows @ self.weights["item.row_keys"]).reshape(len(rows), -1))
+
+    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+        """Return the attention of query and features over the rows that are present."""
+        asked = x @ self.weights["gate.x"] + self.of_query("gate", query)  # (n, keys)
+        keys = items.part("gates").reshape(len(x), -1, asked.shape[1])
+        return masked_softmax(np.matmul(keys, asked[:, :, None])[:, :, 0], items.present)
+
+
+def masked_softmax(logits: FloatArray, mask: BoolArray) -> FloatArray:
     """Return the softmax over the present modalities (n, modalities); zeros for a product that has none."""
     masked = np.where(mask, logits, np.float32(-1e9))
     masked -= masked.max(axis=1, keepdims=True)

@@ -65,4 +65,5 @@ class SlateDataset:
             age_hours=torch.from_numpy(examples.age_hours.copy()),
             query={space: torch.from_numpy(array[query]) for space, array in queries.arrays.items()},
             has_query={space: torch.from_numpy(mask[query]) for space, mask in queries.has.items()},
+            mask=torch.from_numpy(examples.mask.copy()),
         )

@@ -169,7 +169,8 @@ def neural_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[st
     """Put a neural model with random weights into the store: its order depends on all of its inputs."""
     import torch
 
-    from rerank.models.network import GatedNetwork, NetworkSizes
+    from rerank.models.mixing import GatedNetwork
+    from rerank.models.network import NetworkSizes
 
     products_table = read_products(products(), schema)
     card = _card(NEURAL, schema, products_table, "2026-11-20T00:00:00+00:00")
