@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .network import Batch, FusionNetwork, NetworkSizes, TowerRows, space_layers
 
 
-def masked_softmax(logits: Tensor, present: Tensor) -> Tensor:
+def present_softmax(logits: Tensor, present: Tensor) -> Tensor:
     """Return the softmax over the present modalities; zeros for a product that has none."""
     return torch.softmax(logits.masked_fill(~present, -1e9), dim=-1) * present
 
@@ -41,7 +41,7 @@ class WeightedSumNetwork(ConcatNetwork):
 
     def gates(self, item: Tensor, present: Tensor, x: Tensor, batch: Batch) -> Tensor:
         """Return the softmax of the weights over the rows that are present."""
-        return masked_softmax(self.weights.expand(present.shape), present)
+        return present_softmax(self.weights.expand(present.shape), present)
 
     def served_gates(self) -> dict[str, Tensor]:
         """Return the weights before the softmax."""
@@ -66,7 +66,7 @@ class GatedNetwork(FusionNetwork):
     def gates(self, item: Tensor, present: Tensor, x: Tensor, batch: Batch) -> Tensor:
         """Return the softmax over the rows that are present."""
         query = torch.stack([self.query_gates[s](batch.query_inputs(s)) for s in self.sizes.vectors]).sum(0)
-        return masked_softmax(item + self.x_gates(x) + query[:, None], present)
+        return present_softmax(item + self.x_gates(x) + query[:, None], present)
 
     def served_gates(self) -> dict[str, Tensor]:
         """Return the weights of the three parts."""
@@ -95,7 +95,7 @@ class CrossModalNetwork(FusionNetwork):
         """Return the attention over the rows that are present."""
         keys = item.reshape(*item.shape[:2], len(self.modalities), self.sizes.keys)
         query = torch.stack([self.query_keys[s](batch.query_inputs(s)) for s in self.sizes.vectors]).sum(0)
-        return masked_softmax(torch.einsum("blk,blmk->blm", self.x_keys(x) + query[:, None], keys), present)
+        return present_softmax(torch.einsum("blk,blmk->blm", self.x_keys(x) + query[:, None], keys), present)
 
     def served_gates(self) -> dict[str, Tensor]:
         """Return the weights of the keys."""

@@ -57,7 +57,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RankerCandidate:
     """A ranker before it is stored, and its scores (S, L) of examples; `served` is False for a ceiling."""
 
     label: str
@@ -66,7 +66,7 @@ class Candidate:
     served: bool = True
 
 
-def fused(run: Round) -> Candidate:
+def fused(run: Round) -> RankerCandidate:
     """Return the neural fusion of the settings, trained on the log. Raises NothingLearnedError."""
     from .dataset import SlateDataset
     from .fit import fit, score, steps_of
@@ -105,10 +105,10 @@ def fused(run: Round) -> Candidate:
     def scores(examples: Examples) -> FloatArray:
         return np.asarray(slope * score(network, dataset, examples) + intercept, dtype=np.float32)
 
-    return Candidate("neural fusion", model, scores, served)
+    return RankerCandidate("neural fusion", model, scores, served)
 
 
-def lambdamart(run: Round) -> Candidate:
+def lambdamart(run: Round) -> RankerCandidate:
     """Return LightGBM LambdaMART on the same features, slates and gains, with its own position debiasing.
 
     Raises RerankError where LightGBM cannot be loaded: it needs the system's OpenMP runtime.
@@ -151,7 +151,7 @@ def lambdamart(run: Round) -> Candidate:
         VectorsOnly(run.data.products.dimensions),
         training={"trees": booster.num_trees()},
     )
-    return Candidate("LightGBM LambdaMART", model, lambda examples: _tree_scores(trees, examples))
+    return RankerCandidate("LightGBM LambdaMART", model, lambda examples: _tree_scores(trees, examples))
 
 
 def _tree_scores(trees: LambdaMART, examples: Examples) -> FloatArray:
@@ -160,10 +160,10 @@ def _tree_scores(trees: LambdaMART, examples: Examples) -> FloatArray:
     return values
 
 
-def without_learning(run: Round) -> Candidate:
+def without_learning(run: Round) -> RankerCandidate:
     """Return the reciprocal rank fusion that learns from no click."""
     plan = run.data.products.plan
-    return Candidate(
+    return RankerCandidate(
         "fusion without learning",
         rrf_model(run.data, run.rrf),
         lambda examples: rrf_of_examples(examples, plan, run.rrf),
@@ -176,14 +176,14 @@ def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:
     return TrainedModel(RRF, settings.to_arrays(), VectorsOnly(data.products.dimensions), training=training)
 
 
-CANDIDATES: Mapping[str, Callable[[Round], Candidate]] = {
+CANDIDATES: Mapping[str, Callable[[Round], RankerCandidate]] = {
     "fused": fused,
     "lambdamart": lambdamart,
     "rrf": without_learning,
 }
 
 
-def make_candidates(names: tuple[str, ...], run: Round) -> tuple[list[Candidate], dict[str, str]]:
+def make_candidates(names: tuple[str, ...], run: Round) -> tuple[list[RankerCandidate], dict[str, str]]:
     """Return the candidates of these names, and why others could not be made, by name.
 
     Raises NothingLearnedError when none could be made.
