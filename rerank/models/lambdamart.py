@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rerank.arrays import FloatArray
+from rerank.arrays import DoubleArray, FloatArray
 from vitrine.errors import ArtifactError
 
 _TREES, _CALIBRATION = "lambdamart.trees", "lambdamart.calibration"
@@ -25,6 +25,12 @@ class LambdaMART:
         """Return scores (n,) of features (n, f)."""
         raw = self.booster.predict(x, num_threads=1)
         return np.asarray(self.slope * raw + self.intercept, dtype=np.float32)
+
+    def contributions(self, x: FloatArray) -> DoubleArray:
+        """Return what each feature adds to the scores of features (n, f), (n, f + 1); the last column is the base."""
+        values = self.slope * np.asarray(self.booster.predict(x, num_threads=1, pred_contrib=True))
+        values[:, -1] += self.intercept
+        return values
 
     def to_arrays(self) -> dict[str, FloatArray]:
         """Return the arrays of the model artifact: LightGBM's text form as bytes, and the line."""

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from rerank.arrays import FloatArray
-from rerank.features.item_table import NUMBERS, modalities
+from rerank.features.groups import NUMBERS
+from rerank.features.item_table import modalities
 from rerank.features.scaler import Scaler
 
 from .interest import INTEREST_NETWORKS, InterestNetwork
