@@ -25,8 +25,8 @@ from rerank.features.groups import (
 )
 from rerank.features.product_table import read_products
 from rerank.models.card import load_model, read_model_card
-from rerank.models.fusions import FUSIONS, NeuralFusion
-from rerank.models.losses import LOSSES, Loss
+from rerank.models.neural.fusions import FUSIONS, NeuralFusion
+from rerank.models.neural.losses import LOSSES, Loss
 from rerank.models.ranker import ArtifactRanker, load_ranker
 from rerank.models.rrf import rrf_after_bm25
 from rerank.request import RerankRequest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rerank.models.losses import LOSSES, expected_gain
+from rerank.models.neural.losses import LOSSES, expected_gain
 
 LOG2, LOG3 = math.log(2), math.log(3)
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from rerank.arrays import unit
 from rerank.features.item_table import ItemRows
 from rerank.features.scaler import Scaler
-from rerank.models.fusions import FUSIONS
-from rerank.models.losses import expected_gain
-from rerank.models.network import Batch, FusionNetwork, ItemInputs, NetworkSizes
-from rerank.models.served import ServedFusion
-from rerank.models.served_interest import INTERESTS
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.losses import expected_gain
+from rerank.models.neural.network import Batch, FusionNetwork, ItemInputs, NetworkSizes
+from rerank.models.neural.served import ServedFusion
+from rerank.models.neural.served_interest import INTERESTS
 
 CANDIDATES, CLICKS = 30, 6
 SIZES = NetworkSizes(vectors={"text": 10, "image": 7}, numbers=2, features=9)

@@ -21,9 +21,9 @@ from opensearch.logs.profiles import Click
 from rerank.commands.train import CANDIDATE_NAMES
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.scaler import fit_scaler
-from rerank.models.losses import LOSSES
+from rerank.models.neural.losses import LOSSES
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import load_ranker, order_of
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts

@@ -12,9 +12,9 @@ import click
 from click.core import ParameterSource
 
 from opensearch import options
-from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
-from rerank.models.losses import DEFAULT_LOSS, LOSSES
-from rerank.models.served_interest import DEFAULT_INTEREST, INTERESTS
+from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
+from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,17 +14,17 @@ from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
 from rerank.features.behaviour import BehaviourSnapshot, query_hash
 from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
 from .card import LAMBDAMART, NEURAL, RRF, ModelCard, load_model
 from .explain import Parts
-from .fusions import FUSIONS
 from .lambdamart import LambdaMART
 from .rrf import RRFSettings
 from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer
-from .served_interest import DEFAULT_INTEREST
 
 MAX_HISTORY = 50  # clicks of a shopper that a ranker reads
 

@@ -13,7 +13,8 @@ from .lambdamart import LambdaMART
 from .rrf import POPULARITY, RRFSettings, rrf_scores, rrf_signals, rrf_terms
 
 if TYPE_CHECKING:
-    from .fusions import ServedModel
+    from rerank.models.neural.fusions import ServedModel
+
     from .ranker import RankerInputs
 
 

@@ -15,8 +15,8 @@ from rerank.arrays import FloatArray
 from rerank.features.item_table import ItemTower, VectorsOnly
 from rerank.features.scaler import Scaler
 from rerank.models.card import LAMBDAMART, NEURAL, RRF
-from rerank.models.fusions import FUSIONS
 from rerank.models.lambdamart import LambdaMART
+from rerank.models.neural.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
 from vitrine.errors import NothingLearnedError, RerankError
 

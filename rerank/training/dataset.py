@@ -12,7 +12,7 @@ from rerank.arrays import FloatArray, IndexArray, half_to_float
 from rerank.features.groups import FeaturePlan, feature_names
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
-from rerank.models.network import Batch, ItemInputs, NetworkSizes
+from rerank.models.neural.network import Batch, ItemInputs, NetworkSizes
 
 from .examples import Examples, QueryTable
 

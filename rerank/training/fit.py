@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from rerank.arrays import FloatArray, IndexArray
 from rerank.features.groups import HISTORY, RANK, DroppedColumns, dropped_columns
-from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
-from rerank.models.losses import DEFAULT_LOSS, LOSSES, Loss, expected_gain
-from rerank.models.network import Batch, FusionNetwork
-from rerank.models.served_interest import DEFAULT_INTEREST
+from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES, Loss, expected_gain
+from rerank.models.neural.network import Batch, FusionNetwork
+from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from vitrine.errors import NothingLearnedError, RerankError
 
 from .dataset import SlateDataset

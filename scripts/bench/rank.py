@@ -40,11 +40,11 @@ from rerank.features.groups import feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
-from rerank.models.mixing import GatedNetwork
-from rerank.models.network import Batch, ItemInputs, NetworkSizes
+from rerank.models.neural.mixing import GatedNetwork
+from rerank.models.neural.network import Batch, ItemInputs, NetworkSizes
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import ArtifactRanker, FeatureStore
 from rerank.models.scorers import NeuralScorer
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from scripts.bench.rounds import measure_rounds
 from vitrine.store import ArtifactSet

@@ -71,7 +71,9 @@ def _named(path: str) -> Any:
 
 
 def _fusion(network: str, served: str | None) -> NeuralFusion:
-    return NeuralFusion(f"rerank.models.mixing:{network}", served and f"rerank.models.served:{served}")
+    return NeuralFusion(
+        f"rerank.models.neural.mixing:{network}", served and f"rerank.models.neural.served:{served}"
+    )
 
 
 FUSIONS: dict[str, NeuralFusion] = {
