@@ -97,8 +97,13 @@ def test_the_hook_unescapes_the_whole_context(context: ServingContext) -> None:
 
 
 def test_a_slate_survives_its_record() -> None:
-    slate = Slate("q", "shop", 1.5, "shoes", None, ("a", "b"), ("b", "a"), "reranked", ARTIFACTS)
+    slate = Slate("q", "shop", 1.5, "shooes", None, ("a", "b"), ("b", "a"), "reranked", ARTIFACTS)
+    slate = replace(slate, searched="shoes")
     assert Slate.from_record(slate.to_record(), 1.5) == slate
+    assert slate.words == "shoes"
+    earlier = Slate.from_record({**slate.to_record(), "searched": None}, 1.5)
+    assert earlier is not None
+    assert earlier.words == "shooes"
 
 
 def test_unavailable_products_are_demoted_and_the_rule_is_named(context: ServingContext) -> None:

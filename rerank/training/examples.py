@@ -110,12 +110,12 @@ class ExampleBuilder:
         gains = self._gains[slate.query_id]
         clicks = list(self.history.clicks[slate.shopper]) if slate.shopper else []
         clicked = np.array([row for row, _ in clicks], dtype=np.int64)
-        query = self._query_rows[slate.query]
+        query = self._query_rows[slate.words]
         x = features(
             FeatureInputs(
                 candidates=self._attributes(rows),
                 ranks=ranks,
-                rates=self.history.counters.rates(rows, query_hash(slate.query), slate.at),
+                rates=self.history.counters.rates(rows, query_hash(slate.words), slate.at),
                 query=self._queries.vectors(query),
                 history=self._attributes(clicked) if clicks else None,
                 as_of=slate.at,

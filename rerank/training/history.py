@@ -67,7 +67,7 @@ class History:
 
     def _count(self, event: _TimelineEvent) -> None:
         slate, at = event.slate, event.at
-        query = query_hash(slate.query)
+        query = query_hash(slate.words)
         if event.action == "show":
             viewed = slate.viewed_ids[:DEPTH]
             known = [(position, self._rows[i]) for position, i in enumerate(viewed) if i in self._rows]
