@@ -259,7 +259,12 @@ def test_words_are_embedded_in_the_form_of_openai(world: World, service: str) ->
 
 
 def test_slates_are_logged_with_both_orders(world: World, service: str, anna: str) -> None:
-    body = {"ids": ["p01", "p02", "p00"], "query": "a slate", "shopper": "anna", "query_id": "slate-test"}
+    body = {
+        "ids": ["p01", "p02", "p00"],
+        "query": "a lamp under 40",
+        "shopper": "anna",
+        "query_id": "slate-test",
+    }
     _, answer = call(f"{service}/v1/order/{world.alias}", body)
     wanted = {"query": {"bool": {"filter": [{"term": {"query_id": "slate-test"}}]}}}
 
@@ -271,6 +276,7 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
     wait_until(lambda: len(written()) == 1)
     (slate,) = written()
     assert slate["engine"] == body["ids"]
+    assert (slate["query"], slate["searched"]) == (body["query"], "a lamp")
     assert slate["shown"] == answer["order"]
     assert slate["artifacts"] == answer["artifacts"]
     assert slate["shopper"] == anna
