@@ -23,6 +23,7 @@ class RerankRequest:
     the ids of sold-out candidates, `exact_codes` of those with a code that the query names, and `broken` the exact
     constraints of the query that a candidate breaks, by id. `as_of` is the moment of the request in seconds since 1970,
     rounded to the minute. `verbatim`: `query` is not corrected before it is read; `constraints`: what its constraints do.
+    `explain` asks for the explanations of the window, which cost time.
     """
 
     ids: Sequence[str]
@@ -37,6 +38,21 @@ class RerankRequest:
     deadline_ms: float = DEADLINE_MS
     verbatim: bool = False
     constraints: ConstraintMode = "boost"
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a score is made of: score = base + the sum of `parts` + the sum of `rules`.
+
+    `base` is what the engine's rank alone gives; None where no score is known. `parts` is what each signal adds: each
+    vector space, numbers and behaviour. `rules` is what each business rule adds, by its name.
+    """
+
+    engine_rank: int  # from one
+    base: float | None
+    parts: dict[str, float] = field(default_factory=dict)
+    rules: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,7 @@ class RankedWindow:
     when no ranker scored, and `degraded` then holds the reason unless the engine's order was requested. `rules` names
     the business rule that moved a product, by id. `request` is the request as the rules read it; None when the engine's
     order stands as it came. `unknown` counts the candidates that the ranker does not know: they keep their engine rank.
+    `explanations` are by position in the engine's order, and empty unless they were requested.
     """
 
     order: list[int]
@@ -56,6 +73,7 @@ class RankedWindow:
     degraded: str | None = None
     request: RerankRequest | None = field(default=None, compare=False, repr=False)
     unknown: int = 0
+    explanations: dict[int, Explanation] = field(default_factory=dict, repr=False)
 
 
 def engine_order(count: int, reason: str | None = None) -> RankedWindow:

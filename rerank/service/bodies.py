@@ -30,7 +30,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
 
     `shopper` is the caller's own id of the shopper, `shopper_hash` its keyed hash. `vectors` holds the query's vector
     in each vector space, where the caller made them. `verbatim`: the words are not corrected. `constraints`: what the
-    constraints in the words do, as in a `SearchRequest`.
+    constraints in the words do, as in a `SearchRequest`. `explain` adds what each score is made of.
     """
 
     ids: Ids
@@ -42,6 +42,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     query_id: Id | None = None
     verbatim: bool = False
     constraints: ConstraintMode = "boost"
+    explain: bool = False
 
 
 class HookContext(msgspec.Struct):

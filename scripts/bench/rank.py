@@ -41,7 +41,8 @@ from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
-from rerank.models.ranker import ArtifactRanker, FeatureStore, neural_scorer
+from rerank.models.ranker import ArtifactRanker, FeatureStore
+from rerank.models.scorers import NeuralScorer
 from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from scripts.bench.rounds import measure_rounds
@@ -125,7 +126,7 @@ def _bench(folder: Path, candidates: int) -> Bench:
     requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
     inputs = [tables.inputs(request) for request in requests]
     x = [features(i.features) for i in inputs]
-    ranker = ArtifactRanker(ArtifactSet("m", "i", "b"), neural_scorer(model), tables)
+    ranker = ArtifactRanker(ArtifactSet("m", "i", "b"), NeuralScorer(model, catalogue.plan), tables)
     return Bench(model, network, ranker, tables.items, requests, inputs, x)
 
 
