@@ -337,7 +337,8 @@ def test_an_order_of_the_engine_explains_itself(engine: OpenSearch, context: Ser
     assert searched["degraded"] == "no model"
     for hit in searched["hits"]:
         assert hit["explanation"] == {
-            "engine_rank": hit["rank"], "base": hit["score"], "parts": {}, "rules": {},
+            "engine_rank": hit["engine_rank"], "base": hit["score"], "parts": {},
+            "rules": {hit["rule"]: 0.0} if hit["rule"] else {},
         }  # fmt: skip
     assert [
         (row["id"], row["engine_rank"], row["score"], row["base"]) for row in ordered["explanations"]
