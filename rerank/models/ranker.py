@@ -12,6 +12,7 @@ import numpy.typing as npt
 from opensearch.logs.profiles import Click
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
 from rerank.features.behaviour import BehaviourSnapshot, query_hash
+from rerank.features.clicks import MAX_HISTORY
 from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
 from rerank.models.neural.fusions import FUSIONS
@@ -25,8 +26,6 @@ from .explain import Parts
 from .lambdamart import LambdaMART
 from .rrf import RRFSettings
 from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer
-
-MAX_HISTORY = 50  # clicks of a shopper that a ranker reads
 
 
 class Ranker(Protocol):
@@ -119,6 +118,11 @@ class RankerInputs:
         return len(self.known)
 
 
+def count_unknown(inputs: Any) -> int:
+    """Return the number of candidates that the item table does not hold; 0 for the inputs of another kind of ranker."""
+    return int(np.count_nonzero(~inputs.known)) if isinstance(inputs, RankerInputs) else 0
+
+
 class FeatureStore:
     """Looks up the item table and the behaviour snapshot; `names` are the names of the features."""
 
@@ -133,13 +137,15 @@ class FeatureStore:
         item_rows, known = self.items.find(hashes)
         rows = self.items.read(item_rows)
         click_rows, history, age_hours = self._clicks(request.history, request.as_of)
+        candidates = ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes))
         inputs = FeatureInputs(
-            candidates=ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes)),
+            candidates=candidates,
             ranks=np.arange(len(request.ids)),
             rates=self.behaviour.rates(hashes, query_hash(request.query), request.as_of),
             query=self._query_vectors(request.vectors or {}),
             history=history,
             as_of=request.as_of,
+            affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
         )
         return RankerInputs(known, rows, inputs, click_rows, age_hours)
 

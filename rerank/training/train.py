@@ -11,6 +11,7 @@ from opensearch.logs.profiles import Click
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.scaler import fit_scaler
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
+from rerank.training.behaviour.as_of import Behaviour
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
 from vitrine.errors import SmallLogError
@@ -20,7 +21,6 @@ from .artifacts import TrainedModel, TrainingData, store_artifacts
 from .candidates import CANDIDATES, OnProgress, Round, Split, make_candidates, rrf_model
 from .compare import Comparison, compare_rankers
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
-from .history import History
 from .propensity import estimate_positions, impressions
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def train_ranker(
     early = [slate for slate in data.log.slates if slate.at < cuts[0]]
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
-    queries = embed_log_queries([slate.query for slate in data.log.slates], data.products.dimensions, embed)
+    queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
     builder = example_builder(data.log, data.products, scaler, queries, positions)
     split = _split(_examples(builder, data.log, on_progress), cuts)
     run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress)
@@ -90,7 +90,7 @@ def train_ranker(
         "seconds": round(time.monotonic() - started, 1),
     }
     model = replace(best.model, training=training, comparison=comparison)
-    result = _finish(data, store, model, builder.history, on_progress)
+    result = _finish(data, store, model, builder.behaviour, on_progress)
     return replace(result, label=best.label, failed=failed)
 
 
@@ -102,21 +102,23 @@ def make_rrf(
     positions = estimate_positions(impressions(data.log.slates, gains))
     model = rrf_model(data, settings)
     model = replace(model, training={**_counts(data, gains), **model.training})
-    return _finish(data, store, model, History(data.log, data.products, positions), on_progress)
+    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
+    behaviour = Behaviour(data.log, data.products, numbers, positions)
+    return _finish(data, store, model, behaviour, on_progress)
 
 
 def _finish(
-    data: TrainingData, store: Store, model: TrainedModel, history: History, on_progress: OnProgress
+    data: TrainingData, store: Store, model: TrainedModel, behaviour: Behaviour, on_progress: OnProgress
 ) -> TrainingResult:
-    """Count the rest of the log and store the artifacts."""
-    history.advance(float("inf"))
-    source = BehaviourSource(
-        data.products, fit_scaler(data.products.numbers), history.counters, history.clicks
-    )
+    """Store the artifacts, with the behaviour of the whole log."""
     on_progress("storing", 0, 1)
-    artifacts = store_artifacts(store, data, model, source)
+    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
+    source = BehaviourSource(data.products, numbers, behaviour.clicks)
+    artifacts = store_artifacts(store, data, model, source, behaviour.tables())
     on_progress("storing", 1, 1)
-    return TrainingResult(model.kind, artifacts, model.comparison, model.training, history.shopper_clicks())
+    ids = data.products.ids
+    clicks = {shopper: [Click(ids[row], at) for row, at in found] for shopper, found in source.clicks.items()}
+    return TrainingResult(model.kind, artifacts, model.comparison, model.training, clicks)
 
 
 def _require_clicks(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> None:
