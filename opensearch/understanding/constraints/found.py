@@ -14,8 +14,9 @@ from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
 from vitrine.units import unit_factor
 
-from .amounts import Range, ranges_in
-from .values import Value, names_column, values_in
+from .amounts import Context, Range, ranges_in
+from .column_names import names_column, names_number, unit_in_name
+from .values import Value, values_in
 
 Clause = dict[str, Any]
 _TOLERANCE = 0.03  # a television of 40 inches is sold with 39.5 too
@@ -58,11 +59,12 @@ class FoundConstraint:
     bound: bool = False
 
 
-def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
+def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
     """Yield the prices and measures of a line that number columns of the plan hold."""
     if not any(sign.isdigit() for sign in line):
         return
-    for found in ranges_in(line):
+    context = Context(lambda word: names_number(fold(word), plan), lambda a, b: _together(a, b, vocabulary))
+    for found in ranges_in(line, context):
         bare = found.unit is None and not found.currency
         named = _column_before(line, found.start, plan) if bare else None
         if named:
@@ -82,6 +84,12 @@ def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         )
 
 
+def _together(first: str, second: str, vocabulary: Vocabulary) -> bool:
+    """Return whether titles hold both words."""
+    a, b = vocabulary.id_of(fold(first)), vocabulary.id_of(fold(second))
+    return a is not None and b is not None and vocabulary.pairs.count(a, b) > 0
+
+
 def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | None:
     """Return the number column that the word before line[end] names, and the place of that word."""
     word = re.search(r"([^\W\d_]+)\s*:?\s*$", line[:end])
@@ -99,7 +107,7 @@ def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:
         fits = not (currency and found.currency) or currency in found.currency
         return (column, 1.0) if column and fits else None
     for column in plan.numbers:
-        unit = plan.format_of(column).unit
+        unit = plan.format_of(column).unit or unit_in_name(column)
         if unit and not plan.format_of(column).currency and (factor := unit_factor(found.unit, unit)):
             return column, factor
     return None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from opensearch.index.fields import FieldPlan
@@ -15,6 +14,8 @@ from opensearch.understanding.vocabulary.counts import MAX_VALUE_WORDS
 from opensearch.understanding.words import fold, stemmer
 from vitrine.cjk import CJK
 
+from .column_names import names_column
+
 # A word that stands alone is a value of a column where most products that hold it have the value there.
 _MIN_SHARE = 0.5
 _MAX_TOKENS = 16
@@ -22,19 +23,6 @@ _MAX_SIGNS = 8  # of a Chinese value
 _MAX_SPELLINGS = 20  # of one value in one column
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?")  # one of 309 digits is infinite, which JSON does not have
 _TOKEN = re.compile(rf"[{CJK}]+|\d+(?:[.,/]\d+)*|[^\W\d_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
-# What shoppers call a column, whatever the catalogue calls it.
-_COLUMN_WORDS: tuple[frozenset[str], ...] = tuple(
-    frozenset(words.split())
-    for words in (
-        "size sizes sz gr größe groesse grosse taille pointure talla numero taglia misura maat 尺码 尺寸 码 号",
-        "colour color colours colors farbe couleur color colore kleur 颜色 颜色分类 色",
-        "brand make manufacturer supplier vendor marke hersteller marque marca merk 品牌 牌子",
-        "material fabric stoff matière matiere tessuto tela stof 材质 面料",
-        "gender sex geschlecht genre género sesso 性别",
-        "width breite largeur ancho 宽度",
-        "year jahr année ano anno jaar 年份",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -186,17 +174,3 @@ def _holders(words: Sequence[_Token], vocabulary: Vocabulary) -> int:
 def _spellings(values: Sequence[ColumnValue], column: str) -> tuple[str, ...]:
     own = sorted((value for value in values if value.column == column), key=lambda value: -value.count)
     return tuple(value.text for value in own[:_MAX_SPELLINGS])
-
-
-def names_column(word: str, column: str) -> bool:
-    """Return whether a word, folded, names a column, by the column's own name or by a usual name of its kind."""
-    return word in _names_of(column)
-
-
-@lru_cache(maxsize=4096)
-def _names_of(column: str) -> Collection[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)
-    words = {fold(word) for word in re.findall(r"[^\W\d_]+", spaced)}
-    kinds = ({fold(name) for name in kind} for kind in _COLUMN_WORDS if words & {fold(name) for name in kind})
-    last = re.findall(r"[^\W\d_]+", spaced)[-1:]
-    return {fold(word) for word in last}.union(*kinds)
