@@ -141,7 +141,7 @@ def test_a_word_that_products_write_with_a_hyphen_stands_without_it() -> None:
 
 
 def test_words_that_several_shoppers_typed_and_clicked_after_are_known() -> None:
-    searches = [(f"Sneeker {n % 2}", f"robot {n % 2}") for n in range(500)]
+    searches: list[tuple[str, str | None]] = [(f"Sneeker {n % 2}", f"robot {n % 2}") for n in range(500)]
     searches += [("wirless sneakers", f"shopper {n}") for n in range(4)]
     searches += [("wireless sneakers", f"shopper {n}") for n in range(10, 20)]
     searches += [("zorbix", None), ("zorbix", ""), ("zorbix", "a"), ("zorbix", "b")]

@@ -99,7 +99,8 @@ def _read(match: re.Match[str], context: Context) -> Range | None:
     if groups["most_at_end"] and not of_phrase.currency:
         word = groups["most_at_end"].rstrip(".").casefold()
         of_model = before in phrases.OF_MODELS or context.together(before, word)
-        if of_phrase.unit or of_model or match.string[match.end() :].strip():
+        inside = match.string[: match.start()].rstrip()[-1:].isdigit() or match.string[match.end() :].strip()
+        if of_phrase.unit or of_model or inside or of_phrase.value <= phrases.MAX_AGE:
             return None
     if (needs_money and not of_phrase.currency) or (needs_any and not (of_phrase.currency or of_phrase.unit)):
         return None
@@ -134,6 +135,7 @@ def _pattern() -> re.Pattern[str]:
             rf"(?:\s*(?P<{name}_currency>{currency})|(?P<{name}_unit>{unit}))?{_END}"
         )
 
+    of = "(?:\\s*的)?"  # of 100元以下的连衣裙
     price = rf"(?:{_START}{_any(phrases.PRICE)}\s*:?\s*)?"
     before = "|".join(
         f"(?P<{name}>{_any(of_name)})"
@@ -149,9 +151,9 @@ def _pattern() -> re.Pattern[str]:
     less = f"(?P<less>{_any(phrases.OR_LESS)})|(?P<less_of_money>{_any(phrases.OR_LESS_OF_MONEY)})"
     counted = rf"(?!\s*-?{_any(phrases.COUNTED)}(?![a-z]))"
     ways = (
-        rf"{price}{between}{_ALONE_START}{amount('low')}\s*{_any(phrases.AND)}\s*{amount('high')}{counted}",
-        rf"{price}{_START}(?:{before})(?![a-z])\s*{amount('before')}{counted}",
-        rf"{price}{_ALONE_START}{amount('after')}\s*(?:{less}|(?P<more>{_any(phrases.OR_MORE)})){_END}",
+        rf"{price}{between}{_ALONE_START}{amount('low')}\s*{_any(phrases.AND)}\s*{amount('high')}{counted}{of}",
+        rf"{price}{_START}(?:{before})(?![a-z])\s*{amount('before')}{counted}{of}",
+        rf"{price}{_ALONE_START}{amount('after')}\s*(?:{less}|(?P<more>{_any(phrases.OR_MORE)})){_END}{of}",
         rf"{_ALONE_START}(?P<alone_number>\d+(?:[.,]\d+)*)(?P<alone_unit>{unit}){_ALONE_END}",
     )
     return re.compile("|".join(f"(?:{way})" for way in ways), re.IGNORECASE)

@@ -67,9 +67,11 @@ def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
     for found in ranges_in(line, context):
         bare = found.unit is None and not found.currency
         named = _column_before(line, found.start, plan) if bare else None
+        if bare and not named and _names_other_number(line, found.start, plan):
+            continue
         if named:
             yield _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
-        elif place := _number_column(found, plan):
+        elif place := _number_column(found, plan, vocabulary):
             yield _number_constraint(found, *place, line)
 
 
@@ -99,7 +101,13 @@ def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | No
     return next(((column, word.start()) for column in columns), None)
 
 
-def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:
+def _names_other_number(line: str, end: int, plan: FieldPlan) -> bool:
+    """Return whether the word before line[end] names a number other than the price, such as a rating."""
+    word = re.search(r"([^\W\d_]+)\s*:?\s*$", line[:end])
+    return word is not None and names_number(fold(word[1]), plan)
+
+
+def _number_column(found: Range, plan: FieldPlan, vocabulary: Vocabulary) -> tuple[str, float] | None:
     """Return the column that an amount belongs to, and the factor to its unit; None where the plan has none."""
     if found.unit is None:
         column = price_column(plan)
@@ -109,7 +117,9 @@ def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:
     for column in plan.numbers:
         unit = plan.format_of(column).unit or unit_in_name(column)
         if unit and not plan.format_of(column).currency and (factor := unit_factor(found.unit, unit)):
-            return column, factor
+            low, high = found.low * factor * (1 - _TOLERANCE), found.high * factor * (1 + _TOLERANCE)
+            if found.explicit or vocabulary.may_hold(column, low, high):  # no screen has 50 mm
+                return column, factor
     return None
 
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from opensearch.understanding.words import fold, spelled_out
+
 
 def _phrases(*lines: str) -> tuple[str, ...]:
-    return tuple(phrase.strip() for line in lines for phrase in line.split("|"))
+    """Return the phrases of lines, each also without accents and with umlauts as two letters."""
+    texts = [phrase.strip() for line in lines for phrase in line.split("|")]
+    return tuple(dict.fromkeys(form for text in texts for form in (text, fold(text), spelled_out(text))))
 
 
 # Before a number with or without a currency.
 AT_MOST = _phrases(
-    "under|below|less than|cheaper than|at most|no more than|not more than|not over|lower than",
+    "under|below|less than|less then|cheaper than|cheaper then|at most|no more than|not more than|not over|lower than",
     "unter|weniger als|günstiger als|billiger als|höchstens|maximal",
     "moins de|moins cher que|en dessous de|au plus|menos de|por debajo de|como máximo|meno di|sotto i|al massimo",
-    "onder|minder dan|goedkoper dan|hoogstens|低于|少于|不超过|不到|小于|不高于|低於|少於|不超過|<=|≤|<",
+    "onder|onder de|minder dan|goedkoper dan|hoogstens|低于|少于|不超过|不到|小于|不高于|低於|少於|不超過|<=|≤|<",
 )
 AT_LEAST = _phrases(
-    "above|more than|at least|no less than|not less than|more expensive than|mehr als|mindestens|teurer als",
+    "above|more than|more then|at least|no less than|not less than|more expensive than|mehr als|mindestens|teurer als",
     "plus de|au moins|más de|por lo menos|più di|almeno|meer dan|minstens",
     "高于|大于|超过|不低于|至少|高於|大於|超過|>=|≥|>",
 )
 # Before a number at the end of the query, unless titles hold the word before it together with this one ("Air Max").
-AT_MOST_AT_END = _phrases("max|max.|maximum")
+AT_MOST_AT_END = _phrases("max|max.|maximum|up to|bis|bis zu|jusqu'à|jusqu’à|hasta|fino a|tot")
 # Before a number with a currency: they also stand before other numbers ("pro max 64", "from 2020").
-AT_MOST_OF_MONEY = _phrases("up to|within|bis zu|bis|jusqu'à|jusqu’à|hasta|fino a|tot|por menos de")
+AT_MOST_OF_MONEY = _phrases("within|por menos de")
 AT_LEAST_OF_MONEY = _phrases(
     "over|from|min|min.|minimum|starting at|ab|über|von|à partir de|dès|desde|a partir de|da|vanaf"
 )

@@ -19,6 +19,7 @@ from .column_names import names_column
 # A word that stands alone is a value of a column where most products that hold it have the value there.
 _MIN_SHARE = 0.5
 _MAX_TOKENS = 16
+_CERTAIN_TOKENS = 3  # of a value that has a number too: it hardly means anything else
 _MAX_SIGNS = 8  # of a Chinese value
 _MAX_SPELLINGS = 20  # of one value in one column
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?")  # one of 309 digits is infinite, which JSON does not have
@@ -63,7 +64,9 @@ def values_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Va
         for size in range(min(MAX_VALUE_WORDS, len(tokens) - place), 0, -1):
             run, values = tokens[place : place + size], phrases[place, size]
             beside = [*tokens[max(place - 1, 0) : place], *tokens[place + size : place + size + 1]]
-            found = _named(run, beside, values, plan) or _alone(run, values, vocabulary)
+            found = _named(run, beside, values, plan)
+            if not found and not _in_number(run, line):
+                found = _alone(run, [value for value in values if value.column not in plan.codes], vocabulary)
             if found:
                 yield found
                 place += size
@@ -150,9 +153,16 @@ def _alone(run: Sequence[_Token], values: Sequence[ColumnValue], vocabulary: Voc
     if not values or not words:
         return None
     column, count = _most_products(values)
-    if count < _MIN_SHARE * _holders(words, vocabulary):
+    certain = len(run) >= _CERTAIN_TOKENS and len(words) < len(run)  # W32 L34
+    if not certain and count < _MIN_SHARE * _holders(words, vocabulary):
         return None
     return Value(column, _spellings(values, column), run[0].start, run[-1].end)
+
+
+def _in_number(run: Sequence[_Token], line: str) -> bool:
+    """Return whether a word touches a number: `2m` has no size M."""
+    before, after = line[: run[0].start][-1:], line[run[-1].end :][:1]
+    return (before.isdigit() and not run[0].is_number) or (after.isdigit() and not run[-1].is_number)
 
 
 def _most_products(values: Sequence[ColumnValue]) -> tuple[str, int]:

@@ -141,6 +141,11 @@ class Vocabulary:
         """The words of clicked queries, with the number of shoppers who typed each."""
         return dict(self.facts["typed"])
 
+    def may_hold(self, column: str, low: float, high: float) -> bool:
+        """Return whether the values of a number column reach into a range; true for a column that has none."""
+        least, largest = self.facts["ranges"].get(column, (low, high))
+        return bool(least <= high and largest >= low)
+
     def _weight_of(self, id: int) -> int:
         return int(self.saved["words.counts"][id]) + int(self.saved["words.typed"][id])
 
@@ -225,6 +230,7 @@ class Vocabulary:
             self.facts["columns"],
             self.facts["script"],
             self.typed,
+            self.facts["ranges"],
             self.saved["codes.hashes"],
         )
 

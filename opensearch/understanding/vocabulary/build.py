@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FEW_VALUES = 20  # a column with so many values has no codes
 _MAX_CANDIDATES = 200_000  # the words that correct others: the most frequent ones
-_MIN_SLOTS, _MAX_SLOTS = 1 << 12, 1 << 24  # of the table of pairs; 32 MB at most
+_MIN_SLOTS, _MAX_SLOTS = 1 << 16, 1 << 24  # of the table of pairs; 32 MB at most
 _SLOTS_PER_TITLE = 16
 
 
@@ -59,6 +59,7 @@ def make_vocabulary(
         "unseen": float((frequencies == 1).sum() / max(frequencies.sum(), 1)),
         "total": int(weights.sum()) or 1,
         "typed": dict(sorted(typed.items())),
+        "ranges": {column: list(ends) for column, ends in sorted(counts.ranges.items())},
         "title_total": int(titles.sum()) or 1,
         "title_words": max(float(titles.sum()) / max(len(counts.title_sizes), 1), 1.0),
         "letters": LetterModel.count(word for _, word in candidates).counts,
@@ -96,7 +97,7 @@ def build_vocabulary(
 
     `typed` has the words of clicked queries with the number of shoppers who typed each.
     """
-    hits = scan(client, index, includes=["id", "title", "search", "keywords", CODES], page=1_000)
+    hits = scan(client, index, includes=["id", "title", "search", "keywords", "numbers", CODES], page=1_000)
     vocabulary = make_vocabulary(count_products(source for _, source in hits), language, typed)
     with tempfile.TemporaryDirectory(prefix="vitrine-vocabulary-") as folder:
         directory = Path(folder)

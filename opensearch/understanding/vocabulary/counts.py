@@ -40,6 +40,7 @@ class ProductCounts:
         default_factory=lambda: defaultdict(Counter)
     )  # by keyword column
     chinese: SignCounts = field(default_factory=SignCounts)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # least and largest by number column
     codes: set[str] = field(
         default_factory=set
     )  # that consist of letters; the other ones show that they are codes
@@ -68,6 +69,13 @@ class ProductCounts:
             if fits and code != name and code.isalpha():
                 self.codes.add(code)
 
+    def add_numbers(self, numbers: Mapping[str, Any]) -> None:
+        """Count the numbers of a product."""
+        for column, value in numbers.items():
+            for number in value if isinstance(value, list) else [value]:
+                low, high = self.ranges.get(column, (number, number))
+                self.ranges[column] = min(low, number), max(high, number)
+
     def _add_values(self, column: str, values: list[Any]) -> None:
         counts = self.values[column]
         counts.update(str(value) for value in values if value not in (None, ""))
@@ -76,10 +84,11 @@ class ProductCounts:
 
 
 def count_products(products: Iterable[Mapping[str, Any]]) -> ProductCounts:
-    """Return the counts of documents with their fields `id`, `title`, `search`, `keywords` and `codes`."""
+    """Return the counts of documents with their fields `id`, `title`, `search`, `keywords`, `numbers` and `codes`."""
     counts = ProductCounts()
     for product in products:
         search = " ".join((product.get("search") or {}).values())
         counts.add(product.get("title") or "", search, product.get("keywords") or {})
+        counts.add_numbers(product.get("numbers") or {})
         counts.add_codes(str(product.get("id") or ""), product.get(CODES) or ())
     return counts
