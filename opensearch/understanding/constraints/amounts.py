@@ -46,7 +46,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Context:
+class NumberContext:
     """What the catalogue says of words beside a number.
 
     `names_number`: a word says what the number after it is, such as a size. `together`: titles hold both words.
@@ -56,7 +56,7 @@ class Context:
     together: Callable[[str, str], bool] = lambda first, second: False
 
 
-def ranges_in(line: str, context: Context = Context()) -> Iterator[Range]:
+def ranges_in(line: str, context: NumberContext = NumberContext()) -> Iterator[Range]:
     """Yield the ranges of a line, from left to right, none over another."""
     line = _QUOTED.sub(r" \1 ", line)  # the sign of inches; the places stay
     place = 0
@@ -67,7 +67,7 @@ def ranges_in(line: str, context: Context = Context()) -> Iterator[Range]:
             yield found
 
 
-def _read(match: re.Match[str], context: Context) -> Range | None:
+def _read(match: re.Match[str], context: NumberContext) -> Range | None:
     """Return the range of a match; None where its numbers may count anything, or are too large to be amounts."""
     groups = match.groupdict()
     numbers = [number_as_typed(text) for name, text in groups.items() if text and name.endswith("_number")]

@@ -14,7 +14,7 @@ from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
 from vitrine.units import unit_factor
 
-from .amounts import Context, Range, ranges_in
+from .amounts import NumberContext, Range, ranges_in
 from .column_names import names_column, names_number, unit_in_name
 from .values import Value, values_in
 
@@ -63,7 +63,7 @@ def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
     """Yield the prices and measures of a line that number columns of the plan hold."""
     if not any(sign.isdigit() for sign in line):
         return
-    context = Context(lambda word: names_number(fold(word), plan), lambda a, b: _together(a, b, vocabulary))
+    context = NumberContext(lambda word: names_number(fold(word), plan), lambda a, b: _together(a, b, vocabulary))
     for found in ranges_in(line, context):
         bare = found.unit is None and not found.currency
         named = _column_before(line, found.start, plan) if bare else None
