@@ -242,6 +242,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
         refused = run_json("train", "--epochs", "4", "--rate", "0.003", code=1)
         assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
         assert refused["kind"] == "rrf"
+        aside = run_json("model", "list")[-1]
+        assert (aside["model"], aside["set aside"]) == (refused["refused"]["model"], "it is worse")
+        assert f"{aside['model']} was set aside: it is worse" in run("model", "list")
         forced = run_json("train", "--epochs", "2", "--rate", "0.003", "--force")
         assert (forced["kind"], forced["refused"]) == ("neural", None)
     # the words of clicked queries are known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opensearch.analysis.chains import has_joined_words, splits_compounds
@@ -16,6 +16,10 @@ from .query_text import count_terms, first_terms
 Clause = dict[str, Any]
 
 EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
+
+BREAKS = (
+    "breaks "  # begins the names of the clauses that products match which break a constraint of the query
+)
 
 _LETTER = r"[^\W\d_]"
 _DASH = r"[\-\u2010-\u2013]"
@@ -97,6 +101,16 @@ def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[
     marked = _constant(exact, _TERM_SCORE * (1 + len(words.split())))
     marked["constant_score"]["_name"] = EXACT_CODE
     return {"bool": {"_name": LEXICAL, "should": [_without_name(clause), marked]}}
+
+
+def named_breaking(breaking: Mapping[str, Clause]) -> list[Clause]:
+    """Return the clauses of products that break constraints, named so that `broken_in` finds them in a hit."""
+    return [{"bool": {"_name": BREAKS + name, "filter": [clause]}} for name, clause in breaking.items()]
+
+
+def broken_in(matched: Iterable[str]) -> tuple[str, ...]:
+    """Return the constraints that a hit breaks, in the order of their text, of the names of the clauses it matches."""
+    return tuple(sorted(name.removeprefix(BREAKS) for name in matched if name.startswith(BREAKS)))
 
 
 def _without_name(clause: Clause) -> Clause:
