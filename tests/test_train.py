@@ -246,8 +246,10 @@ def write_log(engine: OpenSearch, log: Log) -> None:
 def test_from_the_command_line_to_the_pointer_and_back(
     shop: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from opensearch.index.versions import read_schema
     from opensearch.logs.pointer import read_pointer
     from opensearch.logs.profiles import profile_names, read_profile, write_profiles
+    from opensearch.understanding.vocabulary.artifact import open_vocabulary
     from rerank.query_encoders import QueryEncoders
     from vitrine.cli import main
 
@@ -293,6 +295,10 @@ def test_from_the_command_line_to_the_pointer_and_back(
         assert f"{aside['model']} was set aside: it is worse" in run("model", "list")
         forced = run_json("train", *fused, "--epochs", "2", "--rate", "0.003", "--force")
         assert (forced["kind"], forced["refused"]) == ("neural", None)
+    # the words of clicked queries are known
+    vocabulary = read_schema(shop, ALIAS).vocabulary
+    assert vocabulary is not None
+    assert open_vocabulary(Store(str(tmp_path / "store")), vocabulary).typed["kind"] >= 3
     # a log that has become too small does not take the place of what was learned before
     stays = run_json("train", "--until", "2026-02-02T03:00")
     assert (stays["kind"], stays["model"]) == (None, forced["model"])

@@ -171,6 +171,8 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
     are reranked from the first day: after a hybrid search it corrects the ranks of products without image, after a lexical
     search it adds text and image cosines.
 
+    The words of clicked queries that three shoppers or more typed become words that correct queries know.
+
     A model that is worse than the engine's order on the held-out searches is kept in the store but not put in service: the
     ranker in service stays, and the exit status is 1.
     """
@@ -188,10 +190,25 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
     client, artifacts = connect(url), open_store(store)
     with progress_bars() as on_progress:
         data = read_training_data(client, alias, log, on_progress)
+        _take_clicked_words(client, artifacts, alias, data)
         outcome = _Training(client, artifacts, alias, data, settings, on_progress).run()
     print_outcome(alias, outcome, data.log, as_json)
     if outcome.failed:
         sys.exit(1)
+
+
+def _take_clicked_words(client: OpenSearch, store: Store, alias: str, data: TrainingData) -> None:
+    """Take the words of clicked queries into the vocabulary; without them the training goes on."""
+    from rerank.training.clicked_words import take_clicked_words
+    from vitrine.errors import VitrineError
+
+    try:
+        words = take_clicked_words(client, store, alias, data)
+    except VitrineError as error:
+        click.echo(f"the vocabulary keeps its words of clicked queries: {error}", err=True)
+    else:
+        if words is not None:
+            click.echo(f"the vocabulary has {words:,} words of clicked queries", err=True)
 
 
 @dataclass(frozen=True)
