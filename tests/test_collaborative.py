@@ -10,13 +10,14 @@ import pytest
 from scipy.sparse import csr_matrix
 from support import training_log
 
-from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, Counters, save_behaviour
+from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, BehaviourTables, save_behaviour
+from rerank.features.clicks import ShopperClicks
 from rerank.features.neighbours import neighbour_scores
 from rerank.features.scaler import fit_scaler
 from rerank.training.collaborative.interactions import Interactions, count_interactions
 from rerank.training.collaborative.neighbours import ITEM_METHODS, NEIGHBOURS, NeighbourSettings
 from rerank.training.collaborative.similarity import cosine, jaccard, nearest_rows, pearson, shrunk
-from rerank.training.collaborative.stream import NeighbourStream
+from rerank.training.collaborative.stream import NeighboursAsOf
 from vitrine.errors import RerankError
 
 # shoppers a to d, products 0 to 4; nobody has touched product 4, whose content is that of product 0
@@ -101,16 +102,11 @@ def test_scores_of_candidates_by_hand() -> None:
 def test_related_products_come_from_the_snapshot_with_the_most_similar_first(tmp_path: Path) -> None:
     products = training_log.products()
     row = products.row_of
-    clicks = {
-        "a": [(row["p1"], 1.0), (row["p2"], 2.0), (row["p3"], 3.0)],
-        "b": [(row["p1"], 1.0), (row["p2"], 2.0)],
-    }
-    stream = NeighbourStream(products)
-    stream.refresh(clicks)
-    source = BehaviourSource(
-        products, fit_scaler(products.numbers), Counters(products.hashes, 0.0), clicks, stream.table
-    )
-    save_behaviour(source, {}, tmp_path)
+    seen = [("a", "p1", 1.0), ("a", "p2", 2.0), ("a", "p3", 3.0), ("b", "p1", 4.0), ("b", "p2", 5.0)]
+    clicks = ShopperClicks((shopper, row[product], at) for shopper, product, at in seen)
+    numbers = fit_scaler(products.numbers).scale(products.numbers)
+    source = BehaviourSource(products, numbers, clicks, neighbours=NeighboursAsOf(products, clicks))
+    save_behaviour(source, BehaviourTables.empty(products, 9.0), {}, tmp_path)
     related = BehaviourSnapshot.open(tmp_path).related("p1")
     assert [product.id for product in related] == ["p2", "p3"]
     # two shared shoppers of two and two, shrunk by 2 / 4; one of two and one, by 1 / 3
@@ -120,16 +116,19 @@ def test_related_products_come_from_the_snapshot_with_the_most_similar_first(tmp
     assert BehaviourSnapshot.open(tmp_path).related("nobody") == []
 
 
-def test_neighbours_are_computed_again_when_the_clicks_have_grown_by_a_tenth() -> None:
+def test_neighbours_are_those_of_the_last_moment_at_which_the_clicks_had_grown_by_a_tenth() -> None:
     products = training_log.products()
-    stream = NeighbourStream(products)
-    clicks: dict[str, list[tuple[int, float]]] = {"a": [(0, 1.0), (1, 2.0)]}
-    stream.follow(clicks, 99)
-    assert not stream.table.similarity.any()
-    stream.follow(clicks, 100)
-    assert stream.table.similarity[0].any()
-    clicks["b"] = [(2, 1.0), (3, 2.0)]
-    stream.follow(clicks, 110)
-    assert not stream.table.similarity[2].any()
-    stream.follow(clicks, 111)
-    assert stream.table.similarity[2].any()
+    clicks = ShopperClicks((f"s{n // 2}", n % 2 + 2 * (n // 50), float(n)) for n in range(120))
+    as_of = NeighboursAsOf(products, clicks)
+    first, later = as_of(150.0), as_of(np.inf)
+    assert not as_of(98.0).similarity.any()  # 98 clicks before
+    assert as_of(99.0).similarity[:4].any(axis=1).tolist() == [True, True, True, True]
+    assert not as_of(109.9).similarity[4].any()  # the neighbours as of the hundredth click
+    assert as_of(110.0).similarity[4].any()  # 111 clicks are a tenth more
+    assert first.similarity[4].any()
+    assert later.similarity[4, 0] > first.similarity[4, 0]
+
+
+def test_a_method_without_neighbours_of_products_is_refused() -> None:
+    with pytest.raises(RerankError, match="user-cosine compares no products; use one of item-cosine"):
+        NeighboursAsOf(training_log.products(), ShopperClicks(), "user-cosine")

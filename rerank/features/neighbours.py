@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -21,15 +22,17 @@ class RelatedProduct:
     similarity: float
 
 
+@dataclass(frozen=True)
 class NeighbourTable:
-    """The neighbours of N products as of one moment: id hashes (N, COUNT) and similarities, 0 where there are fewer.
+    """The neighbours of N products as of one moment, 0 where there are fewer than COUNT."""
 
-    Training replaces both as the log moves forward; a behaviour snapshot holds them as of its own moment.
-    """
+    hashes: HashArray  # (N, COUNT) of ids
+    similarity: HalfArray  # (N, COUNT)
 
-    def __init__(self, count: int) -> None:
-        self.hashes: HashArray = np.zeros((count, COUNT), dtype=np.uint64)
-        self.similarity: HalfArray = np.zeros((count, COUNT), dtype=np.float16)
+    @classmethod
+    def empty(cls, count: int) -> Self:
+        """Return the table of products without neighbours."""
+        return cls(np.zeros((count, COUNT), dtype=np.uint64), np.zeros((count, COUNT), dtype=np.float16))
 
 
 def neighbour_scores(candidates: HashArray, neighbours: HashArray, similarity: HalfArray) -> FloatArray:

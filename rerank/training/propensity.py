@@ -101,7 +101,7 @@ def impressions(slates: Sequence[Slate], gains: Mapping[str, Mapping[str, float]
     for slate in slates:
         gain = gains.get(slate.query_id, {})
         clicked = tuple(position for position, i in enumerate(slate.viewed_ids) if i in gain)
-        query = query_hash(slate.query)
+        query = query_hash(slate.words)
         pairs = tuple(numbers.setdefault((query, i), len(numbers)) for i in slate.viewed_ids[:DEPTH])
         results.append(Impression(len(slate.viewed_ids), clicked, slate.random, pairs))
     return results

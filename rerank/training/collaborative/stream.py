@@ -1,14 +1,15 @@
-"""Item neighbours as of any moment of the log: computed again whenever the clicks have grown by a tenth."""
+"""Item neighbours as of any moment of the log: those of the last moment at which the clicks had grown by a tenth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from rerank.arrays import FloatArray, half_to_float
+from rerank.features.clicks import ShopperClicks
 from rerank.features.neighbours import COUNT, NeighbourTable
 from rerank.features.product_table import ProductTable
 from vitrine.errors import RerankError
@@ -21,42 +22,57 @@ _FIRST = 100  # clicks
 _SETTINGS = NeighbourSettings(count=COUNT, shrinkage=2.0)
 
 
-class NeighbourStream:
-    """A neighbour table that follows the shoppers' clicks; `method` is one of `ITEM_METHODS`."""
+class NeighboursAsOf:
+    """The neighbour table of a moment; `method` is one of `ITEM_METHODS`.
 
-    def __init__(self, products: ProductTable, method: str = DEFAULT_METHOD) -> None:
+    Training asks in order of time, and the table changes at few moments, so one table is kept.
+    """
+
+    def __init__(self, products: ProductTable, clicks: ShopperClicks, method: str = DEFAULT_METHOD) -> None:
         items = NEIGHBOURS[method].items if method in NEIGHBOURS else None
         if items is None:
             raise RerankError(f"{method} compares no products; use one of {', '.join(ITEM_METHODS)}")
-        self.table = NeighbourTable(len(products.ids))
-        self._products = products
-        self._items = items
+        self._products, self._clicks, self._items = products, clicks, items
         self._uses_content = NEIGHBOURS[method].uses_content
-        self._next = _FIRST
+        self._moment, self._table = -np.inf, NeighbourTable.empty(len(products.ids))
 
-    def follow(self, clicks: Mapping[str, Sequence[tuple[int, float]]], count: int) -> None:
-        """Compute the neighbours again if `count`, the number of clicks so far, has grown by a tenth."""
-        if count >= self._next:
-            self.refresh(clicks)
-            self._next = int(count * _GROWTH) + 1
+    def __call__(self, moment: float) -> NeighbourTable:
+        """Return the neighbours from clicks before `moment` (seconds since 1970); infinity: all clicks."""
+        refreshed = self._refreshed(moment)
+        if refreshed != self._moment:
+            self._moment, self._table = refreshed, self._computed(refreshed)
+        return self._table
 
-    def refresh(self, clicks: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-        """Compute the neighbours from every shopper's latest clicks (row, time)."""
-        interactions = self._interactions(clicks)
-        near = self._items(interactions, _SETTINGS)
-        places = np.arange(near.nnz) - np.repeat(near.indptr[:-1], np.diff(near.indptr))
+    def _refreshed(self, moment: float) -> float:
+        """Return the last moment, at or before the given one, at which the neighbours are computed again."""
+        if moment == np.inf:
+            return moment
+        number = bisect_right(self._moments, moment)
+        return self._moments[number - 1] if number else -np.inf
+
+    @cached_property
+    def _moments(self) -> list[float]:
+        times, count, moments = self._clicks.times, _FIRST, []
+        while count <= len(times):
+            moments.append(float(times[count - 1]))
+            count = int(count * _GROWTH) + 1
+        return moments
+
+    def _computed(self, moment: float) -> NeighbourTable:
+        near = self._items(self._interactions(moment), _SETTINGS)
         rows = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
-        table = NeighbourTable(near.shape[0])
+        places = np.arange(near.nnz) - near.indptr[rows]
+        table = NeighbourTable.empty(near.shape[0])
         table.hashes[rows, places] = self._products.hashes[near.indices]
         table.similarity[rows, places] = near.data
-        self.table.hashes, self.table.similarity = table.hashes, table.similarity
+        return table
 
-    def _interactions(self, clicks: Mapping[str, Sequence[tuple[int, float]]]) -> Interactions:
+    def _interactions(self, moment: float) -> Interactions:
         """Return which shopper clicked which product; a second click on a product adds nothing."""
-        pairs = [(n, row) for n, seen in enumerate(clicks.values()) for row in {row for row, _ in seen}]
+        clicks = self._clicks.all_before(moment).values()
+        pairs = [(n, row) for n, seen in enumerate(clicks) for row in sorted({row for row, _ in seen})]
         shoppers, rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        shape = (len(clicks), len(self._products.ids))
-        counted = count_interactions(shoppers, rows, shape)
+        counted = count_interactions(shoppers, rows, (len(clicks), len(self._products.ids)))
         return replace(counted, content=self._content) if self._uses_content else counted
 
     @cached_property
