@@ -44,6 +44,11 @@ def test_the_nearest_rows_leave_out_the_row_itself_the_far_and_those_below_the_t
     assert nearest_rows(MATRIX, cosine, count=3, threshold=0.7).nnz == 2  # a and b of each other
 
 
+def test_the_documentation_names_every_method() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "reranking.md").read_text()
+    assert [name for name in NEIGHBOURS if f"`{name}`" not in page] == []
+
+
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_every_method_scores_what_a_similar_shopper_bought_above_the_rest(name: str) -> None:
     """Twenty shoppers of products 0 to 9, twenty of 10 to 19; each lacks one product of the own half."""

@@ -101,7 +101,11 @@ def train_ranker(
 
 
 def make_rrf(
-    data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    settings: RRFSettings,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
     """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
     gains = gains_of(data.log)
@@ -110,7 +114,7 @@ def make_rrf(
     model = replace(model, training={**_counts(data, gains), **model.training})
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
     behaviour = Behaviour(data.log, data.products, numbers, positions)
-    return _finish(data, store, model, behaviour, on_progress)
+    return _finish(data, store, model, behaviour, on_progress, method)
 
 
 def _finish(
