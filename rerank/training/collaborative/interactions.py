@@ -23,14 +23,21 @@ Content: TypeAlias = "csr_matrix | npt.NDArray[np.float32]"
 class Interactions:
     """The interactions of S shoppers with N products.
 
-    `matrix` (S, N) holds a positive weight for each pair: a count, decayed with age or not. `content` describes the
-    products, (N, ...) for each kind: a category, a brand, a vector space. `shoppers` is what is known of the shoppers
-    beside their products, (S, ...) for each kind: the stores they visit, a segment.
+    `matrix` (S, N) holds a positive weight for each pair, such as a count, and says who or what is similar. `recent` (S, N)
+    is what scores add up, such as counts that decay with age; None: `matrix`. `content` describes the products, (N, ...)
+    for each kind: a category, a brand, a vector space. `shoppers` is what is known of the shoppers beside their products,
+    (S, ...) for each kind: the stores they visit, a segment.
     """
 
     matrix: csr_matrix
     content: tuple[Content, ...] = ()
     shoppers: tuple[csr_matrix, ...] = ()
+    recent: csr_matrix | None = None
+
+    @property
+    def summed(self) -> csr_matrix:
+        """The weights (S, N) that scores add up."""
+        return self.matrix if self.recent is None else self.recent
 
     @property
     def by_product(self) -> csr_matrix:

@@ -84,7 +84,7 @@ def item_based(
 ) -> Scorer:
     """Score a product by the sum of its similarities to the shopper's products, weighed by the shopper's weights."""
     near = items(interactions, settings)
-    return lambda shoppers: _dense(interactions.matrix[shoppers] @ near)
+    return lambda shoppers: _dense(interactions.summed[shoppers] @ near)
 
 
 def als(interactions: Interactions, settings: NeighbourSettings) -> Scorer:
@@ -106,7 +106,7 @@ def _from_shoppers(
 ) -> Scorer:
     near = _nearest(profiles, similarity, settings)
     total = np.maximum(np.asarray(near.sum(axis=1)), np.float32(1e-9))  # (S, 1)
-    return lambda shoppers: _dense(near[shoppers] @ interactions.matrix) / total[shoppers].astype(np.float32)
+    return lambda shoppers: _dense(near[shoppers] @ interactions.summed) / total[shoppers].astype(np.float32)
 
 
 def _nearest(rows: csr_matrix, similarity: Similarity, settings: NeighbourSettings) -> csr_matrix:
