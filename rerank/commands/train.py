@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from rerank.training.train import OnProgress, TrainingResult
     from vitrine.store import Store
 
+from . import log_options
 from .train_report import TrainingOutcome
 
 _RRF = "rrf"  # of --fusion, beside the neural ones
@@ -44,53 +44,15 @@ class TrainOptions:
     seed: int
 
 
-def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    """Return seconds since 1970 of an ISO 8601 moment, UTC where it names no zone."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no ISO 8601 moment such as 2026-01-31T12:00") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _actions(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return what each named action means, by its normalised name."""
-    from rerank.training.log.actions import KINDS, normalised
-
-    actions = {}
-    for value in values:
-        name, separator, kind = value.rpartition("=")
-        if not separator or not normalised(name) or kind.strip().lower() not in KINDS:
-            raise click.BadParameter(f"{value!r} is not NAME=KIND with one of {', '.join(KINDS)}")
-        actions[normalised(name)] = kind.strip().lower()
-    return actions
-
-
 @click.command()
 @options.index
-@click.option(
-    "--action",
-    "actions",
-    metavar="NAME=KIND",
-    multiple=True,
-    callback=_actions,
-    help="Events of this name are a click, cart, purchase, or ignore. Repeatable; the usual names are known.",
-)
-@click.option(
-    "--application",
-    "applications",
-    metavar="NAME",
-    multiple=True,
-    help="Read the UBI records of this application; '' for those that name none. Repeatable.  [default: the alias]",
-)
+@log_options.actions
+@log_options.applications
+@log_options.keep_robots
 @click.option(
     "--force", is_flag=True, help="Put the model in service although it is worse than the engine's order."
 )
-@click.option(
-    "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
-)
+@log_options.until
 @click.option(
     "--fusion",
     type=click.Choice([*FUSIONS, _RRF]),
@@ -149,7 +111,7 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
 
     from .train_report import print_outcome
 
-    log = LogOptions(values.pop("until"), values.pop("applications"), values.pop("actions"))
+    log = LogOptions(**{name: values.pop(name) for name in log_options.NAMES})
     chosen = click.get_current_context().get_parameter_source("fusion") is not ParameterSource.DEFAULT
     settings = TrainOptions(**values, fusion_is_chosen=chosen)
     client, artifacts = connect(url), open_store(store)
