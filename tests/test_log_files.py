@@ -195,8 +195,8 @@ def test_robots_are_those_who_act_faster_than_people_or_name_themselves() -> Non
     for n in range(2_001):
         finder.add("all day", AT + n * 43.0)
         finder.add("slow", AT + n * 44.0)
-    finder.add("named", AT, {"query_attributes": {"user_agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}})
-    finder.add("browser", AT, {"user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"})
+    finder.add_agent("named", {"query_attributes": {"user_agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}})
+    finder.add_agent("browser", {"user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"})
     assert finder.robots() == {"fast", "all day", "named"}
     assert not names_robot({"user_agent": "Cubot X18"})
 

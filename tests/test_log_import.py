@@ -208,6 +208,8 @@ def test_robots_are_left_out_at_import_and_where_the_log_is_read(
     run: Any, alias: str, engine: OpenSearch, tmp_path: Path
 ) -> None:
     queries, events = drawn(4)
+    seen = [{**events[1], "action_name": "impression", "timestamp": START + 0.01 * n} for n in range(300)]
+    report(run("log", "import", *files(tmp_path, (queries, seen)), "--index", alias, "--json"))
     machine = [{**events[0], "client_id": "machine", "timestamp": START + 0.01 * n} for n in range(3_000)]
     places = files(tmp_path, (queries, [*events, *machine]))
     arguments = ("log", "import", *places, "--index", alias, "--json")

@@ -225,12 +225,12 @@ def judgments(out: Path, alias: str, name: str | None, min_searches: int, url: s
     "--queries",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="Write the queries here, for `vitrine search --queries`.",
+    help="Write the queries here, for `vitrine search --queries FILE`.",
 )
 @click.option(
     "--qrels",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the judgments here, for `vitrine evaluate --qrels`.",
+    help="Write the judgments here, for `vitrine evaluate --qrels FILE`.",
 )
 def from_workbench(file: Path, queries: Path, qrels: Path | None) -> None:
     """Read a query set or a judgment list of the Search Relevance Workbench.

@@ -18,7 +18,7 @@ from opensearch.logs.slates import known_slates
 from opensearch.logs.ubi import known_queries, write_events, write_queries
 from vitrine.errors import LogFileError
 
-from .actions import IGNORE
+from .actions import GAINS, IGNORE, kind_of
 from .robots import RobotFinder
 from .shopper_ids import ShopperHashes, raw_shopper
 from .ubi_files import Row
@@ -127,7 +127,10 @@ class LogImport:
                     reasons[str(error)] += 1
                     continue
                 readable = True
-                finder.add(_robot_key(record), parse_seconds(record["timestamp"]), record)
+                key = _robot_key(record)
+                finder.add_agent(key, record)
+                if name == "queries" or kind_of(record["action_name"], {}) in GAINS:
+                    finder.add(key, parse_seconds(record["timestamp"]))
             if reasons and not readable:
                 found = ", ".join(f"{reason} ({count:,} rows)" for reason, count in reasons.most_common(3))
                 raise LogFileError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# Searches and events of one shopper; people stay well below both.
+# Searches, clicks, cart additions and purchases of one shopper; people stay well below both.
 PER_MINUTE, PER_DAY = 60, 2_000
 _MINUTE_S, _DAY_S = 60.0, 86_400.0
 # "Cubot" is a telephone.
@@ -28,10 +28,13 @@ class RobotFinder:
         self._times: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self._named: set[str] = set()
 
-    def add(self, key: str, at: float, record: Mapping[str, Any] | None = None) -> None:
-        """Count a search or an event; `record` is looked at for a user agent that names a robot."""
+    def add(self, key: str, at: float) -> None:
+        """Count a search, a click, a cart addition or a purchase; impressions, which pages send, say nothing."""
         self._times[key].append(at)
-        if record is not None and names_robot(record):
+
+    def add_agent(self, key: str, record: Mapping[str, Any]) -> None:
+        """Look at the user agent of a record."""
+        if names_robot(record):
             self._named.add(key)
 
     def robots(self) -> set[str]:
