@@ -25,16 +25,17 @@ from rerank.features.product_table import read_products
 from rerank.features.scaler import fit_scaler
 from rerank.models.card import load_model
 from rerank.models.explain import column_parts, shapley
-from rerank.models.fusions import FUSIONS
-from rerank.models.network import GatedNetwork, NetworkSizes
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.mixing import GatedNetwork
+from rerank.models.neural.network import NetworkSizes
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import ArtifactRanker, FeatureStore, load_ranker
 from rerank.models.rrf import rrf_after_bm25
 from rerank.models.scorers import NeuralScorer
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from rerank.rules import UNAVAILABLE, apply_rules
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
-from rerank.training.history import History
+from rerank.training.behaviour.as_of import Behaviour
 from rerank.training.log.events import gains_of
 from rerank.training.propensity import estimate_positions, impressions
 from rerank.training.train import make_rrf
@@ -66,12 +67,11 @@ def artifacts(store: Store, data: TrainingData) -> ArtifactSet:
     network.standardise(np.random.default_rng(5).normal(size=(50, len(names))).astype(np.float32))
     scaler = fit_scaler(products.numbers)
     weights = network.served(scaler)
-    history = History(
-        data.log, products, estimate_positions(impressions(data.log.slates, gains_of(data.log)))
-    )
-    history.advance(float("inf"))
+    numbers = scaler.scale(products.numbers)
+    positions = estimate_positions(impressions(data.log.slates, gains_of(data.log)))
+    tables = Behaviour(data.log, products, numbers, positions).tables()
     model = TrainedModel("neural", weights, GatedModel(weights, tuple(products.dimensions)), "gated")
-    return store_artifacts(store, data, model, BehaviourSource(products, scaler, history.counters))
+    return store_artifacts(store, data, model, BehaviourSource(products, numbers), tables)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,8 @@ def requests(draw: st.DrawFn) -> RerankRequest:
     }
     clicked = draw(st.lists(st.sampled_from(training_log.IDS), max_size=6))
     history = [Click(product, AS_OF - 3600.0 * n) for n, product in enumerate(clicked)]
-    return RerankRequest(ids, query, vectors, history, as_of=AS_OF)
+    shopper = draw(st.sampled_from([None, training_log.shopper_of(1)]))
+    return RerankRequest(ids, query, vectors, history, as_of=AS_OF, shopper=shopper)
 
 
 @settings(max_examples=25, deadline=None)
@@ -129,7 +130,7 @@ def test_a_signal_that_a_product_lacks_adds_nothing(neural: ArtifactRanker, requ
     without_log = replace(
         inputs,
         click_rows=None,
-        features=replace(inputs.features, history=None, rates=inputs.features.rates * 0),
+        features=replace(inputs.features, history=None, affinities=None, rates=inputs.features.rates * 0),
     )
     assert not neural.parts(without_log).values[:, SIGNALS.index("behaviour")].any()
 
@@ -155,7 +156,7 @@ def test_signals_that_a_model_reads_alike_add_the_same(
     alike = replace(
         inputs,
         rows=rows,
-        features=replace(inputs.features, candidates=candidates, query=query, history=None),
+        features=replace(inputs.features, candidates=candidates, query=query, history=None, affinities=None),
         click_rows=None,
     )
     parts = NeuralScorer(model, card.plan).parts(alike)

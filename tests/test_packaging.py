@@ -24,6 +24,7 @@ from vitrine.extras import EXTRAS, missing_extra
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("vitrine", "encoders", "opensearch", "indexer", "rerank")
 MODULES = {  # distribution -> its top-level module, where the name differs by more than hyphens
+    "ibis-framework": "ibis",
     "open-clip-torch": "open_clip",
     "pyspellchecker": "spellchecker",
     "scikit-learn": "sklearn",
@@ -107,7 +108,7 @@ def test_every_extra_of_pyproject_is_known_to_the_error_message(project: dict[st
         ("index", "torch", "index"),
         ("train", "torch", "train"),
         ("encoder", "torch", "index"),
-        ("evaluate", "scipy.stats", "train"),
+        ("evaluate", "sklearn", "train"),
         ("node", "docker", "node"),
     ],
 )

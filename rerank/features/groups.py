@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArray, IndexArray
 
-VERSION = 2  # of the definitions below; a model that was trained with another version is refused
-RATES = ("click_rate", "purchase_rate", "popularity", "query_click_rate")
+VERSION = 3  # of the definitions below; a model that was trained with another version is refused
+PAIR_RATES = ("query_click_rate", "query_cart_rate", "query_purchase_rate")  # of a query and a product
+RATES = ("click_rate", "cart_rate", "purchase_rate", "popularity", *PAIR_RATES)
 RANK, HISTORY = "rank", "history"  # signals that training drops, beside the vector spaces
 # signals that explain a score, beside the vector spaces; the engine's rank is what a score starts from
 ENGINE, NUMBERS, BEHAVIOUR = "engine", "numbers", "behaviour"
 _RECENCY_DAYS = 30.0
+_AFFINITY_PRIOR = 3.0  # weight of a shopper's actions at which an affinity counts by half
 
 # The query's unit vector (d,) in each vector space where it has one.
 QueryVectors = Mapping[str, FloatArray]
@@ -61,15 +63,29 @@ class ProductAttributes:
 
 
 @dataclass(frozen=True)
+class Affinities:
+    """The decayed weights of a shopper's clicks, cart additions and purchases, as n candidates see them.
+
+    A click weighs 1, a cart addition 2, a purchase 3.
+    """
+
+    total: float
+    same: FloatArray  # (n, keywords), of the actions on products with the candidate's keyword
+    means: FloatArray  # (numbers,), the weighted mean of the scaled numbers
+    known: FloatArray  # (numbers,), of the actions on products that have the number
+
+
+@dataclass(frozen=True)
 class FeatureInputs:
     """What the features of a window are computed from."""
 
     candidates: ProductAttributes
     ranks: IndexArray  # (n,) in the engine's order, from zero
-    rates: FloatArray  # (n, 4), `RATES` as of `as_of`
+    rates: FloatArray  # (n, 7), `RATES` as of `as_of`
     query: QueryVectors
     history: ProductAttributes | None  # the products that the shopper clicked before; None without clicks
     as_of: float  # seconds since 1970
+    affinities: Affinities | None = None  # None: the shopper is unknown, or did nothing before
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -256,6 +272,26 @@ def _history(inputs: FeatureInputs) -> FloatArray:
     return np.column_stack([missing, np.log1p(clicks), *similarities, *same, near]).astype(np.float32)
 
 
+def _affinity_names(plan: FeaturePlan) -> tuple[str, ...]:
+    return tuple(f"affinity:{name}" for name in (*plan.keywords, *plan.numbers))
+
+
+def _affinities(inputs: FeatureInputs) -> FloatArray:
+    """Return the smoothed share of the shopper's actions with the same keyword, and the nearness of each number.
+
+    Both are zero without actions, and grow with their number: a weight of w counts by w / (w + 3).
+    """
+    candidates, shopper = inputs.candidates, inputs.affinities
+    if shopper is None:
+        return np.zeros((len(inputs), candidates.codes.shape[1] + candidates.numbers.shape[1]), np.float32)
+    shares = shopper.same / np.float32(shopper.total + _AFFINITY_PRIOR)
+    distance = np.abs(candidates.numbers - shopper.means)  # (n, numbers), NaN where unknown
+    near = np.exp(-np.where(np.isfinite(distance), distance, np.float32(np.inf)))
+    return np.concatenate(
+        [shares, near * (shopper.known / (shopper.known + np.float32(_AFFINITY_PRIOR)))], axis=1
+    )
+
+
 def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
     if not len(clicked):
@@ -282,4 +318,5 @@ GROUPS: dict[str, FeatureGroup] = {
     ),
     "numbers": FeatureGroup(_number_names, _numbers, signal=NUMBERS, kept=_number_flags),
     "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
+    "affinities": FeatureGroup(_affinity_names, _affinities, HISTORY),
 }

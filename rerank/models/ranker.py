@@ -12,6 +12,7 @@ import numpy.typing as npt
 from opensearch.logs.profiles import Click
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
 from rerank.features.behaviour import BehaviourSnapshot, query_hash
+from rerank.features.clicks import MAX_HISTORY
 from rerank.features.groups import (
     FeatureInputs,
     ProductAttributes,
@@ -20,17 +21,17 @@ from rerank.features.groups import (
     features,
 )
 from rerank.features.item_table import ItemRows, ItemTable
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .card import NEURAL, RRF, ModelCard, load_model
+from .card import LAMBDAMART, NEURAL, RRF, ModelCard, load_model
 from .explain import Parts
-from .fusions import FUSIONS
+from .lambdamart import LambdaMART
 from .rrf import RRFSettings
-from .scorers import NeuralScorer, RRFScorer, Scorer
-
-MAX_HISTORY = 50  # clicks of a shopper that a ranker reads
+from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer
 
 
 class Ranker(Protocol):
@@ -127,6 +128,11 @@ class RankerInputs:
         return len(self.known)
 
 
+def count_unknown(inputs: Any) -> int:
+    """Return the number of candidates that the item table does not hold; 0 for the inputs of another kind of ranker."""
+    return int(np.count_nonzero(~inputs.known)) if isinstance(inputs, RankerInputs) else 0
+
+
 class FeatureStore:
     """Looks up the item table and the behaviour snapshot; `names` are the names of the features."""
 
@@ -141,13 +147,15 @@ class FeatureStore:
         item_rows, known = self.items.find(hashes)
         rows = self.items.read(item_rows)
         click_rows, history, age_hours = self._clicks(request.history, request.as_of)
+        candidates = ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes))
         inputs = FeatureInputs(
-            candidates=ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes)),
+            candidates=candidates,
             ranks=np.arange(len(request.ids)),
             rates=self.behaviour.rates(hashes, query_hash(request.query), request.as_of),
             query=self._query_vectors(request.vectors or {}),
             history=history,
             as_of=request.as_of,
+            affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
         )
         return RankerInputs(known, rows, inputs, click_rows, age_hours)
 
@@ -260,8 +268,12 @@ def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str) -> Score
     if card.kind == RRF:
         return RRFScorer(RRFSettings.from_arrays(weights), card.plan)
     if card.kind == NEURAL and card.fusion in FUSIONS:
-        return NeuralScorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)), card.plan)
+        interest = card.interest or DEFAULT_INTEREST
+        model = FUSIONS[card.fusion].served(weights, tuple(card.dimensions), interest)
+        return NeuralScorer(model, card.plan)
+    if card.kind == LAMBDAMART:
+        return LambdaMARTScorer(LambdaMART.from_arrays(weights), card.plan)
     raise ArtifactError(
-        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, and {NEURAL} with "
-        f"{', '.join(FUSIONS)}: run `vitrine train`"
+        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, {LAMBDAMART}, and "
+        f"{NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
     )

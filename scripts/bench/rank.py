@@ -35,15 +35,16 @@ import torch
 
 from opensearch.logs.profiles import Click
 from rerank.arrays import id_hashes, unit
-from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, Counters, save_behaviour
+from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, BehaviourTables, save_behaviour
 from rerank.features.groups import feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
-from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
+from rerank.models.neural.mixing import GatedNetwork
+from rerank.models.neural.network import Batch, ItemInputs, NetworkSizes
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import ArtifactRanker, FeatureStore
 from rerank.models.scorers import NeuralScorer
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from scripts.bench.rounds import measure_rounds
 from vitrine.store import ArtifactSet
@@ -119,8 +120,8 @@ def _bench(folder: Path, candidates: int) -> Bench:
     network.eval()
     model = GatedModel(network.served(scaler), tuple(catalogue.vectors))
     build_items(catalogue, model, {}, folder / "items")
-    source = BehaviourSource(catalogue, scaler, Counters(catalogue.hashes, AS_OF))
-    save_behaviour(source, {}, folder / "behaviour")
+    source = BehaviourSource(catalogue, scaler.scale(catalogue.numbers))
+    save_behaviour(source, BehaviourTables.empty(catalogue, AS_OF), {}, folder / "behaviour")
     tables = FeatureStore(ItemTable.open(folder / "items"), BehaviourSnapshot.open(folder / "behaviour"))
     tables.items.warm()
     requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
@@ -194,8 +195,9 @@ def _naive(bench: Bench, n: int) -> np.ndarray:
         age_hours=torch.from_numpy(inputs.age_hours.astype(np.float32))[None],
         query={space: torch.from_numpy(v)[None] for space, v in inputs.features.query.items()},
         has_query={space: torch.tensor([True]) for space in inputs.features.query},
+        mask=torch.ones(1, candidates, dtype=torch.bool),
     )
-    scores: np.ndarray = bench.network(bench.network.tower(items), batch)[0].numpy()
+    scores: np.ndarray = bench.network(bench.network.tower(items), batch)[0, :, 0].numpy()
     return scores
 
 
