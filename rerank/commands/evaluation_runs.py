@@ -1,4 +1,4 @@
-"""The runs that `vitrine evaluate --queries` makes itself: the orders of an index, its judged pools, and an ablation."""
+"""The runs that `vitrine evaluate` searches itself: the orders of an index, its judged pools, and an ablation."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class QueryRow:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """A run against the baseline, query by query."""
 
     run: str
@@ -101,7 +101,7 @@ class Content:
     report: EvaluationReport
     readings: dict[str, EvaluationReport]
     judged_share: dict[str, float]
-    comparisons: list[Comparison]
+    comparisons: list[RunComparison]
     quality: dict[str, ScoreQuality | None]
     ablations: list[Ablation]
     rows: list[QueryRow]
@@ -176,7 +176,7 @@ def _comparison(
     queries: Sequence[str],
     first: str,
     name: str,
-) -> Comparison:
+) -> RunComparison:
     differences = values[name] - values[first]
     order = np.argsort(differences, kind="stable")
 
@@ -187,7 +187,7 @@ def _comparison(
 
     won = [int(place) for place in order[::-1] if differences[place] > _EQUAL]
     lost = [int(place) for place in order if differences[place] < -_EQUAL]
-    return Comparison(
+    return RunComparison(
         run=name,
         difference=bootstrap(differences),
         differences=np.sort(differences),

@@ -12,7 +12,7 @@ import numpy as np
 from rerank.evaluation.intervals import Interval
 from rerank.evaluation.relevance import ScoreQuality
 
-from .content import Ablation, Comparison, Content
+from .content import Ablation, Content, RunComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def measures_plot(content: Content) -> str:
     return _svg("measures", (10.2, 1.0 + 0.34 * len(measures)), draw)
 
 
-def queries_plot(comparison: Comparison, measure: str) -> str:
+def queries_plot(comparison: RunComparison, measure: str) -> str:
     """Return the difference of each query, sorted."""
 
     def draw(axes: Axes) -> None:
