@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch.analysis.chains import has_joined_words, splits_compounds
+from opensearch.analysis.chains import STOP_FIELD, has_joined_words, only_stop_words, splits_compounds
 from opensearch.analysis.codes import CODES, query_codes
 from opensearch.index.fields import SEARCH
 from opensearch.index.spaces import LEXICAL
@@ -22,8 +22,9 @@ _DASH = r"[\-\u2010-\u2013]"
 # t-shirt, all-in-one; h&m; and a letter beside a word: usb c, e bike
 _TOGETHER = re.compile(
     rf"(?<![\w\-])\w+{_DASH}\w+(?:{_DASH}\w+)?(?![\w\-])|(?<!\w){_LETTER}[/&]{_LETTER}(?!\w)|"
-    rf"(?<!\w){_LETTER}\s\w+(?!\w)|(?<!\w)\w+\s{_LETTER}(?!\w)"
+    rf"(?<!\w){_LETTER}\s\w+(?!\w)|(?<![\w.,])\w+\s{_LETTER}(?!\w)"
 )
+_LETTER_BETWEEN = re.compile(rf"(?<!\w)[^\W\d]+\s'?{_LETTER}'?\s[^\W\d]+(?!\w)")  # rock n roll
 # The engine refuses a query of more than 1,024 clauses; synonyms and codes take some.
 _MAX_CLAUSES = 900
 # The first terms of a query, which are searched as joined words and as parts of compounds too.
@@ -45,9 +46,10 @@ def lexical_clause(
     words: str, filters: Sequence[Clause], chains: Mapping[str, str], minimum_match: str | None = None
 ) -> Clause:
     """Return the clause of the lexical sub-query for words of `clean_words`; `minimum_match`: of the words themselves."""
-    # A query of stop words or signs alone has no terms; it matches everything.
     words = first_terms(words, _MAX_CLAUSES // len(chains) - 4 * _JOINED_TERMS)
-    match: Clause = {"query": with_joined(words), "operator": "or", "zero_terms_query": "all"}
+    # signs alone match everything
+    without_terms = "none" if any(map(str.isalnum, words)) else "all"
+    match: Clause = {"query": with_joined(words), "operator": "or", "zero_terms_query": without_terms}
     if minimum_match:
         match["minimum_should_match"] = minimum_match
     fields = [_language_clause(language, words, match, chains) for language in chains]
@@ -61,15 +63,24 @@ def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[
 
     They score more in each sub-query than any other product can, so every fusion of ranks or scores puts them first.
     """
-    codes = query_codes(words).certain
-    if not codes:
+    exact = _exact(words, filters)
+    if not exact:
         return clause
-    exact: Clause = {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}}
     if name != LEXICAL:
         return {"bool": {"should": [clause, _constant(exact, _VECTOR_SCORE)]}}
     marked = _constant(exact, _TERM_SCORE * (1 + len(words.split())))
     marked["constant_score"]["_name"] = EXACT_CODE
     return {"bool": {"_name": LEXICAL, "should": [_without_name(clause), marked]}}
+
+
+def named_products(words: str, filters: Sequence[Mapping[str, Any]]) -> Clause | None:
+    """Return the clause of the products that a query of a code alone names; None for a query with other words."""
+    return _exact(words, filters) if query_codes(words).alone else None
+
+
+def _exact(words: str, filters: Sequence[Mapping[str, Any]]) -> Clause | None:
+    codes = query_codes(words).certain
+    return {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}} if codes else None
 
 
 def _without_name(clause: Clause) -> Clause:
@@ -81,7 +92,8 @@ def with_joined(words: str) -> str:
 
     Only for signs inside a word and letters that stand alone, so that other words score as they do.
     """
-    pairs = _TOGETHER.findall(" ".join(words.split()[:_JOINED_TERMS]))
+    beginning = " ".join(words.split()[:_JOINED_TERMS])
+    pairs = [*_TOGETHER.findall(beginning), *_LETTER_BETWEEN.findall(beginning)]
     joined = dict.fromkeys(re.sub(r"[\W_]+", "", pair) for pair in pairs)
     return " ".join([words, *joined])
 
@@ -89,6 +101,8 @@ def with_joined(words: str) -> str:
 def _language_clause(language: str, words: str, match: Clause, chains: Mapping[str, str]) -> Clause:
     """Return the clause of one language: the words as typed, neighbours of them as one word, and parts of compounds."""
     field = f"{SEARCH}.{language}"
+    if only_stop_words(language, chains, words):
+        return {"match": {f"{field}.{STOP_FIELD}": {"query": words, "operator": "and"}}}
     beginning = first_terms(words, _JOINED_TERMS)
     clauses: list[Clause] = [{"match": {field: match}}]
     joins = has_joined_words(language, chains)

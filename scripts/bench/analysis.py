@@ -1,7 +1,8 @@
-"""What the filters of signs and quantities cost the engine for each document: `python -m scripts.bench.analysis`.
+"""What the analysis of signs, quantities and stop words costs the engine: `python -m scripts.bench.analysis`.
 
-Writes the same English texts into an index with the analyzers of a catalogue, into one without the filters of quantities,
-and into one without any filter of signs. Takes a minute; needs a node (`vitrine node up` or OPENSEARCH_URL).
+Writes the same English texts into an index with the analyzers of a catalogue, into one whose analyzers have no character
+filters, and into one without the field of stop words either. Takes a minute; needs a node (`vitrine node up` or
+OPENSEARCH_URL).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import click
 import orjson
 
-from opensearch.analysis.chains import DEFAULT_CHAINS, analysis_settings, search_mapping
+from opensearch.analysis.chains import DEFAULT_CHAINS, STOP_FIELD, analysis_settings, search_mapping
 from opensearch.client import OpenSearch, connect
 
 from .rounds import measure_rounds
@@ -22,8 +23,8 @@ SENTENCE = "a dress of linen, cotton and wool with 2 pockets, 500 ml of care and
 SIZES = (300, 3_000)  # characters of a text
 DOCUMENTS = 100
 NAME = "bench-analysis"
-# How many of the shared character filters an index keeps: all; those of words; none.
-ARMS = {"all": None, "without quantities": 4, "none": 0}
+ALL, NO_SIGNS, NEITHER = "all", "no signs, no quantities", "no stop words either"
+ARMS = (ALL, NO_SIGNS, NEITHER)
 
 
 @click.command()
@@ -33,31 +34,35 @@ def main(rounds: int, noisy: bool) -> None:
     """Print the milliseconds a document of each index, by the clock."""
     client = connect()
     try:
-        for name, limit in ARMS.items():
-            client.indices.create(index=_index(name), body=_body(limit))
+        for name in ARMS:
+            client.indices.create(index=_index(name), body=_body(name))
         for size in SIZES:
             arms = {name: lambda name=name, size=size: _write(client, name, size) for name in ARMS}
             counted, discarded = measure_rounds(arms, rounds, noisy=noisy)
             click.echo(f"{size} characters, {len(counted)} rounds, {discarded} discarded:")
             for name in ARMS:
                 median = statistics.median(result[name] for result in counted)
-                click.echo(f"  {name:20} {median:6.2f} ms a document")
+                click.echo(f"  {name:24} {median:6.2f} ms a document")
     finally:
         client.indices.delete(index=",".join(map(_index, ARMS)), ignore_unavailable=True)
 
 
 def _index(arm: str) -> str:
-    return f"{NAME}-{arm.replace(' ', '-')}"
+    return f"{NAME}-{ARMS.index(arm)}"
 
 
-def _body(limit: int | None) -> dict[str, Any]:
-    analysis = analysis_settings(DEFAULT_CHAINS)
-    for analyzer in analysis["analyzer"].values():
-        analyzer["char_filter"] = analyzer["char_filter"][:limit]
+def _body(arm: str) -> dict[str, Any]:
+    analysis, mapping = analysis_settings(DEFAULT_CHAINS), search_mapping(DEFAULT_CHAINS)
+    if arm != ALL:
+        for analyzer in analysis["analyzer"].values():
+            analyzer["char_filter"] = []
+    if arm == NEITHER:
+        for field in mapping.values():
+            field.get("fields", {}).pop(STOP_FIELD, None)
     settings = {"index": {"number_of_replicas": 0, "refresh_interval": "-1"}, "analysis": analysis}
     return {
         "settings": settings,
-        "mappings": {"properties": {"search": {"properties": search_mapping(DEFAULT_CHAINS)}}},
+        "mappings": {"properties": {"search": {"properties": mapping}}},
     }
 
 

@@ -13,7 +13,7 @@ from vitrine.units import CURRENCY_SYMBOLS, UNIT_SPELLINGS
 from . import phrases
 
 # Letters of alphabets and digits make words; Chinese signs stand without spaces.
-_START, _END = r"(?<![a-z0-9À-ɏ.])", r"(?![a-z0-9À-ɏ])"
+_START, _END = r"(?<![a-z0-9À-ɏЀ-ӿ.])", r"(?![a-z0-9À-ɏЀ-ӿ])"
 # Larger numbers are no prices or measures; one of 309 digits is infinite, which JSON does not have.
 _MAX_NUMBER = 1e15
 
