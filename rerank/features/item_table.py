@@ -28,9 +28,9 @@ from rerank.arrays import (
 )
 from vitrine.errors import ArtifactError
 
+from .groups import NUMBERS
 from .product_table import ProductTable
 
-NUMBERS = "numbers"  # the modality beside the vector spaces
 _CHUNK = 8192  # products that the item tower computes at once
 
 
