@@ -129,7 +129,7 @@ def splits_compounds(language: str, chains: Chains) -> bool:
     return next(chain.compounds for name, chain in named_chains(chains) if name == language)
 
 
-def only_stop_words(language: str, chains: Chains, words: str) -> bool:
+def has_only_stop_words(language: str, chains: Chains, words: str) -> bool:
     """Return whether the words are stop words of the language alone, which only the field of stop words holds."""
     name = next(chain.stop for known, chain in named_chains(chains) if known == language)
     return name is not None and stop_words.only_stop_words(name, words)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch.analysis.chains import STOP_FIELD, has_joined_words, only_stop_words, splits_compounds
+from opensearch.analysis.chains import STOP_FIELD, has_joined_words, has_only_stop_words, splits_compounds
 from opensearch.analysis.codes import CODES, query_codes
 from opensearch.index.fields import SEARCH
 from opensearch.index.spaces import LEXICAL
@@ -101,7 +101,7 @@ def with_joined(words: str) -> str:
 def _language_clause(language: str, words: str, match: Clause, chains: Mapping[str, str]) -> Clause:
     """Return the clause of one language: the words as typed, neighbours of them as one word, and parts of compounds."""
     field = f"{SEARCH}.{language}"
-    if only_stop_words(language, chains, words):
+    if has_only_stop_words(language, chains, words):
         return {"match": {f"{field}.{STOP_FIELD}": {"query": words, "operator": "and"}}}
     beginning = first_terms(words, _JOINED_TERMS)
     clauses: list[Clause] = [{"match": {field: match}}]
