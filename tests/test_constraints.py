@@ -118,6 +118,40 @@ def test_a_stated_constraint_doubles_the_score_and_a_value_counts_as_one_more_wo
     assert colour.clause == {"bool": {"should": [{"term": {"keywords.colour": "Red"}}, unknown]}}
 
 
+@pytest.mark.parametrize(
+    ("typed", "broken"),
+    [
+        ("red lamp under 50", ["price <= 50"]),
+        ("rating 4 lamp", ["rating = 4"]),
+        ("tv 40 inch", ["diagonal = 101.6"]),
+        ("red shoes size 42", ["shoe_size = 42"]),
+        ("shoes colour red", []),  # navy may do for blue
+        ("orion brand shoes", []),
+    ],
+)
+def test_a_stated_number_or_size_can_be_broken(typed: str, broken: list[str], vocabulary: Vocabulary) -> None:
+    assert list(understand(typed, SCHEMA, vocabulary).breaking) == broken
+    for mode in ("filter", "off"):
+        assert understand(typed, SCHEMA, vocabulary, constraints=mode).breaking == {}
+
+
+def test_a_product_without_a_value_breaks_no_constraint(vocabulary: Vocabulary) -> None:
+    assert understand("lamp under 50", SCHEMA, vocabulary).breaking["price <= 50"] == {
+        "bool": {
+            "filter": [{"exists": {"field": "numbers.price"}}],
+            "must_not": [{"range": {"numbers.price": {"lte": 50}}}],
+        }
+    }
+
+
+def test_a_measure_that_two_columns_may_hold_breaks_nothing(vocabulary: Vocabulary) -> None:
+    columns = {**PLAN.columns, "height": ColumnFormat(unit="cm")}
+    schema = IndexSchema(replace(PLAN, numbers=(*PLAN.numbers, "height"), columns=columns))
+    plan = understand("tv 40 inch", schema, vocabulary)
+    assert found(plan) == [("diagonal", "=", 101.6)]
+    assert plan.breaking == {}
+
+
 def test_filters_are_taken_out_of_the_words(vocabulary: Vocabulary) -> None:
     plan = understand("red lamp under 50", SCHEMA, vocabulary, constraints="filter")
     assert plan.words == "lamp"

@@ -240,6 +240,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
         refused = run_json("train", "--epochs", "4", "--rate", "0.003", code=1)
         assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
         assert refused["kind"] == "rrf"
+        aside = run_json("model", "list")[-1]
+        assert (aside["model"], aside["set aside"]) == (refused["refused"]["model"], "it is worse")
+        assert f"{aside['model']} was set aside: it is worse" in run("model", "list")
         forced = run_json("train", "--epochs", "2", "--rate", "0.003", "--force")
         assert (forced["kind"], forced["refused"]) == ("neural", None)
     # a log that has become too small does not take the place of what was learned before

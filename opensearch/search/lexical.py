@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opensearch.analysis.chains import STOP_FIELD, has_joined_words, has_only_stop_words, splits_compounds
@@ -16,6 +16,10 @@ from .query_text import count_terms, first_terms
 Clause = dict[str, Any]
 
 EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
+
+BREAKS = (
+    "breaks "  # begins the names of the clauses that products match which break a constraint of the query
+)
 
 _LETTER = r"[^\W\d_]"
 _DASH = r"[\-\u2010-\u2013]"
@@ -81,6 +85,16 @@ def named_products(words: str, filters: Sequence[Mapping[str, Any]]) -> Clause |
 def _exact(words: str, filters: Sequence[Mapping[str, Any]]) -> Clause | None:
     codes = query_codes(words).certain
     return {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}} if codes else None
+
+
+def named_breaking(breaking: Mapping[str, Clause]) -> list[Clause]:
+    """Return the clauses of products that break constraints, named so that `broken_in` finds them in a hit."""
+    return [{"bool": {"_name": BREAKS + name, "filter": [clause]}} for name, clause in breaking.items()]
+
+
+def broken_in(matched: Iterable[str]) -> tuple[str, ...]:
+    """Return the constraints that a hit breaks, in the order of their text, of the names of the clauses it matches."""
+    return tuple(sorted(name.removeprefix(BREAKS) for name in matched if name.startswith(BREAKS)))
 
 
 def _without_name(clause: Clause) -> Clause:

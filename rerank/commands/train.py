@@ -194,7 +194,7 @@ class _Training:
         reason = reason_against(trained.comparison) if trained.comparison else None
         if reason is None or self.settings.force:
             return self._serve(trained, reason)
-        set_aside(self.store, self.alias, trained.artifacts)
+        set_aside(self.store, self.alias, trained.artifacts, reason)
         return replace(self._without_learning(reason, failed=True), refused=trained)
 
     def _without_learning(self, reason: str, *, failed: bool = False) -> TrainingOutcome:

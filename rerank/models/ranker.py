@@ -116,6 +116,11 @@ class RankerInputs:
         return len(self.known)
 
 
+def count_unknown(inputs: Any) -> int:
+    """Return the number of candidates that the item table does not hold; 0 for the inputs of another kind of ranker."""
+    return int(np.count_nonzero(~inputs.known)) if isinstance(inputs, RankerInputs) else 0
+
+
 class FeatureStore:
     """Looks up the item table and the behaviour snapshot; `names` are the names of the features."""
 

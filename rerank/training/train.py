@@ -73,7 +73,7 @@ def train_neural(
     early = [slate for slate in data.log.slates if slate.at < cuts[0]]
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
-    queries = embed_log_queries([slate.query for slate in data.log.slates], data.products.dimensions, embed)
+    queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
     builder = example_builder(data.log, data.products, scaler, queries, positions)
     split = _split(_examples(builder, data.log, on_progress), cuts)
     dataset = SlateDataset(data.products, scaler, queries)

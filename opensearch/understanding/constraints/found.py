@@ -47,7 +47,8 @@ class FoundConstraint:
     """A constraint at line[start:end], and its clause of the engine.
 
     `stated`: the words name the column, a unit or a bound, so they can hardly mean anything else. `bound`: the words
-    are of no use for a search, because products do not hold them.
+    are of no use for a search, because products do not hold them. `exact`: a stated number or size, so a product with
+    a value either meets it or does not; a colour or a brand is met more or less.
     """
 
     constraint: Constraint
@@ -56,6 +57,18 @@ class FoundConstraint:
     end: int
     stated: bool
     bound: bool = False
+    exact: bool = False
+
+    @property
+    def field(self) -> str:
+        """The field of the engine that the clause reads."""
+        (condition,) = self.clause.values()
+        return str(next(iter(condition)))
+
+    @property
+    def breaking(self) -> Clause:
+        """The clause of the products that have a value in the column, and none that meets the constraint."""
+        return {"bool": {"filter": [{"exists": {"field": self.field}}], "must_not": [self.clause]}}
 
 
 def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
@@ -67,8 +80,11 @@ def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
         named = _column_before(line, found.start, plan) if bare else None
         if named:
             yield _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
-        elif place := _number_column(found, plan):
-            yield _number_constraint(found, *place, line)
+        elif places := _number_columns(found, plan):
+            column, factor = places[0]
+            one = _number_constraint(found, column, factor, line)
+            # `40 inch` may be the height where the first of several such columns holds the width
+            yield replace(one, exact=len(places) == 1)
 
 
 def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
@@ -78,7 +94,7 @@ def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         constraint = Constraint(value.column, "=", one, line[value.start : value.end])
         of_number = value.number is not None  # products do not hold the words, other products hold the number
         yield FoundConstraint(
-            constraint, _value_clause(value), value.start, value.end, value.named, of_number
+            constraint, _value_clause(value), value.start, value.end, value.named, of_number, _is_exact(value)
         )
 
 
@@ -91,18 +107,19 @@ def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | No
     return next(((column, word.start()) for column in columns), None)
 
 
-def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:
-    """Return the column that an amount belongs to, and the factor to its unit; None where the plan has none."""
+def _number_columns(found: Range, plan: FieldPlan) -> list[tuple[str, float]]:
+    """Return the columns that an amount may belong to, and the factor to the unit of each."""
     if found.unit is None:
         column = price_column(plan)
         currency = plan.format_of(column).currency
         fits = not (currency and found.currency) or currency in found.currency
-        return (column, 1.0) if column and fits else None
-    for column in plan.numbers:
-        unit = plan.format_of(column).unit
-        if unit and not plan.format_of(column).currency and (factor := unit_factor(found.unit, unit)):
-            return column, factor
-    return None
+        return [(column, 1.0)] if column and fits else []
+    formats = {column: plan.format_of(column) for column in plan.numbers}
+    return [
+        (column, factor)
+        for column, form in formats.items()
+        if form.unit and not form.currency and (factor := unit_factor(found.unit, form.unit))
+    ]
 
 
 def _number_constraint(found: Range, column: str, factor: float, line: str) -> FoundConstraint:
@@ -122,7 +139,14 @@ def _number_constraint(found: Range, column: str, factor: float, line: str) -> F
         limits = {"gte": low, "lte": high}
         constraint = Constraint(column, "..", (_plain(low), _plain(high)), words)
     clause = {"range": {f"numbers.{column}": limits}}
-    return FoundConstraint(constraint, clause, found.start, found.end, stated=True, bound=found.explicit)
+    place = (found.start, found.end)
+    return FoundConstraint(constraint, clause, *place, stated=True, bound=found.explicit, exact=True)
+
+
+def _is_exact(value: Value) -> bool:
+    """Return whether a value beside the name of its column is a number or a size."""
+    number = value.number is not None or value.values[0][:1].isdigit()
+    return value.named and (number or names_column("size", value.column))
 
 
 def _value_clause(value: Value) -> Clause:
