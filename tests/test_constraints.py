@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from opensearch.index.fields import ColumnFormat, FieldPlan, IndexSchema
-from opensearch.understanding.constraints.amounts import number_of_digits, ranges_in
+from opensearch.understanding.constraints.amounts import ranges_in
 from opensearch.understanding.plan import QueryPlan, understand
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.vocabulary.build import make_vocabulary
 from opensearch.understanding.vocabulary.counts import ProductCounts
+from vitrine.numerals import number_as_typed
 
 PLAN = FieldPlan(
     numbers=("price", "diagonal", "weight", "rating"),
@@ -171,10 +172,20 @@ def test_the_answer_names_what_was_understood(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("50", 50), ("1,249", 1249), ("1.249,00", 1249), ("19,90", 19.9), ("0.125", 0.125)]
+    ("text", "number"),
+    [
+        ("50", 50),
+        ("1,249", 1249),
+        ("1.249,00", 1249),
+        ("19,90", 19.9),
+        ("0.125", 0.125),
+        ("1'249.50", 1249.5),
+        ("1,00,000", 100_000),
+        ("1.2.3", None),
+    ],
 )
 def test_numbers_are_read_in_either_notation(text: str, number: float) -> None:
-    assert number_of_digits(text) == number
+    assert number_as_typed(text) == number
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ Settings = dict[str, Any]
 DEFAULT_CHAINS: Chains = {ENGLISH: "english", CHINESE: "cjk", ANY: "any"}
 SYNONYM_FILTER = "vitrine_synonyms"
 COMPOUND_FILTER = "vitrine_compounds"  # the beginning of the names
-STOP_FIELD = "stop"  # below a language's field: the stop words of a product
 
 FILTERS: dict[str, dict[str, Any]] = {
     "vitrine_possessive": {"type": "stemmer", "language": "possessive_english"},
@@ -67,7 +66,7 @@ _SIGN_FILTERS = {
 def analysis_settings(
     chains: Chains, *, synonyms: Sequence[str] = (), compounds: Mapping[str, Compounds] | None = None
 ) -> Settings:
-    """Return the `analysis` of an index: up to six analyzers per language, and that of codes.
+    """Return the `analysis` of an index: up to five analyzers per language, and that of codes.
 
     `synonyms` are Solr rules, `compounds` splits compounds by language.
     """
@@ -90,13 +89,6 @@ def analysis_settings(
                 "tokenizer": chain.tokenizer,
                 "filter": filters,
             }
-        if chain.stop:
-            settings["analyzer"][f"vitrine_{language}_stop"] = {
-                "type": "custom",
-                "char_filter": list(chain.signs),
-                "tokenizer": chain.tokenizer,
-                "filter": [*chain.letters, f"vitrine_only_stop_{language}"],
-            }
     return settings
 
 
@@ -106,10 +98,7 @@ def in_order(chains: Chains) -> dict[str, str]:
 
 
 def search_mapping(chains: Chains) -> dict[str, dict[str, Any]]:
-    """Return the mapping of each language's words.
-
-    Below it, `joined` holds neighbours written together, and `stop` the stop words.
-    """
+    """Return the mapping of each language's words; `joined` below it holds neighbours written together."""
     return {language: _text_field(language, chain) for language, chain in named_chains(chains)}
 
 
@@ -130,7 +119,7 @@ def splits_compounds(language: str, chains: Chains) -> bool:
 
 
 def has_only_stop_words(language: str, chains: Chains, words: str) -> bool:
-    """Return whether the words are stop words of the language alone, which only the field of stop words holds."""
+    """Return whether the words are stop words of the language alone, which its field does not hold."""
     name = next(chain.stop for known, chain in named_chains(chains) if known == language)
     return name is not None and stop_words.only_stop_words(name, words)
 
@@ -212,14 +201,7 @@ def _decompounder(words: Sequence[str]) -> dict[str, Any]:
 def _text_field(language: str, chain: Chain) -> dict[str, Any]:
     name = f"vitrine_{language}"
     field: dict[str, Any] = {"type": "text", "analyzer": name, "search_analyzer": f"{name}_search"}
-    below: dict[str, dict[str, str]] = {}
     if chain.joins:
-        below["joined"] = {"analyzer": f"{name}_joined", "search_analyzer": f"{name}_words"}
-    if chain.stop:
-        below[STOP_FIELD] = {"analyzer": f"{name}_stop"}
-    if below:
-        field["fields"] = {
-            key: {"type": "text", **analyzers, "norms": False, "index_options": "docs"}
-            for key, analyzers in below.items()
-        }
+        joined = {"analyzer": f"{name}_joined", "search_analyzer": f"{name}_words"}
+        field["fields"] = {"joined": {"type": "text", **joined, "norms": False, "index_options": "docs"}}
     return field

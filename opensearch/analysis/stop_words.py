@@ -42,7 +42,7 @@ def only_stop_words(name: str, text: str) -> bool:
 
 
 def stop_filters(language: str, name: str) -> Filters:
-    """Return the filters of a language by name: those that remove, mark and keep its stop words."""
+    """Return the filters of a language by name: those that remove and mark its stop words."""
     words = list(stop_words(name))
     return {
         f"vitrine_stop_{language}": {"type": "stop", "stopwords": words},
@@ -50,7 +50,6 @@ def stop_filters(language: str, name: str) -> Filters:
             "type": "stemmer_override",
             "rules": [f"{word} => {MARK}{word}" for word in words],
         },
-        f"vitrine_only_stop_{language}": {"type": "keep", "keep_words": words},
     }
 
 

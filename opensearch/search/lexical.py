@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from opensearch.analysis.chains import STOP_FIELD, has_joined_words, has_only_stop_words, splits_compounds
+from opensearch.analysis.chains import has_joined_words, has_only_stop_words, splits_compounds
 from opensearch.analysis.codes import CODES, query_codes
 from opensearch.index.fields import SEARCH
 from opensearch.index.spaces import LEXICAL
@@ -15,6 +15,7 @@ from .query_text import count_terms, first_terms
 
 Clause = dict[str, Any]
 
+TITLE = "title"  # titles are indexed with their stop words, the other fields without
 EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
 
 BREAKS = (
@@ -116,7 +117,7 @@ def _language_clause(language: str, words: str, match: Clause, chains: Mapping[s
     """Return the clause of one language: the words as typed, neighbours of them as one word, and parts of compounds."""
     field = f"{SEARCH}.{language}"
     if has_only_stop_words(language, chains, words):
-        return {"match": {f"{field}.{STOP_FIELD}": {"query": words, "operator": "and"}}}
+        return {"match": {TITLE: {"query": words, "operator": "and"}}}
     beginning = first_terms(words, _JOINED_TERMS)
     clauses: list[Clause] = [{"match": {field: match}}]
     joins = has_joined_words(language, chains)

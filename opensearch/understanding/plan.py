@@ -16,6 +16,7 @@ from opensearch.understanding.constraints.found import (
     bounds_in,
     values_of,
 )
+from opensearch.understanding.constraints.misspelled import with_known_words
 from opensearch.understanding.spelling.chinese import from_pinyin, in_own_script
 from opensearch.understanding.spelling.line import corrected_line
 
@@ -74,7 +75,9 @@ def understand(
     if verbatim or vocabulary is None or not typed:
         return QueryPlan(words, words)
     line = in_own_script(typed, vocabulary)
-    bounds = [] if constraints == "off" else list(bounds_in(line, schema.plan))
+    if constraints != "off":
+        line = with_known_words(line, schema.plan, vocabulary)
+    bounds = [] if constraints == "off" else list(bounds_in(line, schema.plan, vocabulary))
     # in boost mode a measure is still searched: the words of a product may hold it
     cut = [found for found in bounds if found.bound or constraints == "filter"]
     rest = _without(line, cut)

@@ -12,32 +12,39 @@ import click
 from click.core import ParameterSource
 
 from opensearch import options
-from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
-from rerank.models.losses import DEFAULT_LOSS, LOSSES
+from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
+from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opensearch.client import OpenSearch
+    from rerank.models.rrf import RRFSettings
     from rerank.training.artifacts import TrainingData
+    from rerank.training.candidates import OnProgress
     from rerank.training.examples import Embed
-    from rerank.training.train import OnProgress, TrainingResult
+    from rerank.training.train import TrainingResult
     from vitrine.store import Store
 
 from .train_report import TrainingOutcome
 
 _RRF = "rrf"  # of --fusion, beside the neural ones
+# The keys of `rerank.training.candidates.CANDIDATES`, which imports scipy; a test compares them.
+CANDIDATE_NAMES = ("fused", "lambdamart", _RRF)
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The options of `vitrine train` that do not concern the log; `fusion_is_chosen`: by the user, not by default."""
+    """The options of `vitrine train` that do not concern the log; `chosen`: fusion or candidates, by the user."""
 
     fusion: str
-    fusion_is_chosen: bool
+    chosen: bool
     force: bool
     engine_order: str
+    candidates: tuple[str, ...]
     loss: str
+    interest: str
     epochs: int
     batch: int
     rate: float
@@ -68,6 +75,15 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
     return actions
 
 
+def _candidates(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return the names of candidates in a list with commas, each once."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",") if name.strip()))
+    unknown = [name for name in names if name not in CANDIDATE_NAMES]
+    if unknown or not names:
+        raise click.BadParameter(f"{value!r} is no list of {', '.join(CANDIDATE_NAMES)}")
+    return names
+
+
 @click.command()
 @options.index
 @click.option(
@@ -92,11 +108,26 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
     "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
 )
 @click.option(
+    "--candidates",
+    default=",".join(CANDIDATE_NAMES),
+    show_default=True,
+    metavar="NAMES",
+    callback=_candidates,
+    help="What is made and compared, with commas: the fused model, LightGBM LambdaMART, the fusion without learning.",
+)
+@click.option(
     "--fusion",
     type=click.Choice([*FUSIONS, _RRF]),
     default=DEFAULT_FUSION,
     show_default=True,
-    help="The trained fusion, or rrf: reciprocal rank fusion of single signals, which is not trained.",
+    help="How the fused model mixes text, image and numbers; transformer is compared only. rrf: --candidates rrf.",
+)
+@click.option(
+    "--interest",
+    type=click.Choice(list(INTERESTS)),
+    default=DEFAULT_INTEREST,
+    show_default=True,
+    help="How the fused model reads a shopper's clicks.",
 )
 @click.option(
     "--engine-order",
@@ -134,10 +165,13 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
 def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any) -> None:
     """Train the reranker from the UBI log and put it in service.
 
-    The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals,
-    LightGBM and the trained model on it. Without a log, or with one of fewer than 100 searches with a click, a reciprocal
-    rank fusion is put in service, so that searches are reranked from the first day: after a hybrid search it corrects the
-    ranks of products without image, after a lexical search it adds text and image cosines.
+    The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals and
+    the candidates on it. The candidate with the highest figure without position bias is put in service. Without a
+    log, or with one of fewer than 100 searches with a click, a reciprocal rank fusion is put in service, so that searches
+    are reranked from the first day: after a hybrid search it corrects the ranks of products without image, after a lexical
+    search it adds text and image cosines.
+
+    The words of clicked queries that three shoppers or more typed become words that correct queries know.
 
     A model that is worse than the engine's order on the held-out searches is kept in the store but not put in service: the
     ranker in service stays, and the exit status is 1.
@@ -150,15 +184,31 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
     from .train_report import print_outcome
 
     log = LogOptions(values.pop("until"), values.pop("applications"), values.pop("actions"))
-    chosen = click.get_current_context().get_parameter_source("fusion") is not ParameterSource.DEFAULT
-    settings = TrainOptions(**values, fusion_is_chosen=chosen)
+    source = click.get_current_context().get_parameter_source
+    chosen = any(source(name) is not ParameterSource.DEFAULT for name in ("fusion", "candidates"))
+    settings = TrainOptions(**values, chosen=chosen)
     client, artifacts = connect(url), open_store(store)
     with progress_bars() as on_progress:
         data = read_training_data(client, alias, log, on_progress)
+        _take_clicked_words(client, artifacts, alias, data)
         outcome = _Training(client, artifacts, alias, data, settings, on_progress).run()
     print_outcome(alias, outcome, data.log, as_json)
     if outcome.failed:
         sys.exit(1)
+
+
+def _take_clicked_words(client: OpenSearch, store: Store, alias: str, data: TrainingData) -> None:
+    """Take the words of clicked queries into the vocabulary; without them the training goes on."""
+    from rerank.training.clicked_words import take_clicked_words
+    from vitrine.errors import VitrineError
+
+    try:
+        words = take_clicked_words(client, store, alias, data)
+    except VitrineError as error:
+        click.echo(f"the vocabulary keeps its words of clicked queries: {error}", err=True)
+    else:
+        if words is not None:
+            click.echo(f"the vocabulary has {words:,} words of clicked queries", err=True)
 
 
 @dataclass(frozen=True)
@@ -177,21 +227,26 @@ class _Training:
         from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
-        if self.settings.fusion == _RRF:
-            return self._serve(self._rrf())
+        if self.settings.fusion == _RRF or self.settings.candidates == (_RRF,):
+            return self._serve(self._without_clicks())
         log = self.data.log
         if not (log.slates or log.records):
             return self._without_learning(f"there is no log of {self.alias} yet")
         try:
-            trained = _train_neural(self.data, self.store, self.settings, self.on_progress)
+            trained = self._train()
         except NothingLearnedError as error:
             too_small = isinstance(error, SmallLogError)
-            if too_small and self.settings.fusion_is_chosen:  # nothing else was asked for
+            if too_small and self.settings.chosen:  # nothing else was asked for
                 raise SmallLogError(
-                    f"{error}; collect more, or leave out --fusion to serve the fusion that learns from no click"
+                    f"{error}; collect more, or leave out --fusion and --candidates to serve the fusion that learns from "
+                    "no click"
                 ) from error
             return self._without_learning(str(error), failed=not too_small)
-        reason = reason_against(trained.comparison) if trained.comparison else None
+        reason = (
+            reason_against(trained.comparison, trained.label)
+            if trained.comparison and trained.label
+            else None
+        )
         if reason is None or self.settings.force:
             return self._serve(trained, reason)
         set_aside(self.store, self.alias, trained.artifacts, reason)
@@ -203,7 +258,7 @@ class _Training:
 
         kept = trained_in_service(self.client, self.store, self.data, self.alias)
         if kept is None:
-            return replace(self._serve(self._rrf(), reason), failed=failed)
+            return replace(self._serve(self._without_clicks(), reason), failed=failed)
         return TrainingOutcome(kept, reason=reason, failed=failed)
 
     def _serve(self, result: TrainingResult, reason: str | None = None) -> TrainingOutcome:
@@ -212,43 +267,45 @@ class _Training:
         moved = put_in_service(self.client, self.store, self.alias, result)
         return TrainingOutcome(result.artifacts, result, reason, moved_profiles=moved)
 
-    def _rrf(self) -> TrainingResult:
-        return _make_rrf(self.client, self.data, self.store, self.settings, self.on_progress)
+    def _train(self) -> TrainingResult:
+        from rerank.training.fit import TrainingSettings
+        from rerank.training.train import train_ranker
 
+        options = self.settings
+        training = TrainingSettings(
+            epochs=options.epochs,
+            batch=options.batch,
+            rate=options.rate,
+            seed=options.seed,
+            loss=options.loss,
+            fusion=options.fusion,
+            interest=options.interest,
+        )
+        embed = _embed(self.data, self.store)
+        rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
+        return train_ranker(
+            self.data, self.store, embed, training, self.on_progress, options.candidates, **rrf
+        )
 
-def _make_rrf(
-    client: OpenSearch, data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
-) -> TrainingResult:
-    from rerank.models.rrf import RRF_AFTER_HYBRID, rrf_after_bm25
-    from rerank.training.missing_image import learn_missing_image_correction
-    from rerank.training.train import make_rrf
-    from vitrine.errors import WeightsError
+    def _without_clicks(self) -> TrainingResult:
+        from rerank.training.train import make_rrf
 
-    fusion = rrf_after_bm25()
-    if settings.engine_order == "hybrid":
+        return make_rrf(self.data, self.store, self._rrf(), self.on_progress)
+
+    def _rrf(self) -> RRFSettings:
+        """Return the fusion without learning for the engine's order."""
+        from rerank.models.rrf import RRF_AFTER_HYBRID, rrf_after_bm25
+        from rerank.training.missing_image import learn_missing_image_correction
+        from vitrine.errors import WeightsError
+
+        if self.settings.engine_order != "hybrid":
+            return rrf_after_bm25()
+        embed = _embed(self.data, self.store)
         try:
-            correction = learn_missing_image_correction(client, data, _embed(data, store), on_progress)
+            correction = learn_missing_image_correction(self.client, self.data, embed, self.on_progress)
         except WeightsError:  # the catalogue gives no known-item queries
             correction = 1.0
-        fusion = replace(RRF_AFTER_HYBRID, missing_image_correction=correction)
-    return make_rrf(data, store, fusion, on_progress)
-
-
-def _train_neural(
-    data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
-) -> TrainingResult:
-    from rerank.training.fit import TrainingSettings
-    from rerank.training.train import train_neural
-
-    training = TrainingSettings(
-        epochs=settings.epochs,
-        batch=settings.batch,
-        rate=settings.rate,
-        seed=settings.seed,
-        loss=settings.loss,
-        fusion=settings.fusion,
-    )
-    return train_neural(data, store, _embed(data, store), training, on_progress)
+        return replace(RRF_AFTER_HYBRID, missing_image_correction=correction)
 
 
 def _embed(data: TrainingData, store: Store) -> Embed:

@@ -15,15 +15,17 @@ from rerank.features.behaviour import BehaviourSnapshot, query_hash
 from rerank.features.clicks import MAX_HISTORY
 from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .card import NEURAL, RRF, ModelCard, load_model
+from .card import LAMBDAMART, NEURAL, RRF, ModelCard, load_model
 from .explain import Parts
-from .fusions import FUSIONS
+from .lambdamart import LambdaMART
 from .rrf import RRFSettings
-from .scorers import NeuralScorer, RRFScorer, Scorer
+from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer
 
 
 class Ranker(Protocol):
@@ -251,8 +253,12 @@ def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str) -> Score
     if card.kind == RRF:
         return RRFScorer(RRFSettings.from_arrays(weights), card.plan)
     if card.kind == NEURAL and card.fusion in FUSIONS:
-        return NeuralScorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)), card.plan)
+        interest = card.interest or DEFAULT_INTEREST
+        model = FUSIONS[card.fusion].served(weights, tuple(card.dimensions), interest)
+        return NeuralScorer(model, card.plan)
+    if card.kind == LAMBDAMART:
+        return LambdaMARTScorer(LambdaMART.from_arrays(weights), card.plan)
     raise ArtifactError(
-        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, and {NEURAL} with "
-        f"{', '.join(FUSIONS)}: run `vitrine train`"
+        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, {LAMBDAMART}, and "
+        f"{NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
     )

@@ -17,7 +17,7 @@ from opensearch.index.versions import require_current
 from opensearch.logs.pointer import pointer_history, read_pointer, swap_pointer
 from opensearch.logs.profiles import Click, delete_profiles, profile_names, read_profiles, write_profiles
 from rerank.features.product_table import read_products
-from rerank.models.card import NEURAL, ModelCard, read_model_card
+from rerank.models.card import LAMBDAMART, NEURAL, ModelCard, read_model_card
 from rerank.models.ranker import load_ranker
 from rerank.query_encoders import require_same_encoders
 from rerank.shoppers import is_hash, sealed, shopper_hash
@@ -26,7 +26,8 @@ from vitrine.errors import ArtifactError, RerankError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainingData
-from .train import OnProgress, TrainingResult
+from .candidates import OnProgress
+from .train import TrainingResult
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -210,7 +211,7 @@ def trained_in_service(
         load_ranker(store, pointer)
     except VitrineError:
         return None
-    return pointer if card.kind == NEURAL else None
+    return pointer if card.kind in (NEURAL, LAMBDAMART) else None
 
 
 def roll_back_model(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:

@@ -1,8 +1,7 @@
-"""What the analysis of signs, quantities and stop words costs the engine: `python -m scripts.bench.analysis`.
+"""What the analysis of signs and quantities costs the engine: `python -m scripts.bench.analysis`.
 
-Writes the same English texts into an index with the analyzers of a catalogue, into one whose analyzers have no character
-filters, and into one without the field of stop words either. Takes a minute; needs a node (`vitrine node up` or
-OPENSEARCH_URL).
+Writes the same English texts into an index with the analyzers of a catalogue and into one whose analyzers have no
+character filters. Takes a minute; needs a node (`vitrine node up` or OPENSEARCH_URL).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import click
 import orjson
 
-from opensearch.analysis.chains import DEFAULT_CHAINS, STOP_FIELD, analysis_settings, search_mapping
+from opensearch.analysis.chains import DEFAULT_CHAINS, analysis_settings, search_mapping
 from opensearch.client import OpenSearch, connect
 
 from .rounds import measure_rounds
@@ -23,8 +22,8 @@ SENTENCE = "a dress of linen, cotton and wool with 2 pockets, 500 ml of care and
 SIZES = (300, 3_000)  # characters of a text
 DOCUMENTS = 100
 NAME = "bench-analysis"
-ALL, NO_SIGNS, NEITHER = "all", "no signs, no quantities", "no stop words either"
-ARMS = (ALL, NO_SIGNS, NEITHER)
+ALL, WITHOUT = "all", "no signs, no quantities"
+ARMS = (ALL, WITHOUT)
 
 
 @click.command()
@@ -56,9 +55,6 @@ def _body(arm: str) -> dict[str, Any]:
     if arm != ALL:
         for analyzer in analysis["analyzer"].values():
             analyzer["char_filter"] = []
-    if arm == NEITHER:
-        for field in mapping.values():
-            field.get("fields", {}).pop(STOP_FIELD, None)
     settings = {"index": {"number_of_replicas": 0, "refresh_interval": "-1"}, "analysis": analysis}
     return {
         "settings": settings,

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vitrine.numerals import number_of
 from vitrine.units import currencies_of, unit_of
 
 PLAIN_NUMBER = re.compile(
@@ -40,8 +41,6 @@ _RANGE = re.compile(
 _EURO_INSIDE = re.compile(r"(?<=\d)\s?\u20ac\s?(?=\d\d$)")  # 12€50
 _MINUS = "-\u2212\u2013"
 _GROUP_SIGNS = "'\u2019\u00b4` "
-_WESTERN_GROUPS = r"\d{1,3}(?:S\d{3})+"
-_INDIAN_GROUPS = r"\d{1,2}(?:S\d{2})+S\d{3}"
 
 _FREE = frozenset({
     "free", "free of charge", "for free", "gratis", "kostenlos", "umsonst", "gratuit", "gratuito", "gr\u00e1tis",
@@ -142,25 +141,3 @@ def signs_of(digits: str) -> Signs | None:
     if len(fitting) == 1:
         return Signs(decimal=fitting[0])
     return Signs(ambiguous=used[0])
-
-
-def number_of(digits: str, decimal: str) -> float | None:
-    """Return the number with this decimal sign; None when the digits are grouped in no known way."""
-    whole, _, fraction = digits.partition(decimal)
-    if fraction and not (fraction.isascii() and fraction.isdigit()):
-        return None
-    if decimal in digits and not fraction:
-        return None
-    if not whole:
-        return float(f"0.{fraction}") if fraction else None
-    if not (whole.isascii() and whole.isdigit()):
-        group = next((sign for sign in whole if not sign.isdigit()), "")
-        sign = re.escape(group)
-        if group == decimal or not any(
-            re.fullmatch(form.replace("S", sign), whole) for form in (_WESTERN_GROUPS, _INDIAN_GROUPS)
-        ):
-            return None
-        if whole.startswith("0"):
-            return None
-        whole = whole.replace(group, "")
-    return float(f"{whole}.{fraction or 0}")

@@ -14,8 +14,9 @@ from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
 from vitrine.units import unit_factor
 
-from .amounts import Range, ranges_in
-from .values import Value, names_column, values_in
+from .amounts import NumberContext, Range, ranges_in
+from .column_names import names_column, names_number, unit_in_name
+from .values import Value, values_in
 
 Clause = dict[str, Any]
 _TOLERANCE = 0.03  # a television of 40 inches is sold with 39.5 too
@@ -71,20 +72,25 @@ class FoundConstraint:
         return {"bool": {"filter": [{"exists": {"field": self.field}}], "must_not": [self.clause]}}
 
 
-def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
+def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
     """Yield the prices and measures of a line that number columns of the plan hold."""
     if not any(sign.isdigit() for sign in line):
         return
-    for found in ranges_in(line):
+    context = NumberContext(
+        lambda word: names_number(fold(word), plan), lambda a, b: _together(a, b, vocabulary)
+    )
+    for found in ranges_in(line, context):
         bare = found.unit is None and not found.currency
         named = _column_before(line, found.start, plan) if bare else None
+        if bare and not named and _names_other_number(line, found.start, plan):
+            continue
         if named:
             yield _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
-        elif places := _number_columns(found, plan):
+        elif places := _number_columns(found, plan, vocabulary):
             column, factor = places[0]
             one = _number_constraint(found, column, factor, line)
-            # `40 inch` may be the height where the first of several such columns holds the width
-            yield replace(one, exact=len(places) == 1)
+            # `40 inch` may be the height where the first of several such columns holds the width, and 24-70mm a lens
+            yield replace(one, exact=len(places) == 1 and (found.explicit or found.low == found.high))
 
 
 def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
@@ -98,6 +104,12 @@ def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         )
 
 
+def _together(first: str, second: str, vocabulary: Vocabulary) -> bool:
+    """Return whether titles hold both words."""
+    a, b = vocabulary.id_of(fold(first)), vocabulary.id_of(fold(second))
+    return a is not None and b is not None and vocabulary.pairs.count(a, b) > 0
+
+
 def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | None:
     """Return the number column that the word before line[end] names, and the place of that word."""
     word = re.search(r"([^\W\d_]+)\s*:?\s*$", line[:end])
@@ -107,19 +119,27 @@ def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | No
     return next(((column, word.start()) for column in columns), None)
 
 
-def _number_columns(found: Range, plan: FieldPlan) -> list[tuple[str, float]]:
+def _names_other_number(line: str, end: int, plan: FieldPlan) -> bool:
+    """Return whether the word before line[end] names a number other than the price, such as a rating."""
+    word = re.search(r"([^\W\d_]+)\s*:?\s*$", line[:end])
+    return word is not None and names_number(fold(word[1]), plan)
+
+
+def _number_columns(found: Range, plan: FieldPlan, vocabulary: Vocabulary) -> list[tuple[str, float]]:
     """Return the columns that an amount may belong to, and the factor to the unit of each."""
     if found.unit is None:
         column = price_column(plan)
         currency = plan.format_of(column).currency
         fits = not (currency and found.currency) or currency in found.currency
         return [(column, 1.0)] if column and fits else []
-    formats = {column: plan.format_of(column) for column in plan.numbers}
-    return [
-        (column, factor)
-        for column, form in formats.items()
-        if form.unit and not form.currency and (factor := unit_factor(found.unit, form.unit))
-    ]
+    places = []
+    for column in plan.numbers:
+        unit = plan.format_of(column).unit or unit_in_name(column)
+        if unit and not plan.format_of(column).currency and (factor := unit_factor(found.unit, unit)):
+            low, high = found.low * factor * (1 - _TOLERANCE), found.high * factor * (1 + _TOLERANCE)
+            if found.explicit or vocabulary.may_hold(column, low, high):  # no screen has 50 mm
+                places.append((column, factor))
+    return places
 
 
 def _number_constraint(found: Range, column: str, factor: float, line: str) -> FoundConstraint:
