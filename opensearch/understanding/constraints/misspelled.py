@@ -122,9 +122,9 @@ def _phrases_before_number() -> _Table:
 @cache
 def _words_after_number() -> _Table:
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for word, (unit, _, _) in UNIT_SPELLINGS.items():
+    for word, unit in UNIT_SPELLINGS.items():
         if word.isalpha():
-            found[fold(word)].add(unit)
+            found[fold(word)].add(unit.name)
     for word, codes in (*CURRENCY_SYMBOLS.items(), *phrases.CURRENCY_WORDS.items()):
         if word.isalpha() and word.isascii():
             found[fold(word)].update(codes)
