@@ -51,7 +51,7 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
-class Ablation:
+class SignalAblation:
     """What a ranker reaches without a signal, without position bias; the difference is to the ranker with all signals."""
 
     signal: str
@@ -65,7 +65,7 @@ class Comparison:
     slates: int
     random_slates: int
     rows: tuple[ComparisonRow, ...]
-    ablations: tuple[Ablation, ...] = ()
+    ablations: tuple[SignalAblation, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -92,7 +92,9 @@ class Comparison:
             )
             for row in values["rows"]
         ]
-        ablations = [Ablation(row["signal"], figure(row["unbiased"])) for row in values.get("ablations", ())]
+        ablations = [
+            SignalAblation(row["signal"], figure(row["unbiased"])) for row in values.get("ablations", ())
+        ]
         return cls(values["slates"], values["random_slates"], tuple(rows), tuple(ablations))
 
 
@@ -126,7 +128,7 @@ def ablate(
     signals: Sequence[str],
     examples: Examples,
     propensity: DoubleArray,
-) -> tuple[Ablation, ...]:
+) -> tuple[SignalAblation, ...]:
     """Return what each signal is worth to a ranker, which is not trained again: `score` returns (S, L) without some."""
 
     def values(missing: frozenset[str]) -> DoubleArray:
@@ -135,7 +137,8 @@ def ablate(
     full = values(frozenset())
     rows = {signal: values(frozenset({signal})) for signal in signals}
     return tuple(
-        Ablation(signal, Figure(float(row.mean()), bootstrap(row - full))) for signal, row in rows.items()
+        SignalAblation(signal, Figure(float(row.mean()), bootstrap(row - full)))
+        for signal, row in rows.items()
     )
 
 
