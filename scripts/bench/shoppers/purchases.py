@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +29,37 @@ class Purchases:
     products: IndexArray
     stores: IndexArray
     days: DoubleArray
+    shape: tuple[int, int]  # households, products
+    store_count: int
     content: tuple[csr_matrix, ...]  # for each of DESCRIBING: (products, its values)
 
     def __len__(self) -> int:
         return len(self.days)
 
-    @cached_property
-    def shape(self) -> tuple[int, int]:
-        """The number of households and of products."""
-        return int(self.households.max()) + 1, self.content[0].shape[0]
+    def part(self, rows: slice) -> Purchases:
+        """Return some of the purchases, with the same households, products and stores."""
+        return replace(
+            self,
+            households=self.households[rows],
+            products=self.products[rows],
+            stores=self.stores[rows],
+            days=self.days[rows],
+        )
+
+    def matrix(self, weights: DoubleArray | None = None) -> csr_matrix:
+        """Return the sum of the weights of each household's purchases of each product, by default their number."""
+        from scipy.sparse import csr_matrix
+
+        values = np.ones(len(self)) if weights is None else weights
+        places = (self.households, self.products)
+        return csr_matrix((values.astype(np.float32), places), shape=self.shape)
+
+    def visits(self) -> csr_matrix:
+        """Return the number of purchases of each household in each store."""
+        from scipy.sparse import csr_matrix
+
+        ones = np.ones(len(self), np.float32)
+        return csr_matrix((ones, (self.households, self.stores)), shape=(self.shape[0], self.store_count))
 
 
 def read_purchases(transactions: Path, products: Path) -> Purchases:
@@ -53,12 +74,16 @@ def read_purchases(transactions: Path, products: Path) -> Purchases:
         transactions, "transaction_timestamp is before that of the line above", np.diff(moments) >= 0, first=3
     )
     names, rows = np.unique(table["product_id"].to_pylist(), return_inverse=True)
+    households, household = np.unique(table["household_id"].to_pylist(), return_inverse=True)
+    stores, store = np.unique(table["store_id"].to_pylist(), return_inverse=True)
     return Purchases(
-        households=np.unique(table["household_id"].to_pylist(), return_inverse=True)[1],
+        households=household,
         products=rows,
-        stores=np.unique(table["store_id"].to_pylist(), return_inverse=True)[1],
+        stores=store,
+        shape=(len(households), len(names)),
+        store_count=len(stores),
         days=(moments - moments[0]) / _DAY,
-        content=_content(names, ids, described),
+        content=tuple(_values(names, ids, described[column]) for column in DESCRIBING),
     )
 
 
@@ -72,17 +97,15 @@ def _moments(texts: list[str], path: Path) -> Any:
         ) from error
 
 
-def _content(names: Any, ids: Any, described: Any) -> tuple[csr_matrix, ...]:
-    """Return for each describing column a row for each of `names` with a one for its value; none for an unknown product."""
+def _values(names: Any, ids: Any, column: Any) -> csr_matrix:
+    """Return a row for each of `names` with a one for its value in the column of the products `ids`; none without one."""
     from scipy.sparse import csr_matrix
 
     order = np.argsort(ids)
     places = order[np.minimum(np.searchsorted(ids, names, sorter=order), len(ids) - 1)]
-    known = ids[places] == names
-    blocks = []
-    for column in DESCRIBING:
-        values, codes = np.unique(described[column].to_pylist(), return_inverse=True)
-        rows = np.flatnonzero(known & (values[codes[places]] != ""))
-        ones = np.ones(len(rows), np.float32)
-        blocks.append(csr_matrix((ones, (rows, codes[places[rows]])), shape=(len(names), len(values))))
-    return tuple(blocks)
+    values, codes = np.unique(column.to_pylist(), return_inverse=True)
+    columns = codes[places]
+    rows = np.flatnonzero((ids[places] == names) & (values[columns] != ""))
+    return csr_matrix(
+        (np.ones(len(rows), np.float32), (rows, columns[rows])), shape=(len(names), len(values))
+    )
