@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, TEXT, sub_queries
@@ -12,6 +14,7 @@ from vitrine.errors import QueryError
 
 Weights = Mapping[str, float]  # by sub-query; a missing one weighs nothing, and only proportions matter
 
+_FLOOR = 0.002  # the engine gives the lowest result of a sub-query 0.001 times its weight, and not zero
 RANK_CONSTANT = 60  # Cormack, Clarke and Büttcher 2009
 
 IMAGE_WEIGHTS: Weights = {IMAGE: 1.0}
@@ -82,3 +85,36 @@ def fusion_processor(weights: Weights, fusion: str = DEFAULT_FUSION) -> dict[str
     if fusion not in FUSIONS:
         raise QueryError(f"there is no fusion {fusion!r}; choose {', '.join(FUSIONS)}")
     return FUSIONS[fusion]({"weights": shares(weights)})
+
+
+def min_max_weights(body: Mapping[str, Any]) -> dict[str, float]:
+    """Return the weight of each sub-query in a hybrid query's body; none where it is not fused by `min_max`."""
+    processors = body.get("search_pipeline", {}).get("phase_results_processors", [])
+    for processor in processors:
+        if "normalization-processor" in processor:
+            weights = processor["normalization-processor"]["combination"]["parameters"]["weights"]
+            return dict(zip(sub_queries(), weights, strict=True))
+    return {}
+
+
+def min_max_parts(
+    scores: Sequence[float], raw: Sequence[Mapping[str, float]], weights: Weights
+) -> list[dict[str, float]]:
+    """Return what each sub-query adds to the scores that `min_max` fused, by product; empty where that cannot be told.
+
+    A sub-query of weight w adds w - d (high - raw score), with its highest raw score. The slope d = w / (high - low) is
+    solved for by least squares over all products, because the lowest score may lie below the window. The engine gives the
+    lowest result 0.001 instead of 0, so a sum is exact within that.
+    """
+    names = [name for name in sub_queries() if weights.get(name) and any(name in own for own in raw)]
+    if not names:
+        return [{} for _ in scores]
+    found = np.array([[name in own for name in names] for own in raw], dtype=np.float64)  # (products, names)
+    values = np.array([[own.get(name, 0.0) for name in names] for own in raw])
+    below = (np.where(found > 0, values, -np.inf).max(axis=0) - values) * found
+    full = found * np.array([weights[name] for name in names])
+    slopes, *_ = np.linalg.lstsq(below, full.sum(axis=1) - np.asarray(scores), rcond=None)
+    parts = full - below * slopes
+    if np.abs(parts.sum(axis=1) - np.asarray(scores)).max() > _FLOOR:
+        return [{} for _ in scores]
+    return [dict(zip(names, row, strict=True)) for row in parts.tolist()]
