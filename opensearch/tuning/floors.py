@@ -132,8 +132,8 @@ def choose_floors(fitting: Mapping[str, Cosines], nonsense: Mapping[str, Cosines
 def foreign_spaces(schema: IndexSchema) -> list[str]:
     """Return the spaces in which words in another script than the catalogue's can match a product.
 
-    Their encoder knows the language of the words and that of the titles; without the second, a title's vector means nothing,
-    and the space gets no floor, so that its neighbours are no matches.
+    Their encoder knows the language of the words and that of the titles. Without the second a title's vector means nothing,
+    so the space gets no floor and its neighbours are no matches.
     """
     foreign = "en" if schema.plan.language == FOREIGN_LANGUAGE else FOREIGN_LANGUAGE
     return [
