@@ -18,11 +18,20 @@ HashArray = npt.NDArray[np.uint64]
 CodeArray = npt.NDArray[np.uint32]
 IndexArray = npt.NDArray[np.int64]
 
+_EMPTY = hashlib.blake2b(digest_size=8)
+
 
 def id_hashes(ids: Sequence[str]) -> HashArray:
     """Return the BLAKE2b hash of each id, cut to 64 bits, (n,)."""
-    digests = b"".join([hashlib.blake2b(i.encode(), digest_size=8).digest() for i in ids])
+    digests = b"".join([_digest(i) for i in ids])
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64, copy=False)
+
+
+def _digest(text: str) -> bytes:
+    """Return the 8 bytes of a text's BLAKE2b hash."""
+    state = _EMPTY.copy()  # faster than a new state, whose parameters would be read each time
+    state.update(text.encode())
+    return state.digest()
 
 
 def load_mmap(path: Path) -> npt.NDArray[Any]:
@@ -32,7 +41,7 @@ def load_mmap(path: Path) -> npt.NDArray[Any]:
 
 def hash_text(text: str) -> int:
     """Return the BLAKE2b hash of a text, cut to 64 bits."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(_digest(text), "little")
 
 
 def find_hashes(table: HashArray, hashes: HashArray) -> tuple[IndexArray, BoolArray]:
