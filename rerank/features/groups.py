@@ -225,9 +225,12 @@ def _recency(inputs: FeatureInputs) -> DoubleArray:
 
 def _numbers(inputs: FeatureInputs) -> FloatArray:
     """Return scaled numbers, zero where unknown, and whether each is unknown, (n, 2 numbers)."""
-    known = np.isfinite(inputs.candidates.numbers)
-    zeros = np.where(known, inputs.candidates.numbers, np.float32(0))
-    return np.concatenate([zeros, ~known], axis=1, dtype=np.float32)
+    numbers = inputs.candidates.numbers
+    known = np.isfinite(numbers)
+    values = np.empty((len(inputs), 2 * numbers.shape[1]), dtype=np.float32)
+    values[:, : numbers.shape[1]] = np.where(known, numbers, np.float32(0))
+    np.logical_not(known, out=values[:, numbers.shape[1] :])
+    return values
 
 
 def _history_names(plan: FeaturePlan) -> tuple[str, ...]:
@@ -249,30 +252,48 @@ def _history(inputs: FeatureInputs) -> FloatArray:
     share of clicks with the same keyword, and exp(-distance) to the mean of each number.
     """
     candidates, history = inputs.candidates, inputs.history
-    width = 2 + 2 * len(candidates.vectors) + candidates.codes.shape[1] + candidates.numbers.shape[1]
+    spaces, keywords = len(candidates.vectors), candidates.codes.shape[1]
+    values = np.zeros((len(inputs), 2 + 2 * spaces + keywords + candidates.numbers.shape[1]), np.float32)
     if history is None or not len(history.hashes):
-        values = np.zeros((len(inputs), width), dtype=np.float32)
         values[:, 0] = 1.0
         return values
-    count = len(history.hashes)
-    clicks = np.count_nonzero(candidates.hashes[:, None] == history.hashes[None, :], axis=1)  # (n,)
-    similarities = [
-        column
-        for space, vectors in candidates.vectors.items()
-        for column in _similarities(vectors, history.vectors[space][history.has[space]])
-    ]
-    same = [
-        np.where(w != 0, np.count_nonzero(w[:, None] == h[None, :], axis=1) / count, 0.0)
-        for w, h in zip(candidates.codes.T, history.codes.T, strict=True)
-    ]
-    known = np.isfinite(history.numbers)  # (clicks, numbers)
-    known_clicks = known.sum(axis=0)
-    total = np.where(known, history.numbers, np.float32(0)).sum(axis=0)
-    mean = (total / np.maximum(known_clicks, 1)).astype(np.float32)
-    distance = np.abs(candidates.numbers - mean)  # (n, numbers), NaN where unknown
-    near = np.exp(-np.where(np.isfinite(distance) & (known_clicks > 0), distance, np.float32(np.inf)))
-    missing = np.zeros(len(inputs), dtype=np.float32)
-    return np.column_stack([missing, np.log1p(clicks), *similarities, *same, near]).astype(np.float32)
+    values[:, 1] = np.log1p(_equal_clicks(candidates.hashes, history.hashes))
+    column = 2
+    for space, vectors in candidates.vectors.items():
+        clicked, has = history.vectors[space], history.has[space]
+        _similarities(vectors, clicked if has.all() else clicked[has], values[:, column : column + 2])
+        column += 2
+    for codes, clicked_codes in zip(candidates.codes.T, history.codes.T, strict=True):
+        share = _equal_clicks(codes, clicked_codes) * np.float32(1 / len(history.hashes))
+        values[:, column] = share * (codes != 0)
+        column += 1
+    values[:, column:] = _nearness(candidates.numbers, _known_means(history.numbers))
+    return values
+
+
+def _equal_clicks(values: npt.NDArray[Any], clicked: npt.NDArray[Any]) -> FloatArray:
+    """Return how many of the clicked values each value (n,) equals, (n,)."""
+    equal = clicked[:, None] == values  # (clicks, n): a sum over the first axis is the fast one
+    return np.add.reduce(equal, axis=0, dtype=np.uint8 if len(clicked) < 256 else np.uint32).astype(
+        np.float32
+    )
+
+
+def _known_means(numbers: FloatArray) -> FloatArray:
+    """Return the mean of each number over the clicks (clicks, numbers) that have it, NaN where none has."""
+    known = np.isfinite(numbers)
+    counts = np.add.reduce(known, axis=0, dtype=np.float32)
+    means = np.where(known, numbers, np.float32(0)).sum(axis=0) / np.maximum(counts, np.float32(1))
+    return np.where(counts > 0, means, np.float32(np.nan))
+
+
+def _nearness(numbers: FloatArray, means: FloatArray) -> FloatArray:
+    """Return exp(-distance) of numbers (n, numbers) to means (numbers,), zero where one of both is NaN."""
+    near = numbers - means
+    np.abs(near, out=near)
+    np.negative(near, out=near)
+    np.exp(near, out=near)
+    return np.fmax(near, np.float32(0), out=near)  # fmax prefers a number to NaN
 
 
 def _affinity_names(plan: FeaturePlan) -> tuple[str, ...]:
@@ -288,8 +309,7 @@ def _affinities(inputs: FeatureInputs) -> FloatArray:
     if shopper is None:
         return np.zeros((len(inputs), candidates.codes.shape[1] + candidates.numbers.shape[1]), np.float32)
     shares = shopper.same / np.float32(shopper.total + _AFFINITY_PRIOR)
-    distance = np.abs(candidates.numbers - shopper.means)  # (n, numbers), NaN where unknown
-    near = np.exp(-np.where(np.isfinite(distance), distance, np.float32(np.inf)))
+    near = _nearness(candidates.numbers, shopper.means)
     return np.concatenate(
         [shares, near * (shopper.known / (shopper.known + np.float32(_AFFINITY_PRIOR)))], axis=1
     )
@@ -306,13 +326,12 @@ def _collaborative(inputs: FeatureInputs) -> FloatArray:
     return scores[:, None]
 
 
-def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
-    if not len(clicked):
-        zero = np.zeros(len(vectors), dtype=np.float32)
-        return zero, zero
-    cosines = vectors @ clicked.T  # (n, clicks)
-    return cosines.max(axis=1), cosines.mean(axis=1)
+def _similarities(vectors: FloatArray, clicked: FloatArray, out: FloatArray) -> None:
+    """Write the largest and the mean cosine of each vector with the clicked ones to `out` (n, 2), zeros without any."""
+    if len(clicked):
+        cosines = vectors @ clicked.T  # (n, clicks)
+        np.max(cosines, axis=1, out=out[:, 0])
+        np.mean(cosines, axis=1, out=out[:, 1])
 
 
 def _number_names(plan: FeaturePlan) -> tuple[str, ...]:

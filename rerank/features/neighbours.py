@@ -41,11 +41,11 @@ def neighbour_scores(candidates: HashArray, neighbours: HashArray, similarity: H
     `neighbours` and `similarity` are the lists (clicks, COUNT) of the clicked products.
     """
     listed = similarity.ravel() > 0
+    if not listed.any():
+        return np.zeros(len(candidates), dtype=np.float32)
     hashes, places = np.unique(neighbours.ravel()[listed], return_inverse=True)
     sums = np.bincount(places, similarity.ravel()[listed], minlength=len(hashes))
     rows, known = find_hashes(hashes, candidates)
-    if not len(sums):
-        return np.zeros(len(candidates), dtype=np.float32)
     return np.where(known, np.log1p(sums[rows]), 0.0).astype(np.float32)
 
 
