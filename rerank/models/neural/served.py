@@ -36,6 +36,18 @@ class ServedFusion(ABC):
             keys=weights["item.key"].shape[1],
             gates=self.gate_width(len(vectors) + 1),
         )
+        # h and what the gates read of query and features: one product computes both
+        self._x = self._joined("x", "gate.x")
+        self._bias = self._joined("query.bias", "gate.bias")
+        self._spaces = {name: self._joined(f"query.space.{name}", f"gate.space.{name}") for name in spaces}
+        self._no_space = {
+            name: self._joined(f"query.no_space.{name}", f"gate.no_space.{name}") for name in spaces
+        }
+
+    def _joined(self, hidden: str, gate: str) -> FloatArray:
+        """Return the weights of h and, for gates that read query and features, those of the gates beside them."""
+        names = (hidden, gate) if "gate.x" in self.weights else (hidden,)
+        return np.concatenate([self.weights[name] for name in names], axis=-1, dtype=np.float32)
 
     @abstractmethod
     def gate_width(self, modalities: int) -> int:
@@ -46,8 +58,11 @@ class ServedFusion(ABC):
         """Return those values (n, gate width) from modality rows (n, modalities, hidden)."""
 
     @abstractmethod
-    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
-        """Return the weight of each modality row of the candidates (n, modalities)."""
+    def gates(self, asked: FloatArray, items: ItemRows) -> FloatArray:
+        """Return the weight of each modality row of the candidates (n, modalities).
+
+        `asked` (n, gate outputs) is Gq·query + Gx·x, of width 0 where the gates read neither.
+        """
 
     def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
         """Return the item tower's rows (n, tower's width); see `ItemTower.rows`."""
@@ -84,25 +99,26 @@ class ServedFusion(ABC):
     ) -> FloatArray:
         """Return scores (n,) of candidates with features `x` (n, f); `clicks` are j rows, `age_hours` (j,) their ages."""
         w = self.weights
-        gates = self.gates(x, items, query)
+        sums = x @ self._x
+        sums += self._of_query(query)
+        h, asked = sums[:, : self.layout.hidden], sums[:, self.layout.hidden :]
+        gates = self.gates(asked, items)
         rows = items.part("modalities").reshape(len(x), gates.shape[1], -1)
-        mixed = np.matmul(gates[:, None, :], rows)[:, 0]  # (n, hidden)
-        h = mixed + x @ w["x"] + self.of_query("query", query)
+        h += np.matmul(gates[:, None, :], rows)[:, 0]  # (n, hidden)
         if clicks is not None and len(clicks.values):
             h += self._interest(w, items.part("query"), clicks, age_hours)
-        inner = np.maximum(np.maximum(h, 0) @ w["head.w1"] + w["head.b1"], 0)
-        outputs = inner @ w["head.w2"] + w["head.b2"]
+        inner = np.maximum(h, np.float32(0)) @ w["head.w1"]
+        inner += w["head.b1"]
+        outputs = np.maximum(inner, np.float32(0), out=inner) @ w["head.w2"] + w["head.b2"]
         scores = outputs[:, 0] if outputs.shape[1] == 1 else expected_gain(outputs)
         return np.asarray(scores, dtype=np.float32)
 
-    def of_query(self, kind: str, query: QueryVectors) -> FloatArray:
-        """Return the query's contribution to h ("query") or to the gates ("gate"), with its bias."""
-        w = self.weights
-        total = w[f"{kind}.bias"].copy()
-        for space in self.layout.vectors:
+    def _of_query(self, query: QueryVectors) -> FloatArray:
+        """Return the query's contribution to h and to what the gates read, with the biases."""
+        total = self._bias.copy()
+        for space, weight in self._spaces.items():
             vector = query.get(space)
-            missing, weight = w[f"{kind}.no_space.{space}"], w[f"{kind}.space.{space}"]
-            total += missing if vector is None else unit(vector) @ weight
+            total += self._no_space[space] if vector is None else unit(vector) @ weight
         return np.asarray(total)
 
 
@@ -117,7 +133,7 @@ class ConcatModel(ServedFusion):
         """Return nothing, (n, 0)."""
         return np.zeros((len(rows), 0), dtype=np.float32)
 
-    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+    def gates(self, asked: FloatArray, items: ItemRows) -> FloatArray:
         """Return one for each row that is present."""
         return items.present.astype(np.float32)
 
@@ -125,7 +141,7 @@ class ConcatModel(ServedFusion):
 class WeightedSumModel(ConcatModel):
     """The served form of `WeightedSumNetwork`."""
 
-    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+    def gates(self, asked: FloatArray, items: ItemRows) -> FloatArray:
         """Return the softmax of the learned weights over the rows that are present."""
         return masked_softmax(np.broadcast_to(self.weights["gate.bias"], items.present.shape), items.present)
 
@@ -141,10 +157,9 @@ class GatedModel(ServedFusion):
         """Return G(item), (n, modalities)."""
         return np.asarray(rows.reshape(len(rows), -1) @ self.weights["item.gates"])
 
-    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+    def gates(self, asked: FloatArray, items: ItemRows) -> FloatArray:
         """Return softmax(Gq·query + G(item) + Gx·x) over the rows that are present."""
-        logits = items.part("gates") + x @ self.weights["gate.x"] + self.of_query("gate", query)
-        return masked_softmax(logits, items.present)
+        return masked_softmax(items.part("gates") + asked, items.present)
 
 
 class CrossModalModel(ServedFusion):
@@ -158,18 +173,18 @@ class CrossModalModel(ServedFusion):
         """Return the keys of the modality rows, (n, modalities · keys)."""
         return np.asarray((rows @ self.weights["item.row_keys"]).reshape(len(rows), -1))
 
-    def gates(self, x: FloatArray, items: ItemRows, query: QueryVectors) -> FloatArray:
+    def gates(self, asked: FloatArray, items: ItemRows) -> FloatArray:
         """Return the attention of query and features over the rows that are present."""
-        asked = x @ self.weights["gate.x"] + self.of_query("gate", query)  # (n, keys)
-        keys = items.part("gates").reshape(len(x), -1, asked.shape[1])
+        keys = items.part("gates").reshape(len(asked), -1, asked.shape[1])
         return masked_softmax(np.matmul(keys, asked[:, :, None])[:, :, 0], items.present)
 
 
 def masked_softmax(logits: FloatArray, mask: BoolArray) -> FloatArray:
     """Return the softmax over the present modalities (n, modalities); zeros for a product that has none."""
-    masked = np.where(mask, logits, np.float32(-1e9))
-    masked -= masked.max(axis=1, keepdims=True)
-    exponentials = np.exp(masked) * mask
-    return np.asarray(
-        exponentials / np.maximum(exponentials.sum(axis=1, keepdims=True), 1e-9), dtype=np.float32
-    )
+    present = np.ascontiguousarray(mask.T)  # (modalities, n): numpy reduces a short last axis slowly
+    weights = np.where(present, logits.T, np.float32(-1e9))
+    weights -= weights.max(axis=0)
+    np.exp(weights, out=weights)
+    weights *= present
+    weights /= np.maximum(weights.sum(axis=0), np.float32(1e-9))
+    return np.ascontiguousarray(weights.T)
