@@ -7,7 +7,7 @@ them up. `VERSION` counts the definitions of those tables: a snapshot of another
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +150,36 @@ ARRAYS: dict[str, ProductArray] = {
 }
 
 
+class SnapshotArrays(Mapping[str, npt.NDArray[Any]]):
+    """The values of `ARRAYS` of n products of a snapshot; an array is read when it is first asked for.
+
+    `rows` and `known` (n,) are those of `find_hashes`. A product that is not known has the missing values.
+    """
+
+    def __init__(self, stored: Mapping[str, npt.NDArray[Any]], rows: IndexArray, known: BoolArray) -> None:
+        self.rows = rows
+        self.known = known
+        self._stored = stored
+        self._read: dict[str, npt.NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._read:
+            self._read[name] = _rows_or_missing(
+                self._stored[name], self.rows, self.known, ARRAYS[name].missing
+            )
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def slice(self, products: slice) -> SnapshotArrays:
+        """Return the arrays of some of the products."""
+        return SnapshotArrays(self._stored, self.rows[products], self.known[products])
+
+
 class BehaviourSnapshot:
     """The arrays, rates and affinities up to one moment, mapped into memory."""
 
@@ -179,13 +209,9 @@ class BehaviourSnapshot:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{directory} holds no behaviour snapshot ({error}); train again") from None
 
-    def arrays(self, hashes: HashArray) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self, hashes: HashArray) -> SnapshotArrays:
         """Return the values of `ARRAYS` by id hash, (n, ...) each; an unknown product has the missing values."""
-        rows, known = find_hashes(self.hashes, hashes)
-        return {
-            name: _rows_or_missing(self._arrays[name], rows, known, array.missing)
-            for name, array in ARRAYS.items()
-        }
+        return SnapshotArrays(self._arrays, *find_hashes(self.hashes, hashes))
 
     def related(self, product: str) -> list[RelatedProduct]:
         """Return the products that the same shoppers clicked, most similar first; none for one without such clicks."""
@@ -201,9 +227,15 @@ class BehaviourSnapshot:
             if found[i] and similarity[i] > 0
         ]
 
-    def rates(self, hashes: HashArray, query: int, as_of: float) -> FloatArray:
-        """Return `groups.RATES` (n, 7) by id hash; an unknown product has no behaviour."""
-        rows, known = find_hashes(self.hashes, hashes)
+    def rates(
+        self, hashes: HashArray, query: int, as_of: float, arrays: SnapshotArrays | None = None
+    ) -> FloatArray:
+        """Return `groups.RATES` (n, 7) by id hash; an unknown product has no behaviour.
+
+        `arrays` are those of the same hashes, where the caller has them: the products are then not searched again.
+        """
+        arrays = self.arrays(hashes) if arrays is None else arrays
+        rows, known = arrays.rows, arrays.known
         pair_rows, paired = find_hashes(self._tables.pairs, hashes ^ np.uint64(query))
         values = np.empty((len(hashes), len(RATES)), dtype=np.float32)
         values[:, : len(PRODUCT_RATES)] = _rows_or_missing(self._tables.rates, rows, known, 0.0)

@@ -103,6 +103,10 @@ class ItemRows:
         """Return one part of the rows, (n, its width)."""
         return self.values[:, self.layout.parts[name]]
 
+    def slice(self, products: slice) -> Self:
+        """Return the rows of some of the products, without a copy."""
+        return type(self)(self.layout, self.values[products], self.present[products])
+
     @property
     def vectors(self) -> dict[str, FloatArray]:
         """The products' vectors (n, d) by vector space."""

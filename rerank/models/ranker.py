@@ -9,9 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from opensearch.logs.profiles import Click
-from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
-from rerank.features.behaviour import BehaviourSnapshot, query_hash
+from rerank.arrays import BoolArray, DoubleArray, FloatArray, HashArray, id_hashes
+from rerank.features.behaviour import BehaviourSnapshot, SnapshotArrays, query_hash
 from rerank.features.clicks import MAX_HISTORY
 from rerank.features.groups import (
     FeatureInputs,
@@ -143,21 +142,33 @@ class FeatureStore:
 
     def inputs(self, request: RerankRequest) -> RankerInputs:
         """Return the inputs of a ranker. Raises RerankError for a query vector of another dimension."""
-        hashes = id_hashes(request.ids)
+        count, recent = len(request.ids), list(request.history)[-MAX_HISTORY:]
+        # one search and one read for candidates and clicks: small calls cost as much as large ones
+        hashes = id_hashes([*request.ids, *(click.id for click in recent)])
         item_rows, known = self.items.find(hashes)
-        rows = self.items.read(item_rows)
-        click_rows, history, age_hours = self._clicks(request.history, request.as_of)
-        candidates = ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes))
+        clicked = np.flatnonzero(known[count:])  # a click on an unknown product is left out
+        if len(clicked) < len(recent):
+            kept = np.concatenate([np.arange(count), count + clicked])
+            hashes, item_rows = hashes[kept], item_rows[kept]
+        rows, arrays = self.items.read(item_rows), self.behaviour.arrays(hashes)
+        of_candidates, of_clicks = slice(count), slice(count, None)
+        candidates = _attributes(hashes, rows, arrays, of_candidates)
         inputs = FeatureInputs(
             candidates=candidates,
-            ranks=np.arange(len(request.ids)),
-            rates=self.behaviour.rates(hashes, query_hash(request.query), request.as_of),
+            ranks=np.arange(count),
+            rates=self.behaviour.rates(
+                candidates.hashes, query_hash(request.query), request.as_of, arrays.slice(of_candidates)
+            ),
             query=self._query_vectors(request.vectors or {}),
-            history=history,
+            history=_attributes(hashes, rows, arrays, of_clicks) if len(clicked) else None,
             as_of=request.as_of,
             affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
         )
-        return RankerInputs(known, rows, inputs, click_rows, age_hours)
+        ages = [max(0.0, request.as_of - recent[click].at) / 3600.0 for click in clicked.tolist()]
+        click_rows = rows.slice(of_clicks) if len(clicked) else None
+        return RankerInputs(
+            known[:count], rows.slice(of_candidates), inputs, click_rows, np.array(ages, dtype=np.float64)
+        )
 
     def feature_rows(self, request: RerankRequest, positions: Sequence[int]) -> FeatureRows:
         """Return the features of the known candidates at these positions; a row does not depend on other candidates."""
@@ -182,19 +193,13 @@ class FeatureStore:
                 )
         return {space: vectors[space] for space in dimensions if space in vectors}
 
-    def _clicks(
-        self, history: Sequence[Click], as_of: float
-    ) -> tuple[ItemRows | None, ProductAttributes | None, DoubleArray]:
-        """Return the item rows, attributes and ages in hours of the latest clicks on known products."""
-        recent = list(history)[-MAX_HISTORY:]
-        age_hours = np.array([max(0.0, as_of - click.at) / 3600.0 for click in recent])
-        hashes = id_hashes([click.id for click in recent])
-        item_rows, known = self.items.find(hashes)
-        if not known.any():
-            return None, None, np.zeros(0)
-        rows, hashes = self.items.read(item_rows[known]), hashes[known]
-        clicked = ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes))
-        return rows, clicked, age_hours[known]
+
+def _attributes(
+    hashes: HashArray, rows: ItemRows, arrays: SnapshotArrays, products: slice
+) -> ProductAttributes:
+    """Return what the tables hold about some of the products that were looked up together."""
+    part = rows.slice(products)
+    return ProductAttributes(hashes[products], part.vectors, part.has, arrays.slice(products))
 
 
 class ArtifactRanker:
