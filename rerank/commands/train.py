@@ -194,8 +194,8 @@ class _Training:
     on_progress: OnProgress
 
     def run(self) -> TrainingOutcome:
+        from rerank.training.comparison.verdict import reason_against
         from rerank.training.release import set_aside
-        from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
         if self.settings.fusion == _RRF or self.settings.candidates == (_RRF,):
