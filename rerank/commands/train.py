@@ -14,6 +14,7 @@ from opensearch import options
 from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
 from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD, ITEM_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ class TrainOptions:
     candidates: tuple[str, ...]
     loss: str
     interest: str
+    neighbours: str
     epochs: int
     batch: int
     rate: float
@@ -90,6 +92,13 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
     default=DEFAULT_INTEREST,
     show_default=True,
     help="How the fused model reads a shopper's clicks.",
+)
+@click.option(
+    "--neighbours",
+    type=click.Choice(ITEM_METHODS),
+    default=DEFAULT_METHOD,
+    show_default=True,
+    help="How the products that the same shoppers click are found.",
 )
 @click.option(
     "--engine-order",
@@ -242,6 +251,7 @@ class _Training:
             loss=options.loss,
             fusion=options.fusion,
             interest=options.interest,
+            neighbours=options.neighbours,
         )
         embed = _embed(self.data, self.store)
         rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
@@ -252,7 +262,7 @@ class _Training:
     def _without_clicks(self) -> TrainingResult:
         from rerank.training.train import make_rrf
 
-        return make_rrf(self.data, self.store, self._rrf(), self.on_progress)
+        return make_rrf(self.data, self.store, self._rrf(), self.on_progress, self.settings.neighbours)
 
     def _rrf(self) -> RRFSettings:
         """Return the fusion without learning for the engine's order."""
