@@ -219,13 +219,13 @@ def test_from_the_command_line_to_the_pointer_and_back(
     assert "no model for alias" in run("model", "rollback", code=1)
 
     first = run_json("train")
-    assert (first["kind"], first["comparison"]) == ("rrf", None)
+    assert (first["kind"], first["comparison"]) == ("catalogue", None)
 
     # the service has answered a few searches, and an earlier release has stored profiles under raw ids
     write_log(shop, Log(training_log.log(3).slates, []))
     write_profiles(shop, ALIAS, {"anna@example.com": [Click("p1", training_log.START)]})
     small = run_json("train")
-    assert small["kind"] == "rrf"
+    assert small["kind"] == "catalogue"
     assert re.search(
         r"3 searches, 0 of them with a click .* at least 100 are needed; it has no events", small["reason"]
     )
@@ -238,7 +238,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
         judged.setattr("rerank.training.verdict.reason_against", lambda comparison: "it is worse")
         refused = run_json("train", "--epochs", "4", "--rate", "0.003", code=1)
         assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
-        assert refused["kind"] == "rrf"
+        assert refused["kind"] == "catalogue"
         forced = run_json("train", "--epochs", "2", "--rate", "0.003", "--force")
         assert (forced["kind"], forced["refused"]) == ("neural", None)
     # a log that has become too small does not take the place of what was learned before

@@ -20,7 +20,7 @@ DEFAULT_CHAINS: Chains = {ENGLISH: "english", CHINESE: "cjk", ANY: "any"}
 SYNONYM_FILTER = "vitrine_synonyms"
 COMPOUND_FILTER = "vitrine_compounds"  # the beginning of the names
 # what the engine's own list `_english_` holds, as a pattern
-_ENGLISH_STOP_WORDS = (
+ENGLISH_STOP_WORDS = (
     "a|an|and|are|as|at|be|but|by|for|if|in|into|is|it|no|not|of|on|or|such|that|the|their|then|there|these|"
     "they|this|to|was|will|with"
 )
@@ -28,7 +28,7 @@ _ENGLISH_STOP_WORDS = (
 FILTERS: dict[str, dict[str, Any]] = {
     "vitrine_possessive": {"type": "stemmer", "language": "possessive_english"},
     "vitrine_apostrophes": {"type": "pattern_replace", "pattern": "'", "replacement": ""},
-    "vitrine_keep_stop_words": {"type": "keyword_marker", "keywords_pattern": _ENGLISH_STOP_WORDS},
+    "vitrine_keep_stop_words": {"type": "keyword_marker", "keywords_pattern": ENGLISH_STOP_WORDS},
     "vitrine_elision_ca": {"type": "elision", "articles": ["d", "l", "m", "n", "s", "t"], "articles_case": True},
     "vitrine_elision_fr": {
         "type": "elision",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 from .train_report import TrainingOutcome
 
-_RRF = "rrf"  # of --fusion, beside the neural ones
+_CATALOGUE, _RRF = "catalogue", "rrf"  # of --fusion, beside the neural ones
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,17 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
 )
 @click.option(
     "--fusion",
-    type=click.Choice([*FUSIONS, _RRF]),
+    type=click.Choice([*FUSIONS, _CATALOGUE, _RRF]),
     default=DEFAULT_FUSION,
     show_default=True,
-    help="The trained fusion, or rrf: reciprocal rank fusion of single signals, which is not trained.",
+    help="The trained fusion; catalogue: weights that the products alone teach; or rrf: reciprocal rank fusion.",
 )
 @click.option(
     "--engine-order",
     type=click.Choice(["hybrid", "lexical"]),
     default="hybrid",
     show_default=True,
-    help="What rrf reranks: the hybrid search, or a lexical search that used no vectors.",
+    help="What rrf reranks: the hybrid search, or a lexical search that used no vectors, which is always reranked by rrf.",
 )
 @click.option(
     "--loss",
@@ -135,9 +135,9 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
     """Train the reranker from the UBI log and put it in service.
 
     The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals,
-    LightGBM and the trained model on it. Without a log, or with one of fewer than 100 searches with a click, a reciprocal
-    rank fusion is put in service, so that searches are reranked from the first day: after a hybrid search it corrects the
-    ranks of products without image, after a lexical search it adds text and image cosines.
+    LightGBM and the trained model on it. Without a log, or with one of fewer than 100 searches with a click, a ranker that
+    learned from the products alone is put in service, so that searches are reranked from the first day: it adds up the
+    words that a product holds, its text and image cosines and the engine's rank, weighed by queries made of attributes.
 
     A model that is worse than the engine's order on the held-out searches is kept in the store but not put in service: the
     ranker in service stays, and the exit status is 1.
@@ -177,8 +177,8 @@ class _Training:
         from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
-        if self.settings.fusion == _RRF:
-            return self._serve(self._rrf())
+        if self.settings.fusion in (_CATALOGUE, _RRF):
+            return self._serve(self._without_log())
         log = self.data.log
         if not (log.slates or log.records):
             return self._without_learning(f"there is no log of {self.alias} yet")
@@ -188,7 +188,7 @@ class _Training:
             too_small = isinstance(error, SmallLogError)
             if too_small and self.settings.fusion_is_chosen:  # nothing else was asked for
                 raise SmallLogError(
-                    f"{error}; collect more, or leave out --fusion to serve the fusion that learns from no click"
+                    f"{error}; collect more, or leave out --fusion to serve the ranker that learns from no click"
                 ) from error
             return self._without_learning(str(error), failed=not too_small)
         reason = reason_against(trained.comparison) if trained.comparison else None
@@ -198,12 +198,12 @@ class _Training:
         return replace(self._without_learning(reason, failed=True), refused=trained)
 
     def _without_learning(self, reason: str, *, failed: bool = False) -> TrainingOutcome:
-        """Keep the trained model in service, or serve the fusion that learns from no click."""
+        """Keep the trained model in service, or serve the ranker that learns from no click."""
         from rerank.training.release import trained_in_service
 
         kept = trained_in_service(self.client, self.store, self.data, self.alias)
         if kept is None:
-            return replace(self._serve(self._rrf(), reason), failed=failed)
+            return replace(self._serve(self._without_log(), reason), failed=failed)
         return TrainingOutcome(kept, reason=reason, failed=failed)
 
     def _serve(self, result: TrainingResult, reason: str | None = None) -> TrainingOutcome:
@@ -212,8 +212,22 @@ class _Training:
         moved = put_in_service(self.client, self.store, self.alias, result)
         return TrainingOutcome(result.artifacts, result, reason, moved_profiles=moved)
 
-    def _rrf(self) -> TrainingResult:
-        return _make_rrf(self.client, self.data, self.store, self.settings, self.on_progress)
+    def _without_log(self) -> TrainingResult:
+        """Return the ranker that learns from no click."""
+        rrf = self.settings.fusion == _RRF or self.settings.engine_order == "lexical"
+        make = _make_rrf if rrf else _make_catalogue_ranker
+        return make(self.client, self.data, self.store, self.settings, self.on_progress)
+
+
+def _make_catalogue_ranker(
+    client: OpenSearch, data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
+) -> TrainingResult:
+    from rerank.training.catalogue import learn_catalogue_weights, read_catalogue
+    from rerank.training.train import make_catalogue_ranker
+
+    texts = read_catalogue(client, data, on_progress)
+    learned = learn_catalogue_weights(client, data, texts, _embed(data, store), on_progress)
+    return make_catalogue_ranker(data, store, learned, texts.words, on_progress)
 
 
 def _make_rrf(

@@ -15,7 +15,8 @@ from rerank.features.groups import VERSION, FeaturePlan, feature_names
 from vitrine.errors import ArtifactError
 from vitrine.store import Store, content_name
 
-NEURAL, RRF = "neural", "rrf"  # kinds of models: a neural fusion, and the RRF that needs no training
+# kinds of models: a neural fusion, the weights that a catalogue teaches, and the RRF that needs no training
+NEURAL, CATALOGUE, RRF = "neural", "catalogue", "rrf"
 _WEIGHTS, _CARD = "weights.safetensors", "model.json"
 
 
@@ -23,8 +24,8 @@ _WEIGHTS, _CARD = "weights.safetensors", "model.json"
 class ModelCard:
     """What a model is, what it was trained on, and how it compares.
 
-    `dimensions` and `encoders` are those of each vector space. `fusion` names the neural fusion in `FUSIONS`; None for RRF.
-    `created` is an ISO time. `training` holds counts, settings and losses.
+    `dimensions` and `encoders` are those of each vector space. `fusion` names the neural fusion in `FUSIONS`; None for
+    other kinds. `created` is an ISO time. `training` holds counts, settings and losses.
     """
 
     kind: str

@@ -14,11 +14,13 @@ from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
 from rerank.features.behaviour import BehaviourSnapshot, query_hash
 from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
+from rerank.features.words import Coverage
 from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .card import NEURAL, RRF, ModelCard, load_model
+from .card import CATALOGUE, NEURAL, RRF, ModelCard, load_model
+from .catalogue import CatalogueWeights, Signals, background_rows, catalogue_scores, standard_scores
 from .fusions import FUSIONS
 from .rrf import RRFSettings, rrf_scores, rrf_signals
 
@@ -100,6 +102,7 @@ class RankerInputs:
     features: FeatureInputs
     click_rows: ItemRows | None
     age_hours: DoubleArray  # (j,) of the clicks
+    coverage: Coverage | None = None  # of the query's words; None where the item table holds no words
 
     def __len__(self) -> int:
         return len(self.known)
@@ -127,7 +130,8 @@ class FeatureStore:
             history=history,
             as_of=request.as_of,
         )
-        return RankerInputs(known, rows, inputs, click_rows, age_hours)
+        coverage = self.items.words.coverage(item_rows, request.query) if self.items.words else None
+        return RankerInputs(known, rows, inputs, click_rows, age_hours, coverage)
 
     def feature_rows(self, request: RerankRequest, positions: Sequence[int]) -> FeatureRows:
         """Return the features of the known candidates at these positions; a row does not depend on other candidates."""
@@ -185,6 +189,25 @@ def rrf_scorer(settings: RRFSettings) -> Scorer:
     return lambda inputs: rrf_scores(rrf_signals(inputs.features, settings), settings.weights)
 
 
+def catalogue_scorer(weights: CatalogueWeights, items: ItemTable) -> Scorer:
+    """Return the function that scores candidates (n,) by the weights that a catalogue taught. Raises ArtifactError."""
+    if items.words is None:
+        raise ArtifactError("the item table holds no words of products; run `vitrine train`")
+    background = {
+        space: items.read(background_rows(items.has(space))).vectors[space] for space in items.layout.vectors
+    }
+
+    def score(inputs: RankerInputs) -> FloatArray:
+        if inputs.coverage is None:
+            raise RerankError("the query's words were not looked up in the item table")
+        window = inputs.features
+        candidates = window.candidates
+        cosines = standard_scores(candidates.vectors, candidates.has, window.query, background)
+        return catalogue_scores(Signals(inputs.coverage, window.ranks, cosines), weights)
+
+    return score
+
+
 class ArtifactRanker:
     """A ranker over an artifact set; a candidate that the item table does not hold keeps its engine position."""
 
@@ -232,17 +255,18 @@ def load_ranker(store: Store, artifacts: ArtifactSet) -> ArtifactRanker:
                 f"the {artifact} was built for model {metadata.get('model')}, the pointer names {artifacts.model}; "
                 "run `vitrine train`, or `vitrine model use` with a model of the list"
             )
-    return ArtifactRanker(
-        artifacts, _scorer(card, weights, artifacts.model), FeatureStore(items, behaviour, card.features)
-    )
+    scorer = _scorer(card, weights, artifacts.model, items)
+    return ArtifactRanker(artifacts, scorer, FeatureStore(items, behaviour, card.features))
 
 
-def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str) -> Scorer:
+def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str, items: ItemTable) -> Scorer:
+    if card.kind == CATALOGUE:
+        return catalogue_scorer(CatalogueWeights.from_arrays(weights), items)
     if card.kind == RRF:
         return rrf_scorer(RRFSettings.from_arrays(weights))
     if card.kind == NEURAL and card.fusion in FUSIONS:
         return neural_scorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)))
     raise ArtifactError(
-        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, and {NEURAL} with "
-        f"{', '.join(FUSIONS)}: run `vitrine train`"
+        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {CATALOGUE}, {RRF}, "
+        f"and {NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
     )

@@ -12,7 +12,7 @@ from rerank.arrays import FloatArray
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.item_table import VectorsOnly
 from rerank.features.scaler import fit_scaler
-from rerank.models.card import NEURAL, RRF
+from rerank.models.card import CATALOGUE, NEURAL, RRF
 from rerank.models.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
 from rerank.training.log.events import Log, gains_of
@@ -27,6 +27,9 @@ from .history import History
 from .propensity import PositionBias, estimate_positions, impressions
 
 if TYPE_CHECKING:
+    from rerank.features.words import ProductWords
+
+    from .catalogue import LearnedCatalogue
     from .fit import FitResult, TrainingSettings
 
 MIN_SLATES = 100  # with a click, before anything is learned from them
@@ -112,6 +115,18 @@ def make_rrf(
     training = {**_counts(data, gains), "fusion": asdict(settings)}
     tower = VectorsOnly(data.products.dimensions)
     model = TrainedModel(RRF, settings.to_arrays(), tower, None, training)
+    return _finish(data, store, model, History(data.log, data.products, positions), on_progress)
+
+
+def make_catalogue_ranker(
+    data: TrainingData, store: Store, learned: LearnedCatalogue, words: ProductWords, on_progress: OnProgress
+) -> TrainingResult:
+    """Store the artifacts of the ranker that the catalogue alone taught; `words` are those of the products."""
+    gains = gains_of(data.log)
+    positions = estimate_positions(impressions(data.log.slates, gains))
+    training = {**_counts(data, gains), CATALOGUE: learned.to_dict()}
+    tower = VectorsOnly(data.products.dimensions)
+    model = TrainedModel(CATALOGUE, learned.weights.to_arrays(), tower, training=training, words=words)
     return _finish(data, store, model, History(data.log, data.products, positions), on_progress)
 
 
