@@ -10,7 +10,7 @@ from opensearch.search.retrieve import Candidate, Retrieved
 from opensearch.understanding.plan import QueryPlan
 from vitrine.store import ArtifactSet
 
-from .request import RankedWindow
+from .request import Explanation, RankedWindow
 
 NEAREST = 10  # products that are shown where nothing matches
 
@@ -22,7 +22,7 @@ class Hit:
     """A product in its final position. Ranks count from one; `sub_query_scores` are raw scores of the engine.
 
     In a collapsed answer the hit is the best of `variants` products of its group in the window, whose ids are
-    `variant_ids`, best first.
+    `variant_ids`, best first. `explanation` is None unless it was requested.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Hit:
     product: dict[str, Any] = field(default_factory=dict)
     variants: int | None = None
     variant_ids: list[str] = field(default_factory=list)
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _hits(candidates: Sequence[Candidate], window: RankedWindow, places: Sequenc
             sub_query_scores=candidates[place].sub_query_scores,
             rule=window.rules.get(candidates[place].id),
             product=candidates[place].source,
+            explanation=window.explanations.get(place),
         )
         for rank, place in enumerate(places, start=1)
     ]

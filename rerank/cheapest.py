@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 from opensearch.index.fields import IndexSchema
+from opensearch.index.spaces import IMAGE
 from opensearch.search.filter_columns import price_column
 from opensearch.search.retrieve import Candidate
 from vitrine.errors import QueryError
 
 from .answer import Hit
+from .request import Explanation
 from .rules import UNAVAILABLE
 
 WINDOW = 1000  # nearest images that are compared: more products than are ever the same one
@@ -33,8 +35,10 @@ def comparison_terms(alias: str, schema: IndexSchema) -> tuple[float, str]:
     return schema.similarity_threshold, price
 
 
-def cheapest_hits(candidates: Sequence[Candidate], similarity_threshold: float, price: str) -> list[Hit]:
-    """Return the candidates at or above the threshold, cheapest first; a hit's score is its cosine.
+def cheapest_hits(
+    candidates: Sequence[Candidate], similarity_threshold: float, price: str, *, explain: bool = False
+) -> list[Hit]:
+    """Return the candidates at or above the threshold, cheapest first; a hit's score is its cosine, the part of its image.
 
     Unavailable products come after the available ones, and products without a price last.
     """
@@ -53,6 +57,7 @@ def cheapest_hits(candidates: Sequence[Candidate], similarity_threshold: float, 
             sub_query_scores=candidate.sub_query_scores,
             rule=None if _is_available(candidate) else UNAVAILABLE,
             product=candidate.source,
+            explanation=Explanation(position + 1, 0.0, {IMAGE: cosine_of(candidate)}) if explain else None,
         )
         for rank, (position, candidate) in enumerate(near, start=1)
     ]

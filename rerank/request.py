@@ -21,7 +21,7 @@ class RerankRequest:
     make them of `query`. `shopper` is a keyed hash, `history` the shopper's clicks, oldest first. `unavailable` holds
     the ids of sold-out candidates, `exact_codes` of those with a code that the query names. `as_of` is the moment of the
     request in seconds since 1970, rounded to the minute. `verbatim`: `query` is not corrected before it
-    is read.
+    is read. `explain` asks for the explanations of the window, which cost time.
     """
 
     ids: Sequence[str]
@@ -34,6 +34,21 @@ class RerankRequest:
     exact_codes: Collection[str] = ()
     deadline_ms: float = DEADLINE_MS
     verbatim: bool = False
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a score is made of: score = base + the sum of `parts` + the sum of `rules`.
+
+    `base` is what the engine's rank alone gives; None where no score is known. `parts` is what each signal adds: each
+    vector space, numbers and behaviour. `rules` is what each business rule adds, by its name.
+    """
+
+    engine_rank: int  # from one
+    base: float | None
+    parts: dict[str, float] = field(default_factory=dict)
+    rules: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,8 @@ class RankedWindow:
 
     `order` (n) holds positions in the engine's order. `scores` are aligned with `order` and never rise; they are empty
     when the engine's order stands, and `degraded` then holds the reason unless that order was requested. `rules` names
-    the business rule that moved a product, by id. `request` is the request as the ranker read it.
+    the business rule that moved a product, by id. `request` is the request as the ranker read it. `explanations` are by
+    position in the engine's order, and empty unless they were requested.
     """
 
     order: list[int]
@@ -51,6 +67,7 @@ class RankedWindow:
     artifacts: ArtifactSet | None = None
     degraded: str | None = None
     request: RerankRequest | None = field(default=None, compare=False, repr=False)
+    explanations: dict[int, Explanation] = field(default_factory=dict, repr=False)
 
 
 def engine_order(count: int, reason: str | None = None) -> RankedWindow:

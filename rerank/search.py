@@ -29,6 +29,7 @@ from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
 from . import cheapest
 from .answer import Answer, Order, collapsed, hits_of, nearest_of
 from .arrays import FloatArray
+from .explanation import explain_engine_order, explain_ranking
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
 from .rules import EXACT_CODE, apply_rules
 from .search_request import Search
@@ -61,6 +62,8 @@ def search_with_vectors(
     if not search.sort:  # the engine put them first, whatever the ranker did
         rules = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
         window = replace(window, rules={**window.rules, **rules})
+    if search.explain and not window.explanations:
+        window = explain_engine_order(candidates, window)
     order: Order = "reranked" if window.artifacts else "engine"
     hits = hits_of(candidates, window)
     answer = Answer(hits, retrieved, order, window, plan=search.plan)
@@ -80,6 +83,8 @@ def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
         inputs = ranker.inputs(request)  # features
         scores = _finite(ranker.score(inputs), ranker, len(request.ids))
         window = apply_rules(request, scores)
+        if request.explain:
+            window = explain_ranking(ranker, inputs, scores, window)
         return replace(window, artifacts=ranker.artifacts)
     except VitrineError as error:
         return engine_order(len(request.ids), str(error))
@@ -179,6 +184,7 @@ def rerank_request(
         shopper=search.shopper,
         unavailable={c.id for c in candidates if c.source.get("available") is False},
         exact_codes={c.id for c in candidates if c.exact_code},
+        explain=search.explain,
     )
 
 
@@ -226,7 +232,7 @@ def _search_cheapest(
     threshold, price = cheapest.comparison_terms(context.alias, context.schema)
     body = engine_body(context, replace(search, window=max(search.window, cheapest.WINDOW)), vectors)
     retrieved = retrieve(client, context.searched, body)
-    hits = cheapest.cheapest_hits(retrieved.candidates, threshold, price)
+    hits = cheapest.cheapest_hits(retrieved.candidates, threshold, price, explain=search.explain)
     may_be_more = bool(hits) and len(hits) == body["size"]  # every retrieved product is near enough
     retrieved = replace(retrieved, total=len(hits), total_is_exact=not may_be_more)
     return Answer(hits, retrieved, "cheapest", similarity_threshold=threshold)

@@ -51,6 +51,7 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     commas) or an object by sub-query. `candidates` are ranked instead of the whole index. `verbatim` searches the words
     as they are: nothing is corrected, and no constraint is read from them. `min_cosine` replaces the floors of the index
     (the cosine from which a neighbour matches); 0: every neighbour counts. `collapse` shows one product of each group.
+    `explain` adds to each hit what its score is made of.
     """
 
     query: Text = ""
@@ -73,6 +74,7 @@ class SearchRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     constraints: ConstraintMode = "boost"
     min_cosine: Cosine | None = None
     collapse: bool = False
+    explain: bool = False
     query_id: Id | None = None
 
 
@@ -83,7 +85,7 @@ class Search:
     `query` holds the words that are searched, and `plan` says how they were made of the words that the shopper typed.
     `filters` and `sort` are clauses of `opensearch.search.filters`, `shopper` is a keyed hash. With `cheapest`, the
     hits are the products that the image shows, by price. `candidates` are ranked instead of the whole index.
-    `min_cosine` and `collapse` are those of the request.
+    `min_cosine`, `collapse` and `explain` are those of the request.
     """
 
     query: str = ""
@@ -100,6 +102,7 @@ class Search:
     plan: QueryPlan | None = field(default=None, compare=False)
     min_cosine: float | None = None
     collapse: bool = False
+    explain: bool = False
 
     @property
     def typed(self) -> str:
@@ -182,6 +185,7 @@ def resolve(
         candidates=tuple(dict.fromkeys(request.candidates or ())),
         min_cosine=request.min_cosine,
         collapse=request.collapse,
+        explain=request.explain,
     )
 
 

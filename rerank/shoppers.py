@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensearch.logs.profiles import Click, read_profile, read_profile_async
-from rerank.models.ranker import MAX_HISTORY
+from rerank.features.clicks import MAX_HISTORY
 from vitrine import settings
 from vitrine.errors import RerankError
 

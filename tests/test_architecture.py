@@ -38,6 +38,8 @@ TRAINING_LIBRARIES = {
     "sklearn",
     "lightgbm",
     "scipy",
+    "ibis",
+    "duckdb",
 }
 MAX_MODULES = 14
 

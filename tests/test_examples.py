@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from support import training_log
 
-from rerank.features.behaviour import query_hash
 from rerank.features.scaler import fit_scaler
 from rerank.slate import Slate
 from rerank.training.examples import ExampleBuilder, embed_log_queries, example_builder
-from rerank.training.history import History
 from rerank.training.log.events import Event, Log, gains_of
 from rerank.training.propensity import DEPTH, Impression, PositionBias, estimate_positions, impressions
 
@@ -94,17 +92,9 @@ def test_features_of_a_slate_use_earlier_events_only() -> None:
     other = builder(Log(later, sorted(events, key=lambda e: e.at)))
     before = examples.part(examples.at < cut)
     again = other.examples([s for s in later if s.at < cut])
-    np.testing.assert_array_equal(before.x, again.x[:, : before.x.shape[1]])
-    rows = np.arange(len(PRODUCTS.ids))
-    untouched = builder(log).history
-    for history in (untouched, other.history):
-        history.advance(cut)
-    for query in range(4):
-        moment = query_hash(f"kind {query}"), cut
-        np.testing.assert_array_equal(
-            untouched.counters.rates(rows, *moment), other.history.counters.rates(rows, *moment)
-        )
-    assert untouched.clicks == other.history.clicks
+    np.testing.assert_allclose(before.x, again.x[:, : before.x.shape[1]], rtol=1e-5, atol=1e-6)
+    earlier = [build.behaviour.clicks.all_before(cut) for build in (builder(log), other)]
+    assert earlier[0] == earlier[1]
 
 
 def test_earlier_events_change_the_features() -> None:
@@ -117,24 +107,20 @@ def test_earlier_events_change_the_features() -> None:
     assert examples.click_mask.any(axis=1).mean() > 0.9
 
 
-def test_history_counts_by_hand() -> None:
+def test_clicks_before_a_moment_by_hand() -> None:
     log = Log(
         [slate(1, 100.0), slate(2, 200.0)],
         [
             Event("q1", "click", "p2", 104.0, "s"),
             Event("q1", "cart", "p2", 150.0, "s"),
-            Event("q2", "click", "p1", 203.0, "s"),
+            Event("q2", "click", "p1", 193.0, "s"),  # by a clock that is late: it counts from its search
         ],
     )
-    history = History(log, PRODUCTS, FLAT)
-    history.advance(200.0)
-    counts = history.counters.counts
-    assert counts[ROW["p2"]].tolist()[:3] == [1.0, 0.1, 1.0]
-    assert counts[ROW["p1"]].tolist()[:3] == [0.0, 0.1, 0.0]
-    assert counts[ROW["p4"]].tolist()[:3] == [0.0, 0.0, 0.0]  # shown on a page that the shopper did not open
-    assert list(history.clicks["s"]) == [(ROW["p2"], 104.0)]
-    history.advance(float("inf"))
-    assert counts[ROW["p1"]].tolist()[:3] == [1.0, 0.2, 0.0]
+    clicks = builder(log).behaviour.clicks
+    assert clicks.before("s", 104.0) == []
+    assert clicks.before("s", 200.0) == [(ROW["p2"], 104.0)]
+    assert clicks.before("s", 201.0) == [(ROW["p2"], 104.0), (ROW["p1"], 200.0)]
+    assert clicks.before("nobody", 201.0) == clicks.before(None, 201.0) == []
 
 
 def test_impressions_cover_the_opened_pages() -> None:

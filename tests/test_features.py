@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rerank.features.groups import (
+    Affinities,
     FeatureInputs,
     FeaturePlan,
     ProductAttributes,
@@ -52,9 +53,12 @@ def column(x: np.ndarray, name: str) -> list[float]:
     return [round(float(v), 5) for v in x[:, NAMES.index(name)]]
 
 
-def compute(query: QueryVectors, history: ProductAttributes | None = None) -> np.ndarray:
-    rates = np.arange(12, dtype=np.float32).reshape(3, 4)
-    return features(FeatureInputs(attributes(), np.array([0, 1, 3]), rates, query, history, 100 * DAY))
+def compute(
+    query: QueryVectors, history: ProductAttributes | None = None, affinities: Affinities | None = None
+) -> np.ndarray:
+    rates = np.arange(21, dtype=np.float32).reshape(3, 7)
+    ranks = np.array([0, 1, 3])
+    return features(FeatureInputs(attributes(), ranks, rates, query, history, 100 * DAY, affinities))
 
 
 def test_each_name_has_one_column() -> None:
@@ -73,7 +77,7 @@ def test_cosines_normalize_the_query_and_missing_vectors_are_flagged() -> None:
 def test_rank_rates_and_age_by_hand() -> None:
     x = compute({})
     assert column(x, "rank") == [0.0, -0.125, -0.25]  # -log2(1 + rank) / 8
-    assert column(x, "popularity") == [2.0, 6.0, 10.0]
+    assert column(x, "popularity") == [3.0, 10.0, 17.0]
     assert column(x, "recency") == [1.0, round(math.exp(-1), 5), 0.0]
     assert column(x, "age_missing") == [0.0, 0.0, 1.0]
 
@@ -91,6 +95,16 @@ def test_a_shopper_without_clicks_has_no_history() -> None:
 
 
 def test_affinities_by_hand() -> None:
+    """A weight of 6 counts by 6 / 9 (the prior is 3): 4 of it on the first product's brand, all of it near one price."""
+    same, known = np.array([[4.0], [0.0], [0.0]], np.float32), np.array([6.0], np.float32)
+    x = compute({}, affinities=Affinities(6.0, same, np.array([-0.5], np.float32), known))
+    assert column(x, "affinity:brand") == [round(4 / 9, 5), 0.0, 0.0]
+    near = [math.exp(-1) * 6 / 9, 0.0, math.exp(-0.5) * 6 / 9]
+    assert column(x, "affinity:price") == [round(value, 5) for value in near]
+    assert column(compute({}), "affinity:brand") == column(compute({}), "affinity:price") == [0.0, 0.0, 0.0]
+
+
+def test_similarity_to_earlier_clicks_by_hand() -> None:
     clicked = attributes(
         hashes=[11, 11, 99],
         text=[[1, 0], [0, 1], [0, 0]],

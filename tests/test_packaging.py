@@ -24,6 +24,7 @@ from vitrine.extras import EXTRAS, missing_extra
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("vitrine", "encoders", "opensearch", "indexer", "rerank")
 MODULES = {  # distribution -> its top-level module, where the name differs by more than hyphens
+    "ibis-framework": "ibis",
     "open-clip-torch": "open_clip",
     "pyspellchecker": "spellchecker",
     "scikit-learn": "sklearn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,24 @@ def test_explain_shows_the_raw_scores_of_the_sub_queries(run: Any) -> None:
     assert first["lexical"] > 1
     table = run("red shoes", "--explain").stdout
     assert all(name in table for name in ("lexical", "text", "image"))
+
+
+def test_why_shows_what_the_score_of_a_hit_is_made_of(run: Any) -> None:
+    result = run("red shoes", "--why", "p01")
+    assert result.exit_code == 0, result.output
+    rows = dict(re.findall(r"│ ([a-z][a-z' ]*?) +│ +([+-]?\d+\.\d+) │", result.stdout))
+    score = float(rows.pop("score"))
+    assert set(rows) == {"the engine's rank alone", "text", "image", "numbers", "behaviour"}
+    assert sum(map(float, rows.values())) == pytest.approx(score, abs=5e-4)
+    answer = json.loads(run("red shoes", "--why", "p01", "--json").stdout)
+    assert answer["why"]["id"] == "p01"
+    assert answer["why"]["explanation"]["parts"]["text"] == pytest.approx(float(rows["text"]), abs=1e-4)
+    assert answer["why"] in answer["hits"]
+    engine = run("red shoes", "--why", "p01", "--order", "engine")
+    assert "the engine's score" in engine.stdout
+    refused = run("red shoes", "--why", "p99")
+    assert refused.exit_code == 1
+    assert "'p99' is not among the" in refused.stderr
 
 
 def test_sub_queries_filters_facets_and_sort_columns_are_options(run: Any) -> None:

@@ -8,13 +8,20 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
-from support.rerank_index import create_rerank_index, delete_rerank_index, picture, rrf_artifacts
-from support.service_stubs import ReverseRanker, service_of
+from support.rerank_index import (
+    create_rerank_index,
+    delete_rerank_index,
+    neural_artifacts,
+    picture,
+    rrf_artifacts,
+)
+from support.service_stubs import ReverseRanker, StubLookups, service_of
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
@@ -293,3 +300,56 @@ def test_bad_query_strings_and_aliases_are_refused_in_one_sentence(client: TestC
     assert "$.size" in odd.json()["error"]
     assert "`image` cannot be given beside the image body" in twice.json()["error"]
     assert "known here: shop" in missing.json()["error"]
+
+
+@pytest.mark.parametrize("artifacts", [rrf_artifacts, neural_artifacts])
+def test_an_explained_hit_adds_up_to_its_score_in_search_and_order(
+    engine: OpenSearch, context: ServingContext, tmp_path: Path, artifacts: Any
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    ranker = load_ranker(store, ArtifactSet(**artifacts(store, context.schema, tmp_path)))
+    lookups = StubLookups(sold_out={f"p{n:02d}" for n in range(48) if n % 8 == 3})
+    with service_of(replace(context, ranker=ranker), client=engine, lookups=lookups) as client:
+        body = {"query": "red shoes", "size": 48, "explain": True}
+        searched = body_of(client.post("/v1/search/shop", json=body))["hits"]
+        plain = body_of(client.post("/v1/search/shop", json={**body, "explain": False}))["hits"]
+        ids = [hit["id"] for hit in sorted(searched, key=lambda hit: hit["engine_rank"])]
+        ordered = body_of(
+            client.post("/v1/order/shop", json={"ids": ids, "query": "red shoes", "explain": True})
+        )
+    assert [hit["explanation"] for hit in plain] == [None] * len(plain)
+    assert [(hit["id"], hit["score"]) for hit in plain] == [(hit["id"], hit["score"]) for hit in searched]
+    assert set(searched[0]["explanation"]["parts"]) == {"text", "image", "numbers", "behaviour"}
+    for hit in searched:
+        found = hit["explanation"]
+        total = found["base"] + sum(found["parts"].values()) + sum(found["rules"].values())
+        assert total == pytest.approx(hit["score"], abs=1e-4)
+        assert found["engine_rank"] == hit["engine_rank"]
+        assert list(found["rules"]) == ([hit["rule"]] if hit["rule"] else [])
+        assert found["parts"]["text"] != 0
+        if not hit["product"].get("images", int(hit["id"][1:]) % 3):
+            assert found["parts"]["image"] == 0
+    assert any(hit["rule"] for hit in searched)
+    assert (
+        [row["id"] for row in ordered["explanations"]] == ordered["order"] == [hit["id"] for hit in searched]
+    )
+    for row, hit in zip(ordered["explanations"], searched, strict=True):
+        assert row["score"] == pytest.approx(hit["score"], abs=1e-4)
+        assert row["parts"] == pytest.approx(hit["explanation"]["parts"], abs=1e-4)
+
+
+def test_an_order_of_the_engine_explains_itself(engine: OpenSearch, context: ServingContext) -> None:
+    with service_of(replace(context, ranker=None, degraded="no model"), client=engine) as client:
+        searched = body_of(client.post("/v1/search/shop", json={"query": "red shoes", "explain": True}))
+        ordered = body_of(client.post("/v1/order/shop", json={"ids": ["p01", "p00"], "explain": True}))
+    assert searched["degraded"] == "no model"
+    for hit in searched["hits"]:
+        assert hit["explanation"] == {
+            "engine_rank": hit["rank"], "base": hit["score"], "parts": {}, "rules": {},
+        }  # fmt: skip
+    assert [
+        (row["id"], row["engine_rank"], row["score"], row["base"]) for row in ordered["explanations"]
+    ] == [
+        ("p01", 1, None, None),
+        ("p00", 2, None, None),
+    ]

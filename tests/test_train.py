@@ -94,16 +94,16 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
         [slate.query for slate in log.slates], products.dimensions, training_log.embed
     )
     builder = example_builder(log, products, scaler, queries, positions)
-    examples = builder.examples(log.slates)  # and the counters are now at the last slate
+    examples = builder.examples(log.slates)
     dataset = SlateDataset(products, scaler, queries)
     parts = examples.part(slice(200)), examples.part(slice(200, None))
     network = fit(dataset, *parts, positions, TrainingSettings(epochs=3, rate=3e-3)).network
     expected = score(network, dataset, examples.part(slice(-1, None)))[0, :12]
     weights = network.served(scaler)
     model = TrainedModel("neural", weights, GatedModel(weights, tuple(products.dimensions)), "gated")
-    source = BehaviourSource(products, scaler, builder.history.counters, builder.history.clicks)
-    artifacts = store_artifacts(store, data, model, source)
-    clicks = builder.history.clicks[str(last.shopper)]
+    source = BehaviourSource(products, scaler.scale(products.numbers))
+    artifacts = store_artifacts(store, data, model, source, builder.behaviour.tables(last.at))
+    clicks = builder.behaviour.clicks.before(last.shopper, last.at)
     vectors = training_log.embed([last.query])[0]
     request = RerankRequest(
         shown,
@@ -111,6 +111,7 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
         vectors,
         [Click(products.ids[row], at) for row, at in clicks],
         last.at,
+        last.shopper,
     )
     served = load_ranker(store, artifacts).scores(request)
     assert len(clicks) > 5

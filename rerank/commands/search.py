@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from opensearch.index.spaces import sub_queries
 from opensearch.search.fusion import DEFAULT_FUSION, FUSIONS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from opensearch.client import OpenSearch
     from rerank.answer import Answer, Hit
     from rerank.serving_context import ServingContext
@@ -40,6 +42,7 @@ class SearchOptions:
     facets: Sequence[str]
     sort: Sequence[str]
     explain: bool
+    why: str | None
     sub_queries: str | None
     fusion: str
     weights: str | None
@@ -76,6 +79,7 @@ class SearchOptions:
             "verbatim": self.verbatim,
             "constraints": self.constraints,
             "collapse": self.collapse,
+            "explain": self.explain or self.why is not None,
             "min_cosine": self.min_cosine,
         }
 
@@ -108,6 +112,7 @@ class SearchOptions:
 )
 @click.option("--sort", multiple=True, metavar="COL[:desc]", help="Instead of by relevance.")
 @click.option("--explain", is_flag=True, help="Show the raw score of each sub-query.")
+@click.option("--why", metavar="ID", help="Show what the score of this hit is made of, instead of the hits.")
 @click.option(
     "--sub-queries",
     help=f"Which sub-queries search, of {','.join(sub_queries())}.  [default: all that the query can use]",
@@ -169,6 +174,8 @@ def search(**given: Any) -> None:
         raise click.UsageError("--queries and --run belong together: the queries and the run to write.")
     if settings.queries and (settings.query or settings.image):
         raise click.UsageError("--queries has its own words and images; leave QUERY and --image out.")
+    if settings.queries and (settings.explain or settings.why is not None):
+        raise click.UsageError("a run holds no explanations; leave --explain and --why out.")
     ranked = settings.order != "engine" and not settings.cheapest
     with connect(settings.url) as client:
         context = open_context(client, open_store(settings.store), settings.alias, ranked=ranked)
@@ -188,6 +195,7 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
     from rerank.search import search as run_search
     from rerank.search_request import SearchRequest, decode_request, resolve
 
+    from .explanations import explained_hit, explanation
     from .search_tables import understood_lines
 
     request = decode_request(settings.request_fields(context), SearchRequest)
@@ -203,19 +211,26 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
             f"page {settings.page} is beyond the {len(answer.hits)} products of the window; see --window",
             err=True,
         )
+    why = explained_hit(answer, settings.why) if settings.why is not None else None
     if settings.as_json:
         fields = answer_to_dict(answer, settings.page, settings.size, settings.both_orders)
-        click.echo(orjson.dumps(fields))
+        click.echo(orjson.dumps({**fields, **({"why": asdict(why)} if why else {})}))
+    elif why:
+        _console().print(explanation(answer, why))
     else:
         _print(context, answer, hits, settings)
 
 
-def _print(context: ServingContext, answer: Answer, hits: Sequence[Hit], settings: SearchOptions) -> None:
+def _console() -> Console:
     from rich.console import Console
 
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def _print(context: ServingContext, answer: Answer, hits: Sequence[Hit], settings: SearchOptions) -> None:
     from . import search_tables as tables
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = _console()
     if not answer.hits:
         click.echo(tables.no_match_line(answer, settings.query))
         if answer.nearest:

@@ -1,14 +1,14 @@
-"""Shopper behaviour as counts, the smoothed rates of a moment, and the behaviour snapshot of a catalogue.
+"""The behaviour snapshot of a catalogue: smoothed rates, affinities of shoppers, and values of each product.
 
-Counts are position-normalized: a product is charged with the clicks that its positions receive on average ("clicks over
-expected clicks", Zhang and Jones 2007), so a high position alone does not give a high rate.
+`rerank.training.behaviour` computes the rates and affinities as tables, as of one moment; this module stores them and looks
+them up. `VERSION` counts the definitions of those tables: a snapshot of another version is refused.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from rerank.arrays import (
     BoolArray,
-    DoubleArray,
     FloatArray,
     HashArray,
     IndexArray,
@@ -28,16 +27,19 @@ from rerank.arrays import (
 )
 from vitrine.errors import ArtifactError
 
+from .clicks import ShopperClicks
+from .groups import PAIR_RATES, RATES, Affinities
 from .product_table import ProductTable
-from .scaler import Scaler
 
-DECAY_S = 14 * 86400.0  # popularity falls to 1/e in two weeks
-# Pseudo-counts of the smoothing: expected clicks at the average rate, expected clicks of a query-product pair at the
-# product's own rate, and clicks at the average conversion.
-_PRODUCT_PRIOR = 2.0
-_PAIR_PRIOR = 1.0
-_PURCHASE_PRIOR = 10.0
-CLICKS, EXPECTED, CONVERSIONS, POPULARITY = range(4)  # columns of the counts
+VERSION = 1  # of the definitions of rates and affinities
+POPULARITY_DECAY_S = 14 * 86400.0  # popularity falls to 1/e in two weeks
+AFFINITY_DECAY_S = (
+    60 * 86400.0
+)  # the weight of a shopper's action in the affinities falls to 1/e in two months
+PRODUCT_RATES = RATES[: len(RATES) - len(PAIR_RATES)]
+_POPULARITY = PRODUCT_RATES.index("popularity")
+# A pair that was never seen has the rates of its product.
+_PAIR_DEFAULTS = [PRODUCT_RATES.index(name.removeprefix("query_")) for name in PAIR_RATES]
 
 
 def query_hash(query: str) -> int:
@@ -45,86 +47,69 @@ def query_hash(query: str) -> int:
     return hash_text(" ".join(query.casefold().split()))
 
 
-def rates(counts: DoubleArray, pairs: DoubleArray, popularity_scale: float, conversion: float) -> FloatArray:
-    """Return `groups.RATES` (n, 4) of counts (n, 4) and the query-product pairs' clicks and expected clicks (n, 2).
+def keyword_keys(codes: npt.NDArray[np.uint32]) -> HashArray:
+    """Return one key for each keyword code (n, keywords) that tells the columns apart, (n, keywords)."""
+    columns = np.arange(codes.shape[1], dtype=np.uint64) << np.uint64(32)
+    return np.asarray(codes.astype(np.uint64) | columns)
 
-    Click and purchase rates are logarithms of smoothed ratios to the average, so a product without behaviour has zeros;
-    the query-product rate is smoothed towards the product's own. `conversion` is conversions per click over all products.
+
+@dataclass(frozen=True)
+class BehaviourTables:
+    """The behaviour of N products, P query-product pairs and S shoppers before one moment, `until` (seconds since 1970).
+
+    Popularity is a decayed sum as of `until`; the other rates are logarithms, as the features have them.
     """
-    click = (counts[:, CLICKS] + _PRODUCT_PRIOR) / (counts[:, EXPECTED] + _PRODUCT_PRIOR)
-    bought = counts[:, CONVERSIONS] + _PURCHASE_PRIOR * conversion
-    purchase = bought / (counts[:, CLICKS] + _PURCHASE_PRIOR) / conversion
-    pair = (pairs[:, 0] + _PAIR_PRIOR * click) / (pairs[:, 1] + _PAIR_PRIOR)
-    popular = np.log1p(counts[:, POPULARITY] * popularity_scale)
-    return np.column_stack([np.log(click), np.log(np.maximum(purchase, 1e-3)), popular, np.log(pair)]).astype(
-        np.float32
+
+    until: float
+    rates: FloatArray  # (N, PRODUCT_RATES)
+    pairs: HashArray  # (P,) sorted, product hash ^ query hash
+    pair_rates: FloatArray  # (P, PAIR_RATES)
+    shoppers: HashArray  # (S,) sorted hashes of the shoppers' keyed hashes
+    shopper_weights: (
+        FloatArray  # (S, 1 + 2 numbers): weight of the actions, then mean and weight of each number
     )
+    keyword_starts: IndexArray  # (S + 1,) where each shopper's keywords begin
+    keywords: HashArray  # (E,) `keyword_keys`, sorted within each shopper
+    keyword_weights: FloatArray  # (E,)
+
+    @classmethod
+    def empty(cls, products: ProductTable, until: float) -> Self:
+        """Return the tables of products without any behaviour."""
+        numbers = len(products.number_names)
+        no_hashes, no_weights = np.zeros(0, np.uint64), np.zeros(0, np.float32)
+        return cls(
+            until,
+            np.zeros((len(products.ids), len(PRODUCT_RATES)), np.float32),
+            no_hashes,
+            np.zeros((0, len(PAIR_RATES)), np.float32),
+            no_hashes,
+            np.zeros((0, 1 + 2 * numbers), np.float32),
+            np.zeros(1, np.int64),
+            no_hashes,
+            no_weights,
+        )
 
 
-class Counters:
-    """Counts over N products that grow in time order and give the rates of any moment of the stream."""
-
-    def __init__(self, hashes: HashArray, start: float) -> None:
-        self.hashes = hashes
-        self.start = start  # popularity is stored as of this moment, so that one factor decays all products
-        self.until = start
-        self.counts = np.zeros((len(hashes), 4))
-        self.pairs: dict[int, list[float]] = {}  # product hash ^ query hash -> clicks, expected clicks
-
-    def show(self, rows: IndexArray, expected: DoubleArray, query: int, at: float) -> None:
-        """Count an impression of a slate: each row is charged with the expected clicks of its position."""
-        self._advance(at)
-        np.add.at(self.counts[:, EXPECTED], rows, expected)
-        for key, share in zip(
-            (self.hashes[rows] ^ np.uint64(query)).tolist(), expected.tolist(), strict=True
-        ):
-            self.pairs.setdefault(key, [0.0, 0.0])[1] += share
-
-    def click(self, row: int, query: int, at: float) -> None:
-        """Count a click."""
-        self._advance(at)
-        self.counts[row, CLICKS] += 1
-        self._add_popularity(row, 1.0, at)
-        self.pairs.setdefault(int(self.hashes[row]) ^ query, [0.0, 0.0])[0] += 1
-
-    def convert(self, row: int, at: float) -> None:
-        """Count an addition to the cart or a purchase."""
-        self._advance(at)
-        self.counts[row, CONVERSIONS] += 1
-        self._add_popularity(row, 2.0, at)
-
-    def rates(self, rows: IndexArray, query: int, as_of: float) -> FloatArray:
-        """Return `groups.RATES` (n, 4) of rows from everything that was counted so far."""
-        keys = (self.hashes[rows] ^ np.uint64(query)).tolist()
-        no_pair = [0.0, 0.0]
-        pairs = np.array([self.pairs.get(key, no_pair) for key in keys]).reshape(-1, 2)
-        return rates(self.counts[rows], pairs, np.exp((self.start - as_of) / DECAY_S), self.conversion)
-
-    @property
-    def conversion(self) -> float:
-        """Conversions per click over all products, smoothed so that it is never zero."""
-        return float((self.counts[:, CONVERSIONS].sum() + 1.0) / (self.counts[:, CLICKS].sum() + 20.0))
-
-    def _add_popularity(self, row: int, weight: float, at: float) -> None:
-        self.counts[row, POPULARITY] += weight * np.exp((at - self.start) / DECAY_S)
-
-    def _advance(self, at: float) -> None:
-        self.until = max(self.until, at)
+_TABLES = tuple(name for name in BehaviourTables.__dataclass_fields__ if name != "until")
 
 
 @dataclass(frozen=True)
 class BehaviourSource:
-    """What the arrays of a snapshot are computed from: products, counts and every shopper's clicks (row, time)."""
+    """What the arrays of a snapshot are computed from: products, their scaled numbers, and clicks before `as_of`."""
 
     products: ProductTable
-    scaler: Scaler
-    counters: Counters
-    clicks: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    numbers: FloatArray  # (N, numbers)
+    shopper_clicks: ShopperClicks = field(default_factory=ShopperClicks)
+    as_of: float = np.inf
+
+    def at(self, moment: float) -> Self:
+        """Return the source as of a moment (seconds since 1970)."""
+        return replace(self, as_of=moment)
 
     @cached_property
-    def numbers(self) -> FloatArray:
-        """The products' scaled numbers (N, numbers)."""
-        return self.scaler.scale(self.products.numbers)
+    def clicks(self) -> Mapping[str, Sequence[tuple[int, float]]]:
+        """Every shopper's latest clicks before `as_of` as (row, time), oldest first."""
+        return self.shopper_clicks.all_before(self.as_of)
 
     def arrays(self, rows: IndexArray | slice = slice(None)) -> dict[str, npt.NDArray[Any]]:
         """Return the values of `ARRAYS` for rows of the product table, (n, ...) each."""
@@ -152,7 +137,7 @@ ARRAYS: dict[str, ProductArray] = {
 
 
 class BehaviourSnapshot:
-    """The arrays and counts of a catalogue's products up to one moment."""
+    """The arrays, rates and affinities up to one moment, mapped into memory."""
 
     def __init__(self, directory: Path, metadata: dict[str, Any]) -> None:
         def array(name: str) -> Any:
@@ -160,18 +145,23 @@ class BehaviourSnapshot:
 
         self.metadata = metadata
         self.until = float(metadata["until"])
-        self._conversion = float(metadata["conversion"])
         self.hashes: HashArray = array("hashes")
-        self._counts = array("counts")
-        self._pairs, self._pair_counts = array("pairs"), array("pair_counts")
+        self._tables = BehaviourTables(self.until, **{name: array(name) for name in _TABLES})
         self._arrays: dict[str, npt.NDArray[Any]] = {name: array(name) for name in ARRAYS}
 
     @classmethod
     def open(cls, directory: Path) -> Self:
         """Open the snapshot that `save_behaviour` wrote. Raises ArtifactError."""
         try:
-            return cls(directory, json.loads((directory / "behaviour.json").read_text()))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            metadata = json.loads((directory / "behaviour.json").read_text())
+            found = metadata.get("definitions")
+            if found != VERSION:
+                raise ArtifactError(
+                    f"{directory} holds behaviour by version {found} of its definitions, this release computes version "
+                    f"{VERSION}; train again"
+                )
+            return cls(directory, metadata)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{directory} holds no behaviour snapshot ({error}); train again") from None
 
     def arrays(self, hashes: HashArray) -> dict[str, npt.NDArray[Any]]:
@@ -183,38 +173,75 @@ class BehaviourSnapshot:
         }
 
     def rates(self, hashes: HashArray, query: int, as_of: float) -> FloatArray:
-        """Return `groups.RATES` (n, 4) by id hash; an unknown product has no behaviour."""
+        """Return `groups.RATES` (n, 7) by id hash; an unknown product has no behaviour."""
         rows, known = find_hashes(self.hashes, hashes)
-        pair_rows, paired = find_hashes(self._pairs, hashes ^ np.uint64(query))
-        counts = _rows_or_missing(self._counts, rows, known, 0.0)
-        pairs = _rows_or_missing(self._pair_counts, pair_rows, paired, 0.0)
-        scale = float(np.exp(min(0.0, (self.until - as_of) / DECAY_S)))
-        return rates(counts.astype(np.float64), pairs.astype(np.float64), scale, self._conversion)
+        pair_rows, paired = find_hashes(self._tables.pairs, hashes ^ np.uint64(query))
+        values = np.empty((len(hashes), len(RATES)), dtype=np.float32)
+        values[:, : len(PRODUCT_RATES)] = _rows_or_missing(self._tables.rates, rows, known, 0.0)
+        values[:, len(PRODUCT_RATES) :] = values[:, _PAIR_DEFAULTS]
+        if paired.any():
+            values[paired, len(PRODUCT_RATES) :] = self._tables.pair_rates[pair_rows[paired]]
+        values[:, _POPULARITY] *= self._decay(as_of, POPULARITY_DECAY_S)
+        return with_log_popularity(values)
+
+    def affinities(
+        self, shopper: str | None, codes: npt.NDArray[np.uint32], as_of: float
+    ) -> Affinities | None:
+        """Return the affinities of a shopper (keyed hash) to candidates with these codes (n, keywords); None for none."""
+        tables = self._tables
+        if shopper is None or not len(tables.shoppers):
+            return None
+        (row,), (known,) = find_hashes(tables.shoppers, np.array([hash_text(shopper)], dtype=np.uint64))
+        if not known:
+            return None
+        part = slice(tables.keyword_starts[row], tables.keyword_starts[row + 1])
+        rows, found = find_hashes(tables.keywords[part], keyword_keys(codes).ravel())
+        same = np.zeros(codes.size, dtype=np.float32)
+        same[found] = tables.keyword_weights[part][rows[found]]
+        return affinities_of(
+            np.array(tables.shopper_weights[row]),
+            same.reshape(codes.shape),
+            self._decay(as_of, AFFINITY_DECAY_S),
+        )
+
+    def _decay(self, as_of: float, decay_s: float) -> float:
+        return float(np.exp(min(0.0, (self.until - as_of) / decay_s)))
 
 
-def save_behaviour(source: BehaviourSource, metadata: dict[str, Any], directory: Path) -> None:
-    """Write a snapshot as of the counters' last event; `metadata` (index, model) goes into behaviour.json.
+def with_log_popularity(rates: FloatArray) -> FloatArray:
+    """Return `groups.RATES` (n, 7) of rates whose popularity is still a decayed sum; changes `rates`."""
+    rates[:, _POPULARITY] = np.log1p(rates[:, _POPULARITY])
+    return rates
 
-    Raises ArtifactError when the counters are of other products than the table.
+
+def affinities_of(weights: FloatArray, same: FloatArray, decay: float = 1.0) -> Affinities:
+    """Return affinities of a row of `shopper_weights` and the keyword weights of candidates (n, keywords).
+
+    `decay` is what is left of each weight at the moment of the search.
     """
-    counters, products = source.counters, source.products
-    if not np.array_equal(counters.hashes, products.hashes):
-        raise ArtifactError("the counters and the index are of different products; read the index again")
+    left = np.float32(decay)
+    return Affinities(float(weights[0] * left), same * left, weights[1::2], weights[2::2] * left)
+
+
+def save_behaviour(
+    source: BehaviourSource, tables: BehaviourTables, metadata: dict[str, Any], directory: Path
+) -> None:
+    """Write a snapshot; `metadata` (index, model) goes into behaviour.json.
+
+    Raises ArtifactError when the rates are of other products than the table.
+    """
+    products = source.products
+    if len(tables.rates) != len(products.ids):
+        raise ArtifactError("the rates and the index are of different products; read the index again")
     directory.mkdir(parents=True, exist_ok=True)
-    counts = counters.counts.copy()
-    counts[:, POPULARITY] *= np.exp((counters.start - counters.until) / DECAY_S)
-    keys = np.array(sorted(counters.pairs), dtype=np.uint64)
-    pair_counts = np.array([counters.pairs[int(key)] for key in keys], dtype=np.float32).reshape(-1, 2)
     arrays: dict[str, npt.NDArray[Any]] = {
         **source.arrays(),
         "hashes": products.hashes,
-        "counts": counts.astype(np.float32),
-        "pairs": keys,
-        "pair_counts": pair_counts,
+        **{name: getattr(tables, name) for name in _TABLES},
     }
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array)
-    values = {**metadata, "until": counters.until, "conversion": counters.conversion}
+    values = {**metadata, "definitions": VERSION, "until": tables.until}
     (directory / "behaviour.json").write_text(json.dumps(values, indent=1) + "\n")
 
 

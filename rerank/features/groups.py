@@ -6,8 +6,8 @@ that needs a further value of each product adds the array to `behaviour.ARRAYS` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,14 @@ import numpy.typing as npt
 
 from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArray, IndexArray
 
-VERSION = 2  # of the definitions below; a model that was trained with another version is refused
-RATES = ("click_rate", "purchase_rate", "popularity", "query_click_rate")
+VERSION = 3  # of the definitions below; a model that was trained with another version is refused
+PAIR_RATES = ("query_click_rate", "query_cart_rate", "query_purchase_rate")  # of a query and a product
+RATES = ("click_rate", "cart_rate", "purchase_rate", "popularity", *PAIR_RATES)
 RANK, HISTORY = "rank", "history"  # signals that training drops, beside the vector spaces
+# signals that explain a score, beside the vector spaces; the engine's rank is what a score starts from
+ENGINE, NUMBERS, BEHAVIOUR = "engine", "numbers", "behaviour"
 _RECENCY_DAYS = 30.0
+_AFFINITY_PRIOR = 3.0  # weight of a shopper's actions at which an affinity counts by half
 
 # The query's unit vector (d,) in each vector space where it has one.
 QueryVectors = Mapping[str, FloatArray]
@@ -59,15 +63,29 @@ class ProductAttributes:
 
 
 @dataclass(frozen=True)
+class Affinities:
+    """The decayed weights of a shopper's clicks, cart additions and purchases, as n candidates see them.
+
+    A click weighs 1, a cart addition 2, a purchase 3.
+    """
+
+    total: float
+    same: FloatArray  # (n, keywords), of the actions on products with the candidate's keyword
+    means: FloatArray  # (numbers,), the weighted mean of the scaled numbers
+    known: FloatArray  # (numbers,), of the actions on products that have the number
+
+
+@dataclass(frozen=True)
 class FeatureInputs:
     """What the features of a window are computed from."""
 
     candidates: ProductAttributes
     ranks: IndexArray  # (n,) in the engine's order, from zero
-    rates: FloatArray  # (n, 4), `RATES` as of `as_of`
+    rates: FloatArray  # (n, 7), `RATES` as of `as_of`
     query: QueryVectors
     history: ProductAttributes | None  # the products that the shopper clicked before; None without clicks
     as_of: float  # seconds since 1970
+    affinities: Affinities | None = None  # None: the shopper is unknown, or did nothing before
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -78,13 +96,17 @@ class FeatureGroup:
     """Features that are computed together.
 
     `compute` returns (n, k) values for the k columns of `names`. `depends_on` is the signal without which the columns are
-    zero: "rank", "history" or a vector space. `flag` names the column that is 1 when that signal is missing.
+    zero: "rank", "history" or a vector space. `flag` names the column that is 1 when that signal is missing. An explanation
+    counts the columns for `signal`: a vector space, "numbers", "behaviour" or "engine". `kept` are columns that say
+    what is known of a product, and stay as they are while the explanation masks the values.
     """
 
     names: Callable[[FeaturePlan], tuple[str, ...]]
     compute: Callable[[FeatureInputs], npt.NDArray[Any]]
     depends_on: str | None = None
     flag: str | None = None
+    signal: str = BEHAVIOUR
+    kept: Callable[[FeaturePlan], tuple[str, ...]] = lambda _: ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +115,15 @@ class DroppedColumns:
 
     values: tuple[int, ...]
     flag: int | None
+
+
+@dataclass(frozen=True)
+class SignalColumns:
+    """The columns of a signal: all, and those that are 0 and 1 while it is masked."""
+
+    all: list[int] = field(default_factory=list)
+    zeros: list[int] = field(default_factory=list)
+    ones: list[int] = field(default_factory=list)
 
 
 def feature_groups(spaces: Mapping[str, Any] | tuple[str, ...]) -> dict[str, FeatureGroup]:
@@ -126,6 +157,37 @@ def dropped_columns(plan: FeaturePlan) -> dict[str, DroppedColumns]:
     return {signal: DroppedColumns(tuple(values[signal]), flags.get(signal)) for signal in values}
 
 
+def explained_signals(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the signals whose parts of a score are explained: the vector spaces, numbers and behaviour."""
+    return (*plan.spaces, NUMBERS, BEHAVIOUR)
+
+
+def signal_columns(plan: FeaturePlan) -> dict[str, SignalColumns]:
+    """Return the columns of each explained signal and of the engine's rank."""
+    signals = {signal: SignalColumns() for signal in (ENGINE, *explained_signals(plan))}
+    column = 0
+    for group in feature_groups(plan.spaces).values():
+        columns, kept = signals[group.signal], group.kept(plan)
+        for name in group.names(plan):
+            columns.all.append(column)
+            if name == group.flag:
+                columns.ones.append(column)
+            elif name not in kept:
+                columns.zeros.append(column)
+            column += 1
+    return signals
+
+
+def masked_features(x: FloatArray, plan: FeaturePlan, missing: Collection[str]) -> FloatArray:
+    """Return features (n, features) as they are when signals are missing: zeros, and the flags of training's dropout."""
+    masked = x.copy()
+    columns = signal_columns(plan)
+    for signal in missing:
+        masked[:, columns[signal].zeros] = 0.0
+        masked[:, columns[signal].ones] = 1.0
+    return masked
+
+
 def space_group(space: str) -> FeatureGroup:
     """Return the group of a vector space: the cosine of query and product, and whether one of both is missing."""
     flag = f"{space}_missing"
@@ -141,7 +203,7 @@ def space_group(space: str) -> FeatureGroup:
         values[:, 1] = ~inputs.candidates.has[space]
         return values
 
-    return FeatureGroup(lambda _: (f"{space}_cosine", flag), compute, space, flag)
+    return FeatureGroup(lambda _: (f"{space}_cosine", flag), compute, space, flag, space)
 
 
 def _rank(inputs: FeatureInputs) -> DoubleArray:
@@ -210,6 +272,26 @@ def _history(inputs: FeatureInputs) -> FloatArray:
     return np.column_stack([missing, np.log1p(clicks), *similarities, *same, near]).astype(np.float32)
 
 
+def _affinity_names(plan: FeaturePlan) -> tuple[str, ...]:
+    return tuple(f"affinity:{name}" for name in (*plan.keywords, *plan.numbers))
+
+
+def _affinities(inputs: FeatureInputs) -> FloatArray:
+    """Return the smoothed share of the shopper's actions with the same keyword, and the nearness of each number.
+
+    Both are zero without actions, and grow with their number: a weight of w counts by w / (w + 3).
+    """
+    candidates, shopper = inputs.candidates, inputs.affinities
+    if shopper is None:
+        return np.zeros((len(inputs), candidates.codes.shape[1] + candidates.numbers.shape[1]), np.float32)
+    shares = shopper.same / np.float32(shopper.total + _AFFINITY_PRIOR)
+    distance = np.abs(candidates.numbers - shopper.means)  # (n, numbers), NaN where unknown
+    near = np.exp(-np.where(np.isfinite(distance), distance, np.float32(np.inf)))
+    return np.concatenate(
+        [shares, near * (shopper.known / (shopper.known + np.float32(_AFFINITY_PRIOR)))], axis=1
+    )
+
+
 def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
     if not len(clicked):
@@ -220,14 +302,21 @@ def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray,
 
 
 def _number_names(plan: FeaturePlan) -> tuple[str, ...]:
-    return (*(f"number:{name}" for name in plan.numbers), *(f"missing:{name}" for name in plan.numbers))
+    return (*(f"number:{name}" for name in plan.numbers), *_number_flags(plan))
+
+
+def _number_flags(plan: FeaturePlan) -> tuple[str, ...]:
+    return tuple(f"missing:{name}" for name in plan.numbers)
 
 
 # The groups beside those of the vector spaces.
 GROUPS: dict[str, FeatureGroup] = {
-    "rank": FeatureGroup(lambda _: ("rank", "rank_missing"), _rank, RANK, "rank_missing"),
+    "rank": FeatureGroup(lambda _: ("rank", "rank_missing"), _rank, RANK, "rank_missing", ENGINE),
     "rates": FeatureGroup(lambda _: RATES, lambda inputs: inputs.rates),
-    "recency": FeatureGroup(lambda _: ("recency", "age_missing"), _recency),
-    "numbers": FeatureGroup(_number_names, _numbers),
+    "recency": FeatureGroup(
+        lambda _: ("recency", "age_missing"), _recency, signal=NUMBERS, kept=lambda _: ("age_missing",)
+    ),
+    "numbers": FeatureGroup(_number_names, _numbers, signal=NUMBERS, kept=_number_flags),
     "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
+    "affinities": FeatureGroup(_affinity_names, _affinities, HISTORY),
 }

@@ -28,10 +28,10 @@ from rerank.arrays import (
 )
 from vitrine.errors import ArtifactError
 
+from .groups import NUMBERS
 from .product_table import ProductTable
 from .words import ProductWords
 
-NUMBERS = "numbers"  # the modality beside the vector spaces
 _CHUNK = 8192  # products that the item tower computes at once
 
 

@@ -23,6 +23,10 @@ class Scaler:
         scaled = np.arcsinh((numbers - self.centre) / self.width)
         return np.clip(scaled, -_LIMIT, _LIMIT).astype(np.float32)
 
+    def unscale(self, scaled: FloatArray) -> DoubleArray:
+        """Return numbers (n, numbers) whose scaled values these are; NaN stays NaN."""
+        return np.asarray(self.centre + self.width * np.sinh(scaled.astype(np.float64)))
+
 
 def fit_scaler(numbers: DoubleArray) -> Scaler:
     """Return the scaler of numbers (n, numbers); a column without spread or without values has width one."""

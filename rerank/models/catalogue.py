@@ -65,7 +65,13 @@ class Signals:
 
 
 def catalogue_scores(signals: Signals, weights: CatalogueWeights) -> FloatArray:
-    """Return the scores (n,) of candidates.
+    """Return the scores (n,) of candidates: the sum of their `catalogue_terms`."""
+    terms = catalogue_terms(signals, weights)
+    return np.sum(list(terms.values()), axis=0).astype(np.float32)
+
+
+def catalogue_terms(signals: Signals, weights: CatalogueWeights) -> dict[str, DoubleArray]:
+    """Return what each signal adds to the scores (n,) of candidates.
 
     score = t·(w_words·count·share + w_focus·focus - w_rank·log2(1 + rank) / 8) + t_text·w_text·text + Σ w_space·space,
     with the standard scores of the cosines. t is the square of the largest share of the query's words that one candidate
@@ -76,15 +82,19 @@ def catalogue_scores(signals: Signals, weights: CatalogueWeights) -> FloatArray:
     on average (linear regression), so that it is ranked neither higher nor lower for the missing vector.
     """
     coverage = signals.coverage
-    scores = weights.words * coverage.count * coverage.share.astype(np.float64)
-    scores += weights.focus * coverage.focus - weights.rank * np.log2(1.0 + signals.ranks) / 8.0
     trust = max(float(coverage.share.max(initial=0.0)) ** 2, _MIN_TRUST)
-    scores *= trust
+    terms: dict[str, DoubleArray] = {
+        WORDS: trust * weights.words * coverage.count * coverage.share.astype(np.float64),
+        FOCUS: trust * weights.focus * coverage.focus.astype(np.float64),
+        RANK: -trust * weights.rank * np.log2(1.0 + signals.ranks) / 8.0,
+    }
+    scores = terms[WORDS] + terms[FOCUS] + terms[RANK]
     for space, values in signals.cosines.items():  # text comes first
         weight = weights.spaces.get(space, 0.0)
         weight *= max(trust, _confidence(values)) if space == TEXT else 1.0
-        scores = scores + weight * _filled(values, scores)
-    return scores.astype(np.float32)
+        terms[space] = weight * _filled(values, scores)
+        scores = scores + terms[space]
+    return terms
 
 
 def standard_scores(

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from rerank.arrays import DoubleArray, FloatArray
     from rerank.features.groups import QueryVectors
     from rerank.features.item_table import ItemRows, ItemTower
+    from rerank.features.scaler import Scaler
 
     from .network import FusionNetwork, NetworkSizes
 
     class ServedModel(ItemTower, Protocol):
-        """The served form of a neural fusion: the item tower, and scores from its rows."""
+        """The served form of a neural fusion: the item tower, and scores from its rows; `scaler` is that of the numbers."""
+
+        scaler: Scaler
 
         def scores(
             self,

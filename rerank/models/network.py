@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from rerank.arrays import FloatArray
-from rerank.features.item_table import NUMBERS, modalities
+from rerank.features.groups import NUMBERS
+from rerank.features.item_table import modalities
 from rerank.features.scaler import Scaler
 
 

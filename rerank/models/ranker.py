@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from opensearch.logs.profiles import Click
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
 from rerank.features.behaviour import BehaviourSnapshot, query_hash
+from rerank.features.clicks import MAX_HISTORY
 from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
 from rerank.features.words import Coverage
@@ -20,14 +21,11 @@ from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
 from .card import CATALOGUE, NEURAL, RRF, ModelCard, load_model
-from .catalogue import CatalogueWeights, Signals, background_rows, catalogue_scores, standard_scores
+from .catalogue import CatalogueWeights
+from .explain import Parts
 from .fusions import FUSIONS
-from .rrf import RRFSettings, rrf_scores, rrf_signals
-
-if TYPE_CHECKING:
-    from .fusions import ServedModel
-
-MAX_HISTORY = 50  # clicks of a shopper that a ranker reads
+from .rrf import RRFSettings
+from .scorers import NeuralScorer, RRFScorer, Scorer, catalogue_scorer
 
 
 class Ranker(Protocol):
@@ -65,6 +63,19 @@ class HasFeatures(Protocol):
 
     def feature_rows(self, request: RerankRequest, positions: Sequence[int]) -> FeatureRows:
         """Return the features of the candidates at these positions of the window, without unknown candidates."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A ranker that explains its scores, and scores without a signal."""
+
+    def parts(self, inputs: Any) -> Parts:
+        """Return what the scores (n,) of `score` are made of."""
+        ...
+
+    def without(self, signal: str) -> Ranker:
+        """Return the ranker that does not know the signal of any candidate."""
         ...
 
 
@@ -122,13 +133,15 @@ class FeatureStore:
         item_rows, known = self.items.find(hashes)
         rows = self.items.read(item_rows)
         click_rows, history, age_hours = self._clicks(request.history, request.as_of)
+        candidates = ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes))
         inputs = FeatureInputs(
-            candidates=ProductAttributes(hashes, rows.vectors, rows.has, self.behaviour.arrays(hashes)),
+            candidates=candidates,
             ranks=np.arange(len(request.ids)),
             rates=self.behaviour.rates(hashes, query_hash(request.query), request.as_of),
             query=self._query_vectors(request.vectors or {}),
             history=history,
             as_of=request.as_of,
+            affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
         )
         coverage = self.items.words.coverage(item_rows, request.query) if self.items.words else None
         return RankerInputs(known, rows, inputs, click_rows, age_hours, coverage)
@@ -171,43 +184,6 @@ class FeatureStore:
         return rows, clicked, age_hours[known]
 
 
-Scorer = Callable[[RankerInputs], FloatArray]
-
-
-def neural_scorer(model: ServedModel) -> Scorer:
-    """Return the function that scores candidates (n,) with a neural fusion."""
-
-    def score(inputs: RankerInputs) -> FloatArray:
-        x = features(inputs.features)
-        return model.scores(x, inputs.rows, inputs.features.query, inputs.click_rows, inputs.age_hours)
-
-    return score
-
-
-def rrf_scorer(settings: RRFSettings) -> Scorer:
-    """Return the function that scores candidates (n,) by reciprocal rank fusion of single signals."""
-    return lambda inputs: rrf_scores(rrf_signals(inputs.features, settings), settings.weights)
-
-
-def catalogue_scorer(weights: CatalogueWeights, items: ItemTable) -> Scorer:
-    """Return the function that scores candidates (n,) by the weights that a catalogue taught. Raises ArtifactError."""
-    if items.words is None:
-        raise ArtifactError("the item table holds no words of products; run `vitrine train`")
-    background = {
-        space: items.read(background_rows(items.has(space))).vectors[space] for space in items.layout.vectors
-    }
-
-    def score(inputs: RankerInputs) -> FloatArray:
-        if inputs.coverage is None:
-            raise RerankError("the query's words were not looked up in the item table")
-        window = inputs.features
-        candidates = window.candidates
-        cosines = standard_scores(candidates.vectors, candidates.has, window.query, background)
-        return catalogue_scores(Signals(inputs.coverage, window.ranks, cosines), weights)
-
-    return score
-
-
 class ArtifactRanker:
     """A ranker over an artifact set; a candidate that the item table does not hold keeps its engine position."""
 
@@ -230,6 +206,16 @@ class ArtifactRanker:
                 f"model {self.artifacts.model} computed scores that are not finite; run `vitrine model rollback`"
             )
         return pin_unknown(scores, inputs.known)
+
+    def parts(self, inputs: RankerInputs) -> Parts:
+        """Return what `score` is made of; the whole score of an unknown candidate is its base."""
+        parts = self._scorer.parts(inputs)
+        values = np.where(inputs.known[:, None], parts.values, 0.0)
+        return Parts(parts.signals, self.score(inputs) - values.sum(axis=1), values)
+
+    def without(self, signal: str) -> ArtifactRanker:
+        """Return the ranker that does not know the signal of any candidate."""
+        return ArtifactRanker(self.artifacts, self._scorer.without(signal), self._tables)
 
     def scores(self, request: RerankRequest) -> FloatArray:
         """Return the scores (n,) of a request's candidates."""
@@ -261,11 +247,11 @@ def load_ranker(store: Store, artifacts: ArtifactSet) -> ArtifactRanker:
 
 def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str, items: ItemTable) -> Scorer:
     if card.kind == CATALOGUE:
-        return catalogue_scorer(CatalogueWeights.from_arrays(weights), items)
+        return catalogue_scorer(CatalogueWeights.from_arrays(weights), items, card.plan)
     if card.kind == RRF:
-        return rrf_scorer(RRFSettings.from_arrays(weights))
+        return RRFScorer(RRFSettings.from_arrays(weights), card.plan)
     if card.kind == NEURAL and card.fusion in FUSIONS:
-        return neural_scorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)))
+        return NeuralScorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)), card.plan)
     raise ArtifactError(
         f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {CATALOGUE}, {RRF}, "
         f"and {NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"

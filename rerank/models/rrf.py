@@ -77,7 +77,14 @@ def rrf_signals(inputs: FeatureInputs, settings: RRFSettings) -> dict[str, Doubl
 def rrf_scores(
     signals: Mapping[str, DoubleArray | FloatArray], weights: Mapping[str, float], offset: float = OFFSET
 ) -> FloatArray:
-    """Return the fused scores (n,) of signals (n,), NaN where missing.
+    """Return the fused scores (n,) of signals (n,), NaN where missing: the sums of `rrf_terms`."""
+    return np.asarray(rrf_terms(signals, weights, offset).sum(axis=1), dtype=np.float32)
+
+
+def rrf_terms(
+    signals: Mapping[str, DoubleArray | FloatArray], weights: Mapping[str, float], offset: float = OFFSET
+) -> DoubleArray:
+    """Return what each signal (n,) adds to the fused scores, (n, signals); zero where it is missing (NaN).
 
     score = Σ w / (offset + rank) / Σ w, both over the signals that a candidate has (Cormack, Clarke, Büttcher 2009, with
     the mean in place of the sum so that a product without image is not ranked lower for it).
@@ -87,8 +94,8 @@ def rrf_scores(
     mask = np.isfinite(values)
     filled = np.where(mask, values, -np.inf)
     ranks = np.argsort(np.argsort(-filled, axis=0, kind="stable"), axis=0, kind="stable")
-    total = np.where(mask, weight / (offset + 1.0 + ranks), 0.0).sum(axis=1)
-    return np.asarray(total / np.maximum((mask * weight).sum(axis=1), 1e-9), dtype=np.float32)
+    terms = np.where(mask, weight / (offset + 1.0 + ranks), 0.0)
+    return np.asarray(terms / np.maximum((mask * weight).sum(axis=1, keepdims=True), 1e-9))
 
 
 def _engine_ranks(inputs: FeatureInputs, correction: float) -> DoubleArray:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, unit
-from rerank.features.groups import QueryVectors
-from rerank.features.item_table import NUMBERS, ItemRows, RowLayout
+from rerank.features.groups import NUMBERS, QueryVectors
+from rerank.features.item_table import ItemRows, RowLayout
 from rerank.features.scaler import Scaler
 
 

@@ -28,7 +28,8 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/order/{alias}.
 
     `shopper` is the caller's own id of the shopper, `shopper_hash` its keyed hash. `vectors` holds the query's vector
-    in each vector space, where the caller made them. `verbatim`: the words are not corrected.
+    in each vector space, where the caller made them. `verbatim`: the words are not corrected. `explain` adds what each
+    score is made of.
     """
 
     ids: Ids
@@ -39,6 +40,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] | None = None
     query_id: Id | None = None
     verbatim: bool = False
+    explain: bool = False
 
 
 class HookContext(msgspec.Struct):

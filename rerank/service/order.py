@@ -7,6 +7,7 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rerank.explanation import explanation_list
 from rerank.request import RerankRequest
 from rerank.shoppers import hash_of_request
 
@@ -15,7 +16,7 @@ from .server import Server
 
 
 async def order(server: Server, request: Request) -> Response:
-    """Answer the order, scores, rules, artifacts and `degraded` of the ids in an `OrderBody`."""
+    """Answer the order, scores, rules, artifacts and `degraded` of the ids in an `OrderBody`, explained on request."""
     body = await read_body(request, OrderBody)
     alias = request.path_params["alias"]
     window = await server.rerank(
@@ -28,15 +29,17 @@ async def order(server: Server, request: Request) -> Response:
             shopper=hash_of_request(body.shopper, body.shopper_hash),
             deadline_ms=body.deadline_ms or server.deadline_ms,
             verbatim=body.verbatim,
+            explain=body.explain,
         ),
         body.query_id,
     )
-    return json_response(
-        {
-            "order": [body.ids[position] for position in window.order],
-            "scores": window.scores,
-            "rules": window.rules,
-            "artifacts": asdict(window.artifacts) if window.artifacts else None,
-            "degraded": window.degraded,
-        }
-    )
+    answer = {
+        "order": [body.ids[position] for position in window.order],
+        "scores": window.scores,
+        "rules": window.rules,
+        "artifacts": asdict(window.artifacts) if window.artifacts else None,
+        "degraded": window.degraded,
+    }
+    if body.explain:
+        answer["explanations"] = explanation_list(window, body.ids)
+    return json_response(answer)

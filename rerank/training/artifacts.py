@@ -11,7 +11,7 @@ from typing import Any
 
 from opensearch.index.fields import IndexSchema
 from rerank.arrays import FloatArray
-from rerank.features.behaviour import BehaviourSource, save_behaviour
+from rerank.features.behaviour import BehaviourSource, BehaviourTables, save_behaviour
 from rerank.features.groups import VERSION, feature_names
 from rerank.features.item_table import ItemTower, build_items
 from rerank.features.product_table import ProductTable
@@ -66,7 +66,7 @@ def model_card(data: TrainingData, model: TrainedModel) -> ModelCard:
 
 
 def store_artifacts(
-    store: Store, data: TrainingData, model: TrainedModel, source: BehaviourSource
+    store: Store, data: TrainingData, model: TrainedModel, source: BehaviourSource, tables: BehaviourTables
 ) -> ArtifactSet:
     """Store model, item table and behaviour snapshot; the model comes first, because the others name it."""
     with tempfile.TemporaryDirectory(prefix="vitrine-train-") as temporary:
@@ -75,7 +75,7 @@ def store_artifacts(
         name = store_artifact(store, "models", model.kind, folder / "model")
         metadata = {"model": name, "index": data.index}
         build_items(data.products, model.tower, metadata, folder / "items", model.words)
-        save_behaviour(source, metadata, folder / "behaviour")
+        save_behaviour(source, tables, metadata, folder / "behaviour")
         items = store_artifact(store, "items", "items", folder / "items")
         behaviour = store_artifact(store, "behaviour", "behaviour", folder / "behaviour")
     return ArtifactSet(name, items, behaviour)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, half_to_float
-from rerank.features.behaviour import BehaviourSource, query_hash
+from rerank.features.behaviour import BehaviourSource
 from rerank.features.groups import (
     FeatureInputs,
     ProductAttributes,
@@ -20,9 +20,9 @@ from rerank.features.groups import (
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.slate import Slate
+from rerank.training.behaviour.as_of import Behaviour, SlateBehaviour
 from rerank.training.log.events import Log, gains_of
 
-from .history import History
 from .propensity import DEPTH, PositionBias
 
 Embed = Callable[[Sequence[str]], Sequence[QueryVectors]]
@@ -82,10 +82,20 @@ def embed_log_queries(texts: Sequence[str], dimensions: Mapping[str, int], embed
     return QueryTable(distinct, arrays, has)
 
 
-class ExampleBuilder:
-    """Builds the examples of slates, which must come in order of time: the history moves forward with them."""
+@dataclass(frozen=True)
+class _Draft:
+    """A slate with a click: rows, engine ranks and shown positions of its candidates, in the engine's order."""
 
-    def __init__(self, log: Log, source: BehaviourSource, queries: QueryTable, history: History) -> None:
+    slate: Slate
+    rows: IndexArray
+    ranks: IndexArray
+    position: IndexArray
+
+
+class ExampleBuilder:
+    """Builds the examples of slates, each with the behaviour before its own moment."""
+
+    def __init__(self, log: Log, source: BehaviourSource, queries: QueryTable, behaviour: Behaviour) -> None:
         self._gains = gains_of(log)
         self._source = source
         self._products = source.products
@@ -93,32 +103,35 @@ class ExampleBuilder:
         self._queries = queries
         self._query_rows = {text: row for row, text in enumerate(queries.texts)}
         self._random = np.random.default_rng(7)
-        self.history = history
+        self.behaviour = behaviour
 
     def examples(self, slates: Sequence[Slate], on_slate: Callable[[], None] = lambda: None) -> Examples:
         """Return the examples of the slates with a click on a product of the table; `on_slate` is called per slate."""
-        rows = []
+        drafts = []
         for slate in slates:
             on_slate()
             if any(product in self._rows for product in self._gains.get(slate.query_id, ())):
-                rows.append(self._example(slate))
+                drafts.append(_Draft(slate, *self._candidates(slate)))
+        known = self.behaviour.before([d.slate for d in drafts], [d.rows for d in drafts])
+        rows = [self._example(draft, before) for draft, before in zip(drafts, known, strict=True)]
         return _stack(rows, len(feature_names(self._products.plan)))
 
-    def _example(self, slate: Slate) -> dict[str, Any]:
-        self.history.advance(slate.at)
-        rows, ranks, position = self._candidates(slate)
+    def _example(self, draft: _Draft, before: SlateBehaviour) -> dict[str, Any]:
+        slate, rows = draft.slate, draft.rows
+        source = self._source.at(slate.at)
         gains = self._gains[slate.query_id]
-        clicks = list(self.history.clicks[slate.shopper]) if slate.shopper else []
+        clicks = self.behaviour.clicks.before(slate.shopper, slate.at)
         clicked = np.array([row for row, _ in clicks], dtype=np.int64)
         query = self._query_rows[slate.query]
         x = features(
             FeatureInputs(
-                candidates=self._attributes(rows),
-                ranks=ranks,
-                rates=self.history.counters.rates(rows, query_hash(slate.query), slate.at),
+                candidates=self._attributes(rows, source),
+                ranks=draft.ranks,
+                rates=before.rates,
                 query=self._queries.vectors(query),
-                history=self._attributes(clicked) if clicks else None,
+                history=self._attributes(clicked, source) if clicks else None,
                 as_of=slate.at,
+                affinities=before.affinities,
             )
         )
         ids = [self._products.ids[row] for row in rows]
@@ -127,8 +140,8 @@ class ExampleBuilder:
             "mask": np.ones(len(rows), dtype=np.bool_),
             "x": x,
             "gains": np.array([gains.get(i, 0.0) for i in ids], dtype=np.float32),
-            "position": position,
-            "offset": np.where(position < 0, np.log(_SAMPLED_WEIGHT), 0.0).astype(np.float32),
+            "position": draft.position,
+            "offset": np.where(draft.position < 0, np.log(_SAMPLED_WEIGHT), 0.0).astype(np.float32),
             "clicks": clicked,
             "click_mask": np.ones(len(clicked), dtype=np.bool_),
             "age_hours": np.array([(slate.at - at) / 3600.0 for _, at in clicks], dtype=np.float32),
@@ -154,23 +167,23 @@ class ExampleBuilder:
             np.array([position.get(i, -1) for i in ordered], dtype=np.int64),
         )
 
-    def _attributes(self, rows: IndexArray) -> ProductAttributes:
+    def _attributes(self, rows: IndexArray, source: BehaviourSource) -> ProductAttributes:
         products = self._products
         return ProductAttributes(
             hashes=products.hashes[rows],
             vectors={space: half_to_float(array[rows]) for space, array in products.vectors.items()},
             has={space: mask[rows] for space, mask in products.has.items()},
-            arrays=self._source.arrays(rows),
+            arrays=source.arrays(rows),
         )
 
 
 def example_builder(
     log: Log, products: ProductTable, scaler: Scaler, queries: QueryTable, positions: PositionBias
 ) -> ExampleBuilder:
-    """Return the builder of a log's examples, with a new history."""
-    history = History(log, products, positions)
-    source = BehaviourSource(products, scaler, history.counters, history.clicks)
-    return ExampleBuilder(log, source, queries, history)
+    """Return the builder of a log's examples."""
+    numbers = scaler.scale(products.numbers)
+    behaviour = Behaviour(log, products, numbers, positions)
+    return ExampleBuilder(log, BehaviourSource(products, numbers, behaviour.clicks), queries, behaviour)
 
 
 def _stack(rows: Sequence[Mapping[str, Any]], feature_count: int) -> Examples:

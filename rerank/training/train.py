@@ -15,6 +15,7 @@ from rerank.features.scaler import fit_scaler
 from rerank.models.card import CATALOGUE, NEURAL, RRF
 from rerank.models.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
+from rerank.training.behaviour.as_of import Behaviour
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
 from vitrine.errors import SmallLogError
@@ -23,7 +24,6 @@ from vitrine.store import ArtifactSet, Store
 from .artifacts import TrainedModel, TrainingData, store_artifacts
 from .compare import Comparison, compare_rankers, lambdamart
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
-from .history import History
 from .propensity import PositionBias, estimate_positions, impressions
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def train_neural(
     weights = fitted.network.served(scaler)
     tower = FUSIONS[settings.fusion].served(weights, tuple(data.products.dimensions))
     model = TrainedModel(NEURAL, weights, tower, settings.fusion, training, comparison)
-    return _finish(data, store, model, builder.history, on_progress)
+    return _finish(data, store, model, builder.behaviour, on_progress)
 
 
 def make_rrf(
@@ -115,7 +115,9 @@ def make_rrf(
     training = {**_counts(data, gains), "fusion": asdict(settings)}
     tower = VectorsOnly(data.products.dimensions)
     model = TrainedModel(RRF, settings.to_arrays(), tower, None, training)
-    return _finish(data, store, model, History(data.log, data.products, positions), on_progress)
+    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
+    behaviour = Behaviour(data.log, data.products, numbers, positions)
+    return _finish(data, store, model, behaviour, on_progress)
 
 
 def make_catalogue_ranker(
@@ -127,21 +129,23 @@ def make_catalogue_ranker(
     training = {**_counts(data, gains), CATALOGUE: learned.to_dict()}
     tower = VectorsOnly(data.products.dimensions)
     model = TrainedModel(CATALOGUE, learned.weights.to_arrays(), tower, training=training, words=words)
-    return _finish(data, store, model, History(data.log, data.products, positions), on_progress)
+    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
+    behaviour = Behaviour(data.log, data.products, numbers, positions)
+    return _finish(data, store, model, behaviour, on_progress)
 
 
 def _finish(
-    data: TrainingData, store: Store, model: TrainedModel, history: History, on_progress: OnProgress
+    data: TrainingData, store: Store, model: TrainedModel, behaviour: Behaviour, on_progress: OnProgress
 ) -> TrainingResult:
-    """Count the rest of the log and store the artifacts."""
-    history.advance(float("inf"))
-    source = BehaviourSource(
-        data.products, fit_scaler(data.products.numbers), history.counters, history.clicks
-    )
+    """Store the artifacts, with the behaviour of the whole log."""
     on_progress("storing", 0, 1)
-    artifacts = store_artifacts(store, data, model, source)
+    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
+    source = BehaviourSource(data.products, numbers, behaviour.clicks)
+    artifacts = store_artifacts(store, data, model, source, behaviour.tables())
     on_progress("storing", 1, 1)
-    return TrainingResult(model.kind, artifacts, model.comparison, model.training, history.shopper_clicks())
+    ids = data.products.ids
+    clicks = {shopper: [Click(ids[row], at) for row, at in found] for shopper, found in source.clicks.items()}
+    return TrainingResult(model.kind, artifacts, model.comparison, model.training, clicks)
 
 
 def _require_clicks(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> None:

@@ -35,13 +35,14 @@ import torch
 
 from opensearch.logs.profiles import Click
 from rerank.arrays import id_hashes, unit
-from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, Counters, save_behaviour
+from rerank.features.behaviour import BehaviourSnapshot, BehaviourSource, BehaviourTables, save_behaviour
 from rerank.features.groups import feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
-from rerank.models.ranker import ArtifactRanker, FeatureStore, neural_scorer
+from rerank.models.ranker import ArtifactRanker, FeatureStore
+from rerank.models.scorers import NeuralScorer
 from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from scripts.bench.rounds import measure_rounds
@@ -118,14 +119,14 @@ def _bench(folder: Path, candidates: int) -> Bench:
     network.eval()
     model = GatedModel(network.served(scaler), tuple(catalogue.vectors))
     build_items(catalogue, model, {}, folder / "items")
-    source = BehaviourSource(catalogue, scaler, Counters(catalogue.hashes, AS_OF))
-    save_behaviour(source, {}, folder / "behaviour")
+    source = BehaviourSource(catalogue, scaler.scale(catalogue.numbers))
+    save_behaviour(source, BehaviourTables.empty(catalogue, AS_OF), {}, folder / "behaviour")
     tables = FeatureStore(ItemTable.open(folder / "items"), BehaviourSnapshot.open(folder / "behaviour"))
     tables.items.warm()
     requests = [_request(rng, catalogue, candidates) for _ in range(RING)]
     inputs = [tables.inputs(request) for request in requests]
     x = [features(i.features) for i in inputs]
-    ranker = ArtifactRanker(ArtifactSet("m", "i", "b"), neural_scorer(model), tables)
+    ranker = ArtifactRanker(ArtifactSet("m", "i", "b"), NeuralScorer(model, catalogue.plan), tables)
     return Bench(model, network, ranker, tables.items, requests, inputs, x)
 
 

@@ -15,7 +15,7 @@ from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.index.versions import create_version, publish
 from opensearch.logs.pointer import POINTERS
-from rerank.features.behaviour import BehaviourSource, Counters, save_behaviour
+from rerank.features.behaviour import BehaviourSource, BehaviourTables, save_behaviour
 from rerank.features.groups import VERSION, feature_names
 from rerank.features.item_table import ItemTower, VectorsOnly, build_items
 from rerank.features.product_table import ProductTable, read_products
@@ -187,9 +187,9 @@ def _artifacts(store: Store, products_table: ProductTable, tower: ItemTower, fol
     model = store_artifact(store, "models", "model", folder / "model")
     metadata = {"model": model, "index": "small"}
     build_items(products_table, tower, metadata, folder / "items")
-    counters = Counters(products_table.hashes, 0.0)
-    source = BehaviourSource(products_table, fit_scaler(products_table.numbers), counters)
-    save_behaviour(source, metadata, folder / "behaviour")
+    numbers = fit_scaler(products_table.numbers).scale(products_table.numbers)
+    source = BehaviourSource(products_table, numbers)
+    save_behaviour(source, BehaviourTables.empty(products_table, 0.0), metadata, folder / "behaviour")
     items = store_artifact(store, "items", "items", folder / "items")
     behaviour = store_artifact(store, "behaviour", "behaviour", folder / "behaviour")
     return {"model": model, "items": items, "behaviour": behaviour}
