@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from support import training_log
 from support.rerank_index import create_rerank_index, delete_rerank_index
 
 from encoders.training.captions import ProductText
 from rerank.features.words import Coverage, ProductWords, read_words
 from rerank.models.catalogue import CatalogueWeights, Signals, catalogue_scores, standard_scores
+from rerank.models.ranker import load_ranker, order_of
+from rerank.request import RerankRequest
+from rerank.training.artifacts import TrainingData
 from rerank.training.attribute_queries import attribute_queries
-from rerank.training.catalogue import Window, choose_catalogue_weights
+from rerank.training.catalogue import LearnedCatalogue, Window, choose_catalogue_weights
+from rerank.training.log.events import Log
+from rerank.training.train import make_catalogue_ranker
 from vitrine.cli import main
 from vitrine.errors import ArtifactError
 from vitrine.store import Store
@@ -128,7 +135,11 @@ def test_a_cosine_is_compared_with_those_of_any_products() -> None:
 def test_attribute_queries_grade_every_product_by_the_values_it_carries() -> None:
     colours, kinds = ("red", "blue", "green"), ("shoes", "dress")
     products = [
-        ProductText(f"{colour} {kind}", (), {"colour": (colour,), "sold": ("true",), "code": (str(n),)})
+        ProductText(
+            f"{colour} {kind}",
+            (),
+            {"colour": (colour,), "kind": (kind,), "sold": ("true",), "code": (str(n),)},
+        )
         for n, (colour, kind) in enumerate((c, k) for _ in range(5) for c in colours for k in kinds)
     ]
     queries = attribute_queries(products, 40)
@@ -139,7 +150,8 @@ def test_attribute_queries_grade_every_product_by_the_values_it_carries() -> Non
         assert set(typed) <= {*colours, *kinds}
         expected = [sum(word in product.title.split() for word in typed) for product in products]
         assert query.grades.tolist() == expected
-    assert attribute_queries([ProductText("", (), {})] * 30, 40) == []
+    # what titles say is no attribute, because titles would answer every query of it
+    assert attribute_queries([ProductText(product.title, (), {}) for product in products], 40) == []
 
 
 def test_weights_move_only_for_a_gain_that_queries_show() -> None:
@@ -172,6 +184,36 @@ def test_a_model_without_weights_is_refused() -> None:
     assert CatalogueWeights.from_arrays(weights.to_arrays()) == weights
     with pytest.raises(ArtifactError, match="run `vitrine train`"):
         CatalogueWeights.from_arrays({})
+
+
+def test_the_stored_ranker_serves_explains_and_keeps_unknown_products(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    data = TrainingData("shop-v1", training_log.SCHEMA, training_log.products(), Log([], []))
+    titles = (
+        (row, f"kind {training_log.KIND[int(id_[1:])]}", "") for row, id_ in enumerate(data.products.ids)
+    )
+    held = read_words(titles, len(data.products.ids), "en")
+    learned = LearnedCatalogue(CatalogueWeights())
+    trained = make_catalogue_ranker(data, store, learned, held, lambda *_: None)
+    ranker = load_ranker(store, trained.artifacts)
+    ids = [training_log.IDS[n] for n in np.random.default_rng(1).permutation(training_log.PRODUCTS)]
+    request = RerankRequest(ids, "kind 1", training_log.embed(["kind 1"])[0], as_of=training_log.START)
+    scores = ranker.scores(request)
+    ranked = [ids[place] for place in order_of(scores)]
+    assert all(training_log.KIND[int(id_[1:])] == 1 for id_ in ranked[:20])
+    parts = ranker.parts(ranker.inputs(request))
+    np.testing.assert_allclose(parts.scores, scores, atol=1e-4)
+    text = parts.values[:, parts.signals.index("text")]
+    assert text[ids.index(ranked[0])] > text[ids.index(ranked[-1])]
+    without = ranker.without("text").without("image").scores(request)
+    assert order_of(without) == list(range(len(ids)))  # the engine's order alone
+    unknown = ranker.scores(replace(request, ids=["unknown", *ids[:20]], vectors={}))
+    assert order_of(unknown)[0] == 0
+    items = store.get("items", trained.artifacts.items)
+    (items / "words.json").chmod(0o644)
+    (items / "words.json").unlink()
+    with pytest.raises(ArtifactError, match="holds no words of products"):
+        load_ranker(store, trained.artifacts)
 
 
 @pytest.fixture(scope="module")

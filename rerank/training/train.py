@@ -110,28 +110,27 @@ def make_rrf(
     data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
 ) -> TrainingResult:
     """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
-    gains = gains_of(data.log)
-    positions = estimate_positions(impressions(data.log.slates, gains))
-    training = {**_counts(data, gains), "fusion": asdict(settings)}
+    training = {**_counts(data, gains_of(data.log)), "fusion": asdict(settings)}
     tower = VectorsOnly(data.products.dimensions)
     model = TrainedModel(RRF, settings.to_arrays(), tower, None, training)
-    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    behaviour = Behaviour(data.log, data.products, numbers, positions)
-    return _finish(data, store, model, behaviour, on_progress)
+    return _finish(data, store, model, _behaviour(data), on_progress)
 
 
 def make_catalogue_ranker(
     data: TrainingData, store: Store, learned: LearnedCatalogue, words: ProductWords, on_progress: OnProgress
 ) -> TrainingResult:
     """Store the artifacts of the ranker that the catalogue alone taught; `words` are those of the products."""
-    gains = gains_of(data.log)
-    positions = estimate_positions(impressions(data.log.slates, gains))
-    training = {**_counts(data, gains), CATALOGUE: learned.to_dict()}
+    training = {**_counts(data, gains_of(data.log)), CATALOGUE: learned.to_dict()}
     tower = VectorsOnly(data.products.dimensions)
     model = TrainedModel(CATALOGUE, learned.weights.to_arrays(), tower, training=training, words=words)
+    return _finish(data, store, model, _behaviour(data), on_progress)
+
+
+def _behaviour(data: TrainingData) -> Behaviour:
+    """Return the behaviour in the whole log."""
+    positions = estimate_positions(impressions(data.log.slates, gains_of(data.log)))
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    behaviour = Behaviour(data.log, data.products, numbers, positions)
-    return _finish(data, store, model, behaviour, on_progress)
+    return Behaviour(data.log, data.products, numbers, positions)
 
 
 def _finish(
