@@ -163,7 +163,7 @@ def test_weights_move_only_for_a_gain_that_queries_show() -> None:
             grades = rng.integers(0, 3, 40).astype(float)
             noise = rng.normal(size=(2, 40))
             held = signals(2, rng.random(40), text=noise[0], image=strength * grades + noise[1])
-            made.append(Window(held, grades, np.sort(grades)[::-1][:10]))
+            made.append(Window(held, held, grades, np.sort(grades)[::-1][:10]))
         return made
 
     default = CatalogueWeights()

@@ -67,7 +67,8 @@ class Signals:
 def catalogue_scores(signals: Signals, weights: CatalogueWeights) -> FloatArray:
     """Return the scores (n,) of candidates: the sum of their `catalogue_terms`."""
     terms = catalogue_terms(signals, weights)
-    return np.sum(list(terms.values()), axis=0).astype(np.float32)
+    scores: FloatArray = np.sum(list(terms.values()), axis=0).astype(np.float32)
+    return scores
 
 
 def catalogue_terms(signals: Signals, weights: CatalogueWeights) -> dict[str, DoubleArray]:

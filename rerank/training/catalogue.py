@@ -60,9 +60,13 @@ class CatalogueTexts:
 
 @dataclass(frozen=True)
 class Window:
-    """The graded candidates (n,) of a query in the engine's order, and the ten best grades of all products."""
+    """The graded candidates (n,) of a query in the engine's order, and the ten best grades of all products.
+
+    `signals` are what the weights are learned from, `served` those that the ranker reads in service.
+    """
 
     signals: Signals
+    served: Signals
     grades: DoubleArray  # (n,)
     best: DoubleArray  # (10,) at most, falling
 
@@ -146,15 +150,18 @@ def choose_catalogue_weights(windows: Sequence[Window]) -> LearnedCatalogue:
     loss = best - figures  # (weights, queries)
     allowed = loss.mean(axis=1) <= loss.std(axis=1) / math.sqrt(len(windows))
     chosen = min(np.flatnonzero(allowed).tolist(), key=lambda place: (grid[place][1], -figures[place].mean()))
-    start = next(place for place, (_, distance) in enumerate(grid) if distance == 0)
-    engine = np.mean([ndcg(window, -window.signals.ranks.astype(np.float32)) for window in windows])
+    weights = grid[chosen][0]
     return LearnedCatalogue(
-        grid[chosen][0],
+        weights,
         len(windows),
-        float(figures[chosen].mean()),
-        float(figures[start].mean()),
-        float(engine),
+        _mean_ndcg(windows, weights),
+        _mean_ndcg(windows, default),
+        float(np.mean([ndcg(window, -window.served.ranks.astype(np.float32)) for window in windows])),
     )
+
+
+def _mean_ndcg(windows: Sequence[Window], weights: CatalogueWeights) -> float:
+    return float(np.mean([ndcg(window, catalogue_scores(window.served, weights)) for window in windows]))
 
 
 def ndcg(window: Window, scores: FloatArray) -> float:
@@ -205,18 +212,21 @@ def _windows(
         places = np.minimum(np.searchsorted(texts.rows, rows), len(texts.rows) - 1)
         graded = texts.rows[places] == rows
         ranks, rows, places = ranks[graded], rows[graded], places[graded]
-        signals = Signals(
-            texts.described.coverage(places, query.words),
-            ranks,
-            standard_scores(
-                {space: half_to_float(array[rows]) for space, array in products.vectors.items()},
-                {space: has[rows] for space, has in products.has.items()},
-                vector,
-                background,
-            ),
+        cosines = standard_scores(
+            {space: half_to_float(array[rows]) for space, array in products.vectors.items()},
+            {space: has[rows] for space, has in products.has.items()},
+            vector,
+            background,
+        )
+        signals, served = (
+            Signals(held, ranks, cosines)
+            for held in (
+                texts.described.coverage(places, query.words),
+                texts.words.coverage(rows, query.words),
+            )
         )
         best = np.sort(query.grades)[::-1][:_DEPTH].astype(np.float64)
-        yield Window(signals, query.grades[places].astype(np.float64), best)
+        yield Window(signals, served, query.grades[places].astype(np.float64), best)
         if time.monotonic() - started > _TIME_LIMIT_S:
             return
 
