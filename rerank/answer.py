@@ -65,6 +65,11 @@ class Answer:
         return self.window.artifacts if self.window else None
 
     @property
+    def unknown(self) -> int:
+        """The number of candidates that the ranker does not know, so that they kept their engine rank."""
+        return self.window.unknown if self.window else 0
+
+    @property
     def degraded(self) -> str | None:
         """The reason for the engine's order, where that was not requested."""
         return self.window.degraded if self.window else None
@@ -144,6 +149,7 @@ def answer_to_dict(answer: Answer, page: int, size: int, both_orders: bool = Fal
         "total_is_exact": answer.retrieved.total_is_exact,
         "no_match": answer.no_match,
         "window": len(answer.hits),
+        "unknown": answer.unknown,
         "page": page,
         "took_ms": answer.retrieved.took_ms,
         "facets": answer.retrieved.facets,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opensearch.logs.profiles import Click
+from opensearch.understanding.plan import ConstraintMode
 from rerank.features.groups import QueryVectors
 from vitrine.store import ArtifactSet
 
@@ -19,9 +20,10 @@ class RerankRequest:
 
     `vectors` holds the query's unit vector (d,) in each vector space where it has one; None: the index's query encoders
     make them of `query`. `shopper` is a keyed hash, `history` the shopper's clicks, oldest first. `unavailable` holds
-    the ids of sold-out candidates, `exact_codes` of those with a code that the query names. `as_of` is the moment of the
-    request in seconds since 1970, rounded to the minute. `verbatim`: `query` is not corrected before it
-    is read. `explain` asks for the explanations of the window, which cost time.
+    the ids of sold-out candidates, `exact_codes` of those with a code that the query names, and `broken` the exact
+    constraints of the query that a candidate breaks, by id. `as_of` is the moment of the request in seconds since 1970,
+    rounded to the minute. `verbatim`: `query` is not corrected before it is read; `constraints`: what its constraints do.
+    `explain` asks for the explanations of the window, which cost time.
     """
 
     ids: Sequence[str]
@@ -32,8 +34,10 @@ class RerankRequest:
     shopper: str | None = None
     unavailable: Collection[str] = ()
     exact_codes: Collection[str] = ()
+    broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
     deadline_ms: float = DEADLINE_MS
     verbatim: bool = False
+    constraints: ConstraintMode = "boost"
     explain: bool = False
 
 
@@ -56,9 +60,10 @@ class RankedWindow:
     """A window of n candidates in its final order.
 
     `order` (n) holds positions in the engine's order. `scores` are aligned with `order` and never rise; they are empty
-    when the engine's order stands, and `degraded` then holds the reason unless that order was requested. `rules` names
-    the business rule that moved a product, by id. `request` is the request as the ranker read it. `explanations` are by
-    position in the engine's order, and empty unless they were requested.
+    when no ranker scored, and `degraded` then holds the reason unless the engine's order was requested. `rules` names
+    the business rule that moved a product, by id. `request` is the request as the rules read it; None when the engine's
+    order stands as it came. `unknown` counts the candidates that the ranker does not know: they keep their engine rank.
+    `explanations` are by position in the engine's order, and empty unless they were requested.
     """
 
     order: list[int]
@@ -67,6 +72,7 @@ class RankedWindow:
     artifacts: ArtifactSet | None = None
     degraded: str | None = None
     request: RerankRequest | None = field(default=None, compare=False, repr=False)
+    unknown: int = 0
     explanations: dict[int, Explanation] = field(default_factory=dict, repr=False)
 
 

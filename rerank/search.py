@@ -23,15 +23,15 @@ from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Candidate, Retrieved, retrieve
 from rerank.features.groups import QueryVectors
-from rerank.models.ranker import Ranker
-from vitrine.errors import ArtifactError, QueryError, RerankError, VitrineError
+from rerank.models.ranker import Ranker, count_unknown
+from vitrine.errors import QueryError, RerankError, VitrineError
 
 from . import cheapest
 from .answer import Answer, Order, collapsed, hits_of, nearest_of
 from .arrays import FloatArray
 from .explanation import explain_engine_order, explain_ranking
 from .request import RankedWindow, RerankRequest, engine_order, this_minute
-from .rules import EXACT_CODE, apply_rules
+from .rules import EXACT_CODE, apply_rules, in_engine_order
 from .search_request import Search
 from .serving_context import ServingContext
 from .shoppers import read_history
@@ -75,17 +75,21 @@ def search_with_vectors(
 def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
     """Return the window after features, rank and rules; the engine's order with the reason where any of these fails.
 
-    This is the one place that decides between both orders, for every way into the reranker. It never raises.
+    Without a ranker the rules apply to the engine's order. This is the one place that decides between both orders, for
+    every way into the reranker. It never raises.
     """
     try:
-        ranker = _require_ranker(context)
+        if context.ranker is None:
+            reason = context.degraded or f"no model for alias {context.alias}"
+            return replace(in_engine_order(request), degraded=reason)
+        ranker = context.ranker
         request = _complete(context, request)
         inputs = ranker.inputs(request)  # features
         scores = _finite(ranker.score(inputs), ranker, len(request.ids))
         window = apply_rules(request, scores)
         if request.explain:
             window = explain_ranking(ranker, inputs, scores, window)
-        return replace(window, artifacts=ranker.artifacts)
+        return replace(window, artifacts=ranker.artifacts, unknown=count_unknown(inputs))
     except VitrineError as error:
         return engine_order(len(request.ids), str(error))
     except Exception as error:
@@ -116,7 +120,9 @@ def engine_body(
     """Return the engine's query for the whole window; `any_word`: a sorted one takes products with one of the words."""
     filters = [*search.filters, *([ids_filter(search.candidates)] if search.candidates else [])]
     boosts = search.plan.boosts if search.plan else ()
-    query = Query(search.query, vectors, filters, has_image=search.image is not None, boosts=boosts)
+    breaking = search.plan.breaking if search.plan else {}
+    has_image = search.image is not None
+    query = Query(search.query, vectors, filters, has_image=has_image, boosts=boosts, breaking=breaking)
     return hybrid_body(
         query,
         context.schema,
@@ -184,6 +190,7 @@ def rerank_request(
         shopper=search.shopper,
         unavailable={c.id for c in candidates if c.source.get("available") is False},
         exact_codes={c.id for c in candidates if c.exact_code},
+        broken={c.id: c.broken for c in candidates if c.broken},
         explain=search.explain,
     )
 
@@ -195,12 +202,6 @@ def _history(client: OpenSearch, context: ServingContext, shopper: str | None) -
     except VitrineError as error:
         _log.warning("the history of a shopper of %s cannot be read: %s", context.alias, error)
         return ()
-
-
-def _require_ranker(context: ServingContext) -> Ranker:
-    if context.ranker is None:
-        raise ArtifactError(context.degraded or f"no model for alias {context.alias}")
-    return context.ranker
 
 
 def _complete(context: ServingContext, request: RerankRequest) -> RerankRequest:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema, searched_index
 from opensearch.logs.pointer import read_pointer
+from opensearch.understanding.plan import QueryPlan
 from opensearch.understanding.vocabulary.artifact import Vocabulary, open_vocabulary
 from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
@@ -16,6 +17,7 @@ from vitrine.errors import ArtifactError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
 from .query_encoders import QueryEncoders, require_same_encoders
+from .request import RerankRequest
 from .search_request import plan_query
 
 if TYPE_CHECKING:
@@ -77,9 +79,15 @@ def vocabulary_of(store: Store, alias: str, schema: IndexSchema) -> Vocabulary |
         return None
 
 
-def understood_words(words: str, context: ServingContext, verbatim: bool = False) -> str:
-    """Return the words that a ranker reads for what a shopper typed, as a search of the alias reads them."""
-    return plan_query(words, context.schema, context.vocabulary, verbatim=verbatim).words
+def understood(request: RerankRequest, context: ServingContext) -> QueryPlan:
+    """Return the plan of the words that a shopper typed, as a search of the alias makes it."""
+    return plan_query(
+        request.query,
+        context.schema,
+        context.vocabulary,
+        verbatim=request.verbatim,
+        constraints=request.constraints,
+    )
 
 
 def open_ranker(store: Store, schema: IndexSchema, alias: str, pointer: ArtifactSet | None) -> Ranker:

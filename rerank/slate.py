@@ -17,7 +17,8 @@ EXPLORE = "explore"  # the arm whose order is random, so that no position favour
 class Slate:
     """One answered window. `at` is in seconds since 1970, `shopper` a keyed hash, `features` a sample of served values.
 
-    `viewed` counts the shown products on the pages that the shopper opened; None: all of them.
+    `viewed` counts the shown products on the pages that the shopper opened; None: all of them. `query` holds the words as
+    they were typed, `searched` those that were ranked, without corrections and constraints; None where they are not known.
     """
 
     query_id: str
@@ -32,6 +33,12 @@ class Slate:
     degraded: str | None = None
     features: Mapping[str, Any] | None = None
     viewed: int | None = None
+    searched: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The words that a ranker reads: those searched, else those typed."""
+        return self.query if self.searched is None else self.searched
 
     @property
     def viewed_ids(self) -> tuple[str, ...]:
@@ -55,6 +62,7 @@ class Slate:
             "alias": self.alias,
             "at": datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds"),
             "query": self.query,
+            "searched": self.searched,
             "shopper": self.shopper,
             "engine": list(self.engine),
             "shown": list(self.shown),
@@ -87,4 +95,5 @@ class Slate:
             artifacts=ArtifactSet(**artifacts) if artifacts else None,
             degraded=record.get("degraded"),
             features=record.get("features"),
+            searched=record.get("searched"),
         )

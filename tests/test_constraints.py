@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from opensearch.index.fields import ColumnFormat, FieldPlan, IndexSchema
-from opensearch.understanding.constraints.amounts import number_of_digits, ranges_in
+from opensearch.understanding.constraints.amounts import ranges_in
 from opensearch.understanding.plan import QueryPlan, understand
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.vocabulary.build import make_vocabulary
 from opensearch.understanding.vocabulary.counts import ProductCounts
+from vitrine.numerals import number_as_typed
 
 PLAN = FieldPlan(
     numbers=("price", "diagonal", "weight", "rating"),
@@ -118,6 +119,40 @@ def test_a_stated_constraint_doubles_the_score_and_a_value_counts_as_one_more_wo
     assert colour.clause == {"bool": {"should": [{"term": {"keywords.colour": "Red"}}, unknown]}}
 
 
+@pytest.mark.parametrize(
+    ("typed", "broken"),
+    [
+        ("red lamp under 50", ["price <= 50"]),
+        ("rating 4 lamp", ["rating = 4"]),
+        ("tv 40 inch", ["diagonal = 101.6"]),
+        ("red shoes size 42", ["shoe_size = 42"]),
+        ("shoes colour red", []),  # navy may do for blue
+        ("orion brand shoes", []),
+    ],
+)
+def test_a_stated_number_or_size_can_be_broken(typed: str, broken: list[str], vocabulary: Vocabulary) -> None:
+    assert list(understand(typed, SCHEMA, vocabulary).breaking) == broken
+    for mode in ("filter", "off"):
+        assert understand(typed, SCHEMA, vocabulary, constraints=mode).breaking == {}
+
+
+def test_a_product_without_a_value_breaks_no_constraint(vocabulary: Vocabulary) -> None:
+    assert understand("lamp under 50", SCHEMA, vocabulary).breaking["price <= 50"] == {
+        "bool": {
+            "filter": [{"exists": {"field": "numbers.price"}}],
+            "must_not": [{"range": {"numbers.price": {"lte": 50}}}],
+        }
+    }
+
+
+def test_a_measure_that_two_columns_may_hold_breaks_nothing(vocabulary: Vocabulary) -> None:
+    columns = {**PLAN.columns, "height": ColumnFormat(unit="cm")}
+    schema = IndexSchema(replace(PLAN, numbers=(*PLAN.numbers, "height"), columns=columns))
+    plan = understand("tv 40 inch", schema, vocabulary)
+    assert found(plan) == [("diagonal", "=", 101.6)]
+    assert plan.breaking == {}
+
+
 def test_filters_are_taken_out_of_the_words(vocabulary: Vocabulary) -> None:
     plan = understand("red lamp under 50", SCHEMA, vocabulary, constraints="filter")
     assert plan.words == "lamp"
@@ -137,10 +172,20 @@ def test_the_answer_names_what_was_understood(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("50", 50), ("1,249", 1249), ("1.249,00", 1249), ("19,90", 19.9), ("0.125", 0.125)]
+    ("text", "number"),
+    [
+        ("50", 50),
+        ("1,249", 1249),
+        ("1.249,00", 1249),
+        ("19,90", 19.9),
+        ("0.125", 0.125),
+        ("1'249.50", 1249.5),
+        ("1,00,000", 100_000),
+        ("1.2.3", None),
+    ],
 )
 def test_numbers_are_read_in_either_notation(text: str, number: float) -> None:
-    assert number_of_digits(text) == number
+    assert number_as_typed(text) == number
 
 
 @pytest.mark.parametrize(

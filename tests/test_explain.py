@@ -25,12 +25,13 @@ from rerank.features.product_table import read_products
 from rerank.features.scaler import fit_scaler
 from rerank.models.card import load_model
 from rerank.models.explain import column_parts, shapley
-from rerank.models.fusions import FUSIONS
-from rerank.models.network import GatedNetwork, NetworkSizes
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.mixing import GatedNetwork
+from rerank.models.neural.network import NetworkSizes
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import ArtifactRanker, FeatureStore, load_ranker
 from rerank.models.rrf import rrf_after_bm25
 from rerank.models.scorers import NeuralScorer
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from rerank.rules import UNAVAILABLE, apply_rules
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts

@@ -25,14 +25,14 @@ from rerank.features.groups import (
 )
 from rerank.features.product_table import read_products
 from rerank.models.card import load_model, read_model_card
-from rerank.models.fusions import FUSIONS, NeuralFusion
-from rerank.models.losses import LOSSES
+from rerank.models.neural.fusions import FUSIONS, NeuralFusion
+from rerank.models.neural.losses import LOSSES, Loss
 from rerank.models.ranker import ArtifactRanker, load_ranker
 from rerank.models.rrf import rrf_after_bm25
 from rerank.request import RerankRequest
 from rerank.training.artifacts import TrainingData
 from rerank.training.fit import TrainingSettings
-from rerank.training.train import TrainingResult, make_rrf, train_neural
+from rerank.training.train import TrainingResult, make_rrf, train_ranker
 from vitrine.errors import ArtifactError
 from vitrine.store import Store
 
@@ -51,7 +51,7 @@ def training_data() -> TrainingData:
 
 
 def train(store: Store, settings: TrainingSettings = SETTINGS) -> TrainingResult:
-    return train_neural(training_data(), store, training_log.embed, settings, quiet)
+    return train_ranker(training_data(), store, training_log.embed, settings, quiet, ("fused",))
 
 
 def request(trained: TrainingResult, vectors: QueryVectors) -> RerankRequest:
@@ -85,7 +85,7 @@ def test_a_third_vector_space_is_trained_saved_and_served(
 
     data = TrainingData("shop-v1", schema, read_products(documents, schema), training_log.log(300))
     assert data.products.has["sound"].sum() == 60
-    trained = train_neural(data, store, embed, SETTINGS, quiet)
+    trained = train_ranker(data, store, embed, SETTINGS, quiet, ("fused",))
     card = read_model_card(store.get("models", trained.artifacts.model))
     assert card.dimensions == {"text": 12, "image": 12, "sound": 5}
     assert card.encoders["sound"] == "ear"
@@ -147,19 +147,18 @@ def test_a_collaborative_feature_is_one_group_and_one_array(
         load_model(store.get("models", trained.artifacts.model))
 
 
-def pairwise_logistic(scores: Tensor, gains: Tensor, mask: Tensor, offsets: Tensor) -> Tensor:
-    """Return log(1 + e^(s_j - s_i)) over pairs of a slate in which i has the higher gain."""
-    adjusted = scores + offsets
+def margin(outputs: Tensor, gains: Tensor, mask: Tensor, offsets: Tensor) -> Tensor:
+    """Return max(0, 1 + s_j - s_i) over pairs of a slate in which i has the higher gain."""
+    adjusted = outputs[..., 0] + offsets
     difference = adjusted[:, None, :] - adjusted[:, :, None]
     pairs = (gains[:, :, None] > gains[:, None, :]) & mask[:, :, None] & mask[:, None, :]
-    logits = difference[pairs]
-    return (1 + logits.clamp(max=30).exp()).log().mean()
+    return (1 + difference[pairs]).clamp(min=0).mean()
 
 
 def test_a_loss_is_one_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(LOSSES, "pairwise_logistic", pairwise_logistic)
-    trained = train(store, replace(SETTINGS, loss="pairwise_logistic"))
-    assert trained.training["settings"]["loss"] == "pairwise_logistic"
+    monkeypatch.setitem(LOSSES, "margin", Loss(margin))
+    trained = train(store, replace(SETTINGS, loss="margin"))
+    assert trained.training["settings"]["loss"] == "margin"
     assert (
         trained.training["validation loss of equal scores"]
         != train(store).training["validation loss of equal scores"]
@@ -168,7 +167,7 @@ def test_a_loss_is_one_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_neural_fusion_is_one_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        FUSIONS, "copy", NeuralFusion(FUSIONS["gated"].training_class, FUSIONS["gated"].served)
+        FUSIONS, "copy", NeuralFusion(FUSIONS["gated"].training_class, FUSIONS["gated"].served_class)
     )
     trained = train(store, replace(SETTINGS, fusion="copy"))
     assert read_model_card(store.get("models", trained.artifacts.model)).fusion == "copy"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from indexer.catalogue.flat_rows import flatten
 from indexer.catalogue.inference.infer import infer_plan
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import CatalogueRow, declared_columns, read_rows
+from opensearch.index.fields import FieldPlan
 
 LAMP: dict[str, Any] = {
     "id": "l1",
@@ -36,6 +39,21 @@ FLAT = {
 
 def test_objects_and_lists_of_objects_open_into_dotted_columns() -> None:
     assert flatten(LAMP) == FLAT
+
+
+@pytest.mark.parametrize("write", [json.dumps, repr])
+def test_objects_that_a_text_writes_open_too_unless_the_plan_names_their_column(
+    tmp_path: Path, write: Callable[[Any], str]
+) -> None:
+    path = tmp_path / "c.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            [LAMP, [write(v) if isinstance(v, (dict, list)) else v for v in LAMP.values()]]
+        )
+    (row,) = (row for row in read_rows(path) if isinstance(row, CatalogueRow))
+    assert {**row.values, "places": FLAT["places"]} == FLAT
+    (row,) = (r for r in read_rows(path, plan=FieldPlan(keywords=("price",))) if isinstance(r, CatalogueRow))
+    assert row.values["price"] == write(LAMP["price"])
 
 
 def test_two_spellings_of_one_path_keep_both_values() -> None:

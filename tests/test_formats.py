@@ -147,6 +147,21 @@ def test_escapes_of_other_programs_are_read_as_a_spreadsheet_does(
     assert [row["title"] for row in rows(path)] == [title, "plain"]
 
 
+@pytest.mark.parametrize("header", ["1,2,3", "7,https://e.com/1.jpg,cup", "1,cup,19.99"])
+def test_a_header_that_looks_like_a_product_is_told(tmp_path: Path, header: str) -> None:
+    (remark,) = (
+        item
+        for item in read_rows(write(tmp_path / "c.csv", f"{header}\n2,a,5\n"))
+        if isinstance(item, Remark)
+    )
+    assert "if the file has no header, write a line of column names above it" in remark.text
+
+
+def test_dots_that_no_field_can_have_leave_the_names_of_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.csv", '"Art.-Nr.","Tags (x,y,z...)"\n1,"a,b"\n')
+    assert rows(path) == [{"Art.-Nr": "1", "Tags (x,y,z…)": "a,b"}]
+
+
 def test_a_whole_file_with_backslash_escapes_keeps_backslashes_before_other_letters(tmp_path: Path) -> None:
     lines = [r'"1","the \"red\" cup, C:\\cups","\N"', r'"2","two \"blue\" cups, 5\x3","7"']
     path = write(tmp_path / "c.csv", '"id","title","price"\n' + "\n".join(lines))
@@ -178,14 +193,47 @@ def test_utf_16_is_read_without_a_byte_order_mark(tmp_path: Path, codec: str) ->
     assert rows(write(tmp_path / "c.csv", (CSV * 1).encode(codec))) == CUPS
 
 
-def test_an_error_of_encoding_names_the_likely_ones(tmp_path: Path) -> None:
-    text = "".join(f"{n},Größe für Mädchen {n}\n" for n in range(50))
-    (first, *_) = bad(write(tmp_path / "c.csv", f"id,title\n{text}".encode("cp1252")))
-    assert "is not utf-8" in first.reason
-    assert "it may be cp1252" in first.reason
-    chinese = "".join(f"{n},红色连衣裙\n" for n in range(50))
-    (first, *_) = bad(write(tmp_path / "zh.csv", f"id,title\n{chinese}".encode("gb18030")))
-    assert "it may be gb18030" in first.reason
+GERMAN = "Größe L für das Büro, 12,50 €"
+POLISH = "Żółta łódź i krzesło ogrodowe, książka dla dzieci"
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        (GERMAN, "cp1252"),
+        (GERMAN, "iso8859_15"),
+        (GERMAN, "mac_roman"),
+        ("Müller", "cp850"),
+        (POLISH, "cp1250"),
+        (POLISH, "iso8859_2"),
+        ("Kırmızı sandalye ve güneş gözlüğü", "cp1254"),
+        ("Красная куртка для мужчин", "cp1251"),
+        ("Красная куртка для мужчин", "koi8_r"),
+        ("红色羊毛衫", "gb18030"),
+        ("赤いセーター", "cp932"),
+        ("赤いセーター", "euc_jp"),
+        ("빨간 스웨터", "cp949"),
+    ],
+)
+def test_the_encoding_of_a_file_that_is_not_utf_8_is_taken_from_its_letters_and_told(
+    tmp_path: Path, text: str, codec: str
+) -> None:
+    path = write(
+        tmp_path / "c.json", json.dumps([{"id": 1, "title": text}], ensure_ascii=False).encode(codec)
+    )
+    remark, row = read_rows(path)
+    assert row == CatalogueRow(1, {"id": 1, "title": text})
+    assert isinstance(remark, Remark)
+    assert f"is read as {codec}, by its letters" in remark.text
+
+
+def test_a_stray_byte_in_utf_8_costs_its_row_only(tmp_path: Path) -> None:
+    text = "".join(f"{n},Größe für Mädchen\n" for n in range(20))
+    path = write(tmp_path / "c.csv", f"id,title\n{text}".encode() + b"20,T\xfcr\n21,cup\n")
+    (row,) = bad(path)
+    assert row.line == 22
+    assert "byte 0xfc at offset" in row.reason
+    assert len([item for item in read_rows(path) if isinstance(item, CatalogueRow)]) == 21
 
 
 # packed files
@@ -437,6 +485,18 @@ def test_the_first_sheet_with_rows_of_a_workbook_is_read(tmp_path: Path) -> None
         CatalogueRow(6, {"id": 8, "title": "pot", "price": 6}),
     ]
     assert declared_columns(path) == ("id", "title", "price", "added", "tag")
+
+
+def test_a_formula_whose_value_a_workbook_does_not_hold_is_told(tmp_path: Path) -> None:
+    book = Workbook()
+    for cells in (["id", "title", "price"], [1, "cup", "=2*3"], [2, "pot", 5]):
+        book.active.append(cells)
+    book.save(tmp_path / "c.xlsx")
+    remark, first, second = read_rows(tmp_path / "c.xlsx")
+    assert isinstance(remark, Remark)
+    assert "whose value the workbook does not hold, read as empty: 1;" in remark.text
+    assert first == CatalogueRow(2, {"id": 1, "title": "cup"})
+    assert second == CatalogueRow(3, {"id": 2, "title": "pot", "price": 5})
 
 
 def test_a_workbook_that_is_damaged_or_empty_is_refused(tmp_path: Path) -> None:

@@ -20,9 +20,12 @@ from support.stub_encoders import save_colour_image
 from support.tiny_text_encoder import tiny_text_encoder
 
 from encoders.onnx.quantize import quantize
-from opensearch.index.meta import read_mapping
+from opensearch.index.meta import read_mapping, set_vocabulary
 from opensearch.index.versions import current, read_schema
+from opensearch.understanding.vocabulary.artifact import Vocabulary, open_vocabulary
+from opensearch.understanding.vocabulary.build import build_vocabulary
 from vitrine.cli import main
+from vitrine.store import Store
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -398,6 +401,35 @@ def test_queries_are_understood_by_the_vocabulary_of_the_version_in_service(vitr
     vitrine("index", "--rollback")
     assert read_schema(vitrine.engine, vitrine.alias).vocabulary == first
     assert answer("shoee")["corrected"]["to"] == "shoe"
+
+
+def test_the_words_of_deleted_products_go_with_the_next_load_and_those_of_clicked_queries_stay(
+    vitrine: Command,
+) -> None:
+    def finding() -> dict[str, Any]:
+        (found,) = [f for f in json.loads(vitrine("doctor", "--json").stdout) if f["subject"] == "vocabulary"]
+        return dict(found)
+
+    def words() -> Vocabulary:
+        name = read_schema(vitrine.engine, vitrine.alias).vocabulary
+        assert name is not None
+        return open_vocabulary(store, name)
+
+    store = Store(str(vitrine.folder / "store"))
+    lantern = {"id": "l", "title": "green lantern", "price": 5, "colour": "green"}
+    vitrine.report(vitrine.catalogue([*ROWS, lantern]), "--yes")
+    assert words().id_of("lantern") is not None
+    index = read_schema(vitrine.engine, vitrine.alias)
+    name = build_vocabulary(vitrine.engine, vitrine.alias, index.plan.language, store, {"sneakers": 4})
+    set_vocabulary(vitrine.engine, vitrine.alias, name)
+    vitrine("delete", "l")
+    assert (finding()["level"], "deleted" in finding()["result"]) == ("warn", True)
+    vitrine.report(vitrine.catalogue(ROWS))  # no product changes
+    assert words().id_of("lantern") is None
+    assert words().typed == {"sneakers": 4}
+    assert finding()["level"] == "ok"
+    vitrine.report(vitrine.catalogue(ROWS), "--rebuild")
+    assert words().typed == {"sneakers": 4}
 
 
 def test_a_lost_vocabulary_is_reported_searched_without_and_built_again(vitrine: Command) -> None:

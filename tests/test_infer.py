@@ -40,6 +40,13 @@ SHOPS: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
             ("T-02", "Cuchara de madera", "La cuchara es de haya y dura mucho", "1.024,00", "Cocina", "no", "02/01/2025"),
         ],
     ),
+    "da": (
+        ("Varenummer", "Navn", "Beskrivelse", "Pris", "Kategori", "På lager", "Oprettet"),
+        [
+            ("T-01", "Tekande af glas", "En kande til te om eftermiddagen", "24,90 kr.", "Køkken", "ja", "24.12.2024"),
+            ("T-02", "Træske", "Skeen er lavet af bøg og ligger godt", "1.024,00 kr.", "Køkken", "nej", "02.01.2025"),
+        ],
+    ),
     "zh": (
         ("商品编号", "标题", "描述", "价格", "分类", "是否有货", "上架时间"),
         [
@@ -222,11 +229,75 @@ def test_money_that_is_not_read_as_numbers_is_told_with_the_reason() -> None:
     )  # told among the columns that are not used
 
 
-def test_the_example_of_a_price_column_that_is_not_read_is_a_cell_without_a_number() -> None:
+def test_a_price_column_stays_one_beside_words_and_is_told_when_too_many_cells_are_none() -> None:
     prices = ["19.99", "5.00", "free", "on request"]
     rows = [{"id": n, "title": f"cup {n}", "price": price} for n, price in enumerate(prices)]
+    plan = infer_plan(rows)
+    assert [read_product(row, plan)[0].numbers.get("price") for row in rows] == [19.99, 5, 0, None]
+    rows += [{"id": n, "title": f"cup {n}", "price": f"tier {n} of 9"} for n in range(4, 6)]
     (remark,) = plan_remarks(infer_plan(rows), rows, is_guess=False)
-    assert "too many of its cells (such as 'free') are not numbers" in remark
+    assert "too many of its cells (such as 'on request') are not numbers" in remark
+
+
+@pytest.mark.parametrize(
+    ("prices", "language", "currency", "others"),
+    [
+        (["1 299 kr", "499 kr"], "en", "SEK", "NOK, DKK, ISK"),
+        (["1.299 kr", "499 kr"], "da", "DKK", None),
+        (["kr 1 299,-", "kr 499,-"], "no", "NOK", None),
+        (["1 299 kr", "499 NOK", "99 kr"], "en", "NOK", None),
+        (["¥1,980", "¥2,500"], "en", "JPY", "CNY"),
+        (["$5", "$6"], "en", "USD", None),
+    ],
+)
+def test_a_currency_that_is_one_of_several_is_told_unless_language_or_cells_decide_it(
+    prices: list[str], language: str, currency: str, others: str | None
+) -> None:
+    rows = [{"id": n, "title": f"cup {n}", "price": price} for n, price in enumerate(prices)]
+    plan = complete_plan(FieldPlan(numbers=("price",), language=language), rows)
+    assert plan.columns["price"].currency == currency
+    remarks = plan_remarks(plan, rows, is_guess=False)
+    assert [f"may also be {others}: if so, write price = {{currency" in remark for remark in remarks] == [
+        True
+    ] * bool(others)
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "dates"),
+    [
+        (["2024-01-15", "2024-02-31", "0000-00-00"], "%Y-%m-%d", ["2024-01-15", None, None]),
+        (
+            ["31.12.2024", "31.02.2024", "soon", "1.2.2024"],
+            "%d.%m.%Y",
+            ["2024-12-31", None, None, "2024-02-01"],
+        ),
+        (
+            [1735689600, 0, 1704067200],
+            "epoch_second",
+            ["2025-01-01T00:00:00.000Z", None, "2024-01-01T00:00:00.000Z"],
+        ),
+        (["/Date(1735689600000)/"], "epoch_millis", ["2025-01-01T00:00:00.000Z"]),
+    ],
+)
+def test_an_impossible_date_is_left_out_and_the_column_stays_one_of_dates(
+    cells: list[Any], form: str, dates: list[str | None]
+) -> None:
+    rows = [{"id": f"p{n}", "title": f"cup {n}", "released": cell} for n, cell in enumerate(cells)]
+    plan = infer_plan(rows)
+    assert plan.columns["released"].date_format == (form,)
+    products = [read_product(row, plan) for row in rows]
+    assert [product.dates.get("released") for product, _ in products] == dates
+    assert [len(dropped) for _, dropped in products] == [date is None for date in dates]
+
+
+def test_a_column_called_like_a_date_that_is_none_is_told() -> None:
+    cells = ["2024-01-15", "spring", "autumn 2", "2024-03-01", "winter, 1"]
+    rows = [{"id": f"p{n}", "title": f"cup {n}", "released": cell} for n, cell in enumerate(cells)]
+    (remark,) = plan_remarks(infer_plan(rows), rows, is_guess=False)
+    assert (
+        "column released looks like dates and is not read as such: too many of its cells (such as 'spring')"
+        in remark
+    )
 
 
 def test_a_date_that_a_spreadsheet_wrote_as_a_number_of_days_is_read() -> None:

@@ -82,7 +82,7 @@ def test_a_table_returns_the_rows_that_were_written(tmp_path: Path) -> None:
 
 
 def test_a_row_of_full_size_has_at_most_2560_bytes() -> None:
-    assert bytes_per_item(RowLayout({"text": 384, "image": 512}, hidden=64, keys=32)) <= 2560
+    assert bytes_per_item(RowLayout({"text": 384, "image": 512}, hidden=64, keys=32, gates=3)) <= 2560
 
 
 def test_a_tower_for_other_vectors_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ COMMA = ColumnFormat(separator=",")
     [
         (["wool, warm", "warm, soft", "soft, wool"], ","),
         (["wool;warm", "warm;wool"], ";"),
+        (["Shoes;Men", "Hats;Kids"], ";"),
+        (["A lamp of oak; it glows at night", "A chair; it is made of beech"], None),
         (["棉，红", "红，棉"], "，"),
         (["Home > Garden, Home > Sale", "Home > Garden"], ","),
         (["Acme, Inc.", "Acme, Inc.", "Smith, Jones & Co"], None),
@@ -53,6 +55,8 @@ def test_keywords_are_cut_by_the_columns_separator() -> None:
         ("a.jpg, b.png", ["a.jpg", "b.png"]),
         ("a.jpg|b.jpg", ["a.jpg", "b.jpg"]),
         ("red, blue.jpg", ["red, blue.jpg"]),
+        ("https://e.com/a, b.jpg", ["https://e.com/a, b.jpg"]),
+        ("https://e.com/a, b.jpg, https://e.com/c.jpg", ["https://e.com/a, b.jpg", "https://e.com/c.jpg"]),
         ("cdn.example/1, cdn.example/2", ["cdn.example/1", "cdn.example/2"]),
         ("cdn.example/w_3,h_4/1", ["cdn.example/w_3,h_4/1"]),
         ("[{'src': 'http://x/1'}]", ["http://x/1"]),

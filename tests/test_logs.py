@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from opensearch.index.create import ensure_index, strict_body
 from opensearch.logs import ubi
 from opensearch.logs.records import LogIndex, count_values, read_records
 from opensearch.logs.slates import SLATES, read_slates, write_slates
@@ -275,3 +276,17 @@ def test_a_record_that_does_not_fit_is_returned_with_the_reason(engine: OpenSear
     assert refused.id == f"{alias}:q1"
     assert "strict" in (refused.reason or "")
     assert [record.source["query_id"] for record in read_slates(engine, alias)] == ["q2"]
+
+
+def test_a_log_of_an_earlier_release_gets_the_fields_that_it_lacks(engine: OpenSearch) -> None:
+    index = f"eq-log-{uuid4().hex[:8]}"
+    earlier = strict_body({"query": {"type": "keyword", "index": False}})
+    now = strict_body({**earlier["mappings"]["properties"], "searched": {"type": "keyword"}})
+    try:
+        ensure_index(engine, index, earlier)
+        ensure_index(engine, index, now)
+        engine.index(index=index, body={"query": "shooes", "searched": "shoes"})
+        (mapping,) = engine.indices.get_mapping(index=index).values()
+        assert mapping["mappings"] == {**now["mappings"], "dynamic": "strict"}
+    finally:
+        engine.indices.delete(index=index)

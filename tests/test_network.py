@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,17 +14,20 @@ from hypothesis import strategies as st
 from rerank.arrays import unit
 from rerank.features.item_table import ItemRows
 from rerank.features.scaler import Scaler
-from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
-from rerank.models.served import GatedModel
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.losses import expected_gain
+from rerank.models.neural.network import Batch, FusionNetwork, ItemInputs, NetworkSizes
+from rerank.models.neural.served import ServedFusion
+from rerank.models.neural.served_interest import INTERESTS
 
 CANDIDATES, CLICKS = 30, 6
 SIZES = NetworkSizes(vectors={"text": 10, "image": 7}, numbers=2, features=9)
 THREE_SPACES = NetworkSizes(vectors={"text": 10, "image": 7, "sound": 4}, numbers=2, features=9)
 
 
-def network(sizes: NetworkSizes, seed: int) -> GatedNetwork:
+def network(sizes: NetworkSizes, seed: int, fusion: str = "gated") -> FusionNetwork:
     torch.manual_seed(seed)
-    model = GatedNetwork(sizes)
+    model = FUSIONS[fusion].network(sizes)
     rng = np.random.default_rng(seed)
     model.standardise((3.0 + 2.0 * rng.normal(size=(50, sizes.features))).astype(np.float32))
     model.eval()
@@ -57,7 +61,7 @@ def sample(sizes: NetworkSizes, seed: int, history: int, query: set[str] | None 
     }
 
 
-def training_scores(model: GatedNetwork, scaler: Scaler, data: dict[str, Any]) -> np.ndarray:
+def training_scores(model: FusionNetwork, scaler: Scaler, data: dict[str, Any]) -> np.ndarray:
     scaled = scaler.scale(data["numbers"])
     known = np.isfinite(scaled)
     numbers = np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
@@ -74,15 +78,15 @@ def training_scores(model: GatedNetwork, scaler: Scaler, data: dict[str, Any]) -
         age_hours=torch.from_numpy(ages)[None],
         query={space: torch.from_numpy(vector)[None] for space, vector in data["query"].items()},
         has_query={space: torch.tensor([space in data["query_spaces"]]) for space in data["query"]},
+        mask=torch.ones(1, CANDIDATES, dtype=torch.bool),
     )
     with torch.no_grad():
-        scores: np.ndarray = model(model.tower(ItemInputs(vectors, torch.from_numpy(numbers))), batch)[
-            0
-        ].numpy()
-    return scores
+        rows = model.tower(ItemInputs(vectors, torch.from_numpy(numbers)))
+        outputs: np.ndarray = model(rows, batch)[0].numpy()
+    return outputs[:, 0] if outputs.shape[1] == 1 else expected_gain(outputs)
 
 
-def served_scores(model: GatedModel, data: dict[str, Any], dtype: type = np.float32) -> np.ndarray:
+def served_scores(model: ServedFusion, data: dict[str, Any], dtype: type = np.float32) -> np.ndarray:
     rows = model.rows(data["vectors"], data["numbers"])
     values = np.concatenate([*data["vectors"].values(), rows], axis=1).astype(dtype).astype(np.float32)
     known = np.isfinite(data["numbers"]).any(axis=1)
@@ -99,26 +103,44 @@ def served_scores(model: GatedModel, data: dict[str, Any], dtype: type = np.floa
     )
 
 
-def served_form(model: GatedNetwork, scaler: Scaler) -> GatedModel:
-    return GatedModel(model.served(scaler), tuple(model.sizes.vectors))
+def served_form(model: FusionNetwork, scaler: Scaler, fusion: str = "gated") -> ServedFusion:
+    form = FUSIONS[fusion].served(model.served(scaler), tuple(model.sizes.vectors), model.sizes.interest)
+    assert isinstance(form, ServedFusion)
+    return form
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     query=st.sets(st.sampled_from(["text", "image", "sound"])),
     history=st.integers(0, CLICKS),
     spaces=st.lists(st.sampled_from(["text", "image", "sound"]), unique=True, min_size=1),
     columns=st.integers(0, 3),
+    fusion=st.sampled_from([name for name, fusion in FUSIONS.items() if fusion.served_class]),
+    interest=st.sampled_from(list(INTERESTS)),
+    outputs=st.integers(1, 2),
 )
 def test_training_form_equals_served_form(
-    seed: int, query: set[str], history: int, spaces: list[str], columns: int
+    seed: int,
+    query: set[str],
+    history: int,
+    spaces: list[str],
+    columns: int,
+    fusion: str,
+    interest: str,
+    outputs: int,
 ) -> None:
-    sizes = replace(THREE_SPACES, vectors={s: THREE_SPACES.vectors[s] for s in spaces}, numbers=columns)
-    model, scaler = network(sizes, seed), scaler_of(sizes)
+    sizes = replace(
+        THREE_SPACES,
+        vectors={s: THREE_SPACES.vectors[s] for s in spaces},
+        numbers=columns,
+        interest=interest,
+        outputs=outputs,
+    )
+    model, scaler = network(sizes, seed, fusion), scaler_of(sizes)
     data = sample(sizes, seed, history, query & set(spaces))
     expected = training_scores(model, scaler, data)
-    served = served_form(model, scaler)
+    served = served_form(model, scaler, fusion)
     spread = expected.std()
     np.testing.assert_allclose(served_scores(served, data), expected, atol=1e-4 * spread)
     halved = served_scores(served, data, np.float16)
@@ -136,8 +158,11 @@ def test_a_missing_modality_has_no_effect() -> None:
     assert not changed[~data["vectors"]["image"].any(axis=1)[:CANDIDATES]].any()
 
 
-def test_every_input_changes_the_scores() -> None:
-    model, scaler, data = network(THREE_SPACES, 4), scaler_of(THREE_SPACES), sample(THREE_SPACES, 4, 4)
+@pytest.mark.parametrize("interest", list(INTERESTS))
+@pytest.mark.parametrize("fusion", list(FUSIONS))
+def test_every_input_changes_the_scores(fusion: str, interest: str) -> None:
+    sizes = replace(THREE_SPACES, interest=interest)
+    model, scaler, data = network(sizes, 4, fusion), scaler_of(sizes), sample(sizes, 4, 4)
     base = training_scores(model, scaler, data)
     for space in THREE_SPACES.vectors:
         without = {**data, "query_spaces": data["query_spaces"] - {space}}

@@ -39,6 +39,12 @@ def decide(values: list[Any], name: str = "price", hints: NotationHints = ENGLIS
         (["Rs. 1,299", "Rs. 999/-"], {"decimal": ".", "currency": "INR"}, [1299, 999]),
         (["1.99 € TTC", "0.50 € TTC"], {"decimal": ".", "currency": "EUR"}, [1.99, 0.5]),
         (["12,90 €/kg", "1,29 € / 100 g"], {"decimal": ",", "currency": "EUR", "unit": "kg"}, [12.9, 12.9]),
+        (["US $12.50", "US $1,200"], {"decimal": ".", "currency": "USD"}, [12.5, 1200]),
+        (["12€50", "9€00"], {"decimal": ",", "currency": "EUR"}, [12.5, 9]),
+        (["2,980円(税込)", "1,500円〜"], {"decimal": ".", "currency": "JPY"}, [2980, 1500]),
+        (["$12.50", "free", "$3.00 + VAT"], {"decimal": ".", "currency": "USD"}, [12.5, 0, 3]),
+        (["¥12.50", "3元"], {"decimal": ".", "currency": "CNY"}, [12.5, 3]),
+        (["4.5 out of 5 stars", "3.0 out of 5 stars"], {"decimal": "."}, [4.5, 3]),
         (["ab 19,90 €*", "25,00 €"], {"decimal": ",", "currency": "EUR"}, [19.9, 25]),
     ],
 )

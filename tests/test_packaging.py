@@ -108,7 +108,7 @@ def test_every_extra_of_pyproject_is_known_to_the_error_message(project: dict[st
         ("index", "torch", "index"),
         ("train", "torch", "train"),
         ("encoder", "torch", "index"),
-        ("evaluate", "scipy.stats", "train"),
+        ("evaluate", "sklearn", "train"),
         ("node", "docker", "node"),
     ],
 )

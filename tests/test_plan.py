@@ -189,12 +189,11 @@ def test_a_sample_without_a_possible_id_is_an_error_that_lists_the_columns() -> 
 
 
 def test_a_catalogue_without_a_readable_row_is_an_error(tmp_path: Path) -> None:
-    latin = tmp_path / "c.jsonl"
-    latin.write_bytes('{"id": "1", "title": "é"}\n'.encode("latin-1") * 5)
+    broken = write(tmp_path / "c.jsonl", '{"id": "1"\n' * 5)
     with pytest.raises(
-        CatalogueError, match=r"no row of c.jsonl can be read; line 1: byte 0xe9 at offset 22"
+        CatalogueError, match=r"no row of c.jsonl can be read; line 1: the object is not JSON"
     ):
-        plan_from_rows(read_rows(latin), latin.name)
+        plan_from_rows(read_rows(broken), broken.name)
     with pytest.raises(CatalogueError, match="has no rows"):
         plan_from_rows(read_rows(write(tmp_path / "c.csv", "id,title\n")), "c.csv")
 

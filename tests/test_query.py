@@ -56,7 +56,7 @@ def typed_matches(lexical: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(node, dict):
             if "match" in node:
                 ((field, match),) = node["match"].items()
-                if "zero_terms_query" in match:
+                if match.get("operator") == "or":
                     found[field] = match
             for part in node.values():
                 walk(part)

@@ -65,8 +65,9 @@ def test_an_encoding_with_a_byte_order_mark_is_recognized(tmp_path: Path, encodi
     assert good(read(path)) == PRODUCTS
 
 
-def test_another_encoding_is_an_error_with_the_byte_and_is_read_when_named(tmp_path: Path) -> None:
-    path = lines(tmp_path / "c.jsonl", '{"id": "1"}', '{"id": "2", "title": "café"}'.encode("latin-1"))
+def test_a_byte_of_another_encoding_is_an_error_with_its_place(tmp_path: Path) -> None:
+    broken = '{"id": "2", "title": "café"}'.encode("latin-1")
+    path = lines(tmp_path / "c.jsonl", '{"id": "1"}', broken, '{"title": "ééééééééééé"}')
     ((line, reason),) = bad(read(path))
     assert line == 2
     assert "byte 0xe9 at offset 37 " in reason  # 12 bytes of line 1, then 25 before the é

@@ -62,6 +62,7 @@ def test_an_order_names_its_artifacts(client: TestClient) -> None:
         "order": ["c", "b", "a"],
         "scores": [2.0, 1.0, 0.0],
         "rules": {},
+        "unknown": 0,
         "artifacts": {"model": "model-1", "items": "items-1", "behaviour": "behaviour-1"},
         "degraded": None,
     }
@@ -96,8 +97,13 @@ def test_the_hook_unescapes_the_whole_context(context: ServingContext) -> None:
 
 
 def test_a_slate_survives_its_record() -> None:
-    slate = Slate("q", "shop", 1.5, "shoes", None, ("a", "b"), ("b", "a"), "reranked", ARTIFACTS)
+    slate = Slate("q", "shop", 1.5, "shooes", None, ("a", "b"), ("b", "a"), "reranked", ARTIFACTS)
+    slate = replace(slate, searched="shoes")
     assert Slate.from_record(slate.to_record(), 1.5) == slate
+    assert slate.words == "shoes"
+    earlier = Slate.from_record({**slate.to_record(), "searched": None}, 1.5)
+    assert earlier is not None
+    assert earlier.words == "shooes"
 
 
 def test_unavailable_products_are_demoted_and_the_rule_is_named(context: ServingContext) -> None:
@@ -112,15 +118,19 @@ def test_unavailable_products_are_demoted_and_the_rule_is_named(context: Serving
     assert falling == sorted(falling, reverse=True)
 
 
-def test_without_a_model_order_degrades_and_the_hook_answers_503(context: ServingContext) -> None:
-    with service_of(replace(context, ranker=None, degraded=NO_MODEL)) as client:
-        answer = client.post("/v1/order/shop", json={"ids": ["a", "b"]}).json()
-        hook = client.post("/v1/hook/shop", json={"ctx": {"q": ""}, "docs": ["a", "b"]})
-    assert answer["order"] == ["a", "b"]
+def test_without_a_model_the_rules_apply_to_the_engines_order(context: ServingContext) -> None:
+    stocked = replace(
+        context, ranker=None, degraded=NO_MODEL, schema=replace(context.schema, plan=FieldPlan(available="x"))
+    )
+    with service_of(stocked, lookups=StubLookups(sold_out={"a"})) as client:
+        answer = client.post("/v1/order/shop", json={"ids": ["a", "b", "c"]}).json()
+        hook = client.post("/v1/hook/shop", json={"ctx": {"q": ""}, "docs": ["a", "b", "c"]}).json()
+        state = client.get("/v1/hook/shop").json()
+    assert answer["order"] == ["b", "c", "a"]
     assert answer["degraded"] == NO_MODEL
-    assert answer["artifacts"] is None
-    assert hook.status_code == 503
-    assert hook.json() == {"error": NO_MODEL}
+    assert (answer["artifacts"], answer["scores"]) == (None, [])
+    assert [row["index"] for row in hook["results"]] == [1, 2, 0]
+    assert state == {"failures": [], "degraded": NO_MODEL}
 
 
 @pytest.mark.parametrize(
@@ -314,7 +324,8 @@ def test_a_sorted_search_through_the_hook_keeps_its_order(context: ServingContex
 
 
 def test_the_hook_tells_why_reranks_failed(context: ServingContext) -> None:
-    with service_of(replace(context, ranker=None, degraded=NO_MODEL)) as client:
+    broken = ReverseRanker(error=RerankError("the table is gone"))
+    with service_of(replace(context, ranker=broken)) as client:
         for _ in range(2):
             client.post("/v1/hook/shop", json={"ctx": {}, "docs": ["", ""]})
         client.post("/v1/hook/shop", json={"ctx": {}, "docs": ["a", "b"]})
@@ -322,7 +333,7 @@ def test_the_hook_tells_why_reranks_failed(context: ServingContext) -> None:
         assert client.get("/v1/hook/nowhere").status_code == 404
     assert [row["count"] for row in failures] == [2, 1]
     assert "without the field `id`" in failures[0]["reason"]
-    assert failures[1]["reason"] == NO_MODEL
+    assert failures[1]["reason"] == "the table is gone"
 
 
 @settings(max_examples=60)

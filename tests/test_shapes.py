@@ -308,6 +308,47 @@ def test_variants_that_name_their_product_inherit_its_texts_and_pictures(tmp_pat
     assert shape(list(read_rows(unrelated))) == ""
 
 
+def test_bigcommerces_variants_inherit_from_their_product_and_other_rows_are_counted(tmp_path: Path) -> None:
+    older = table(tmp_path / "older.csv", [
+        {"Item Type": "Product", "Product ID": "77", "Product Name": "Towel", "Product Code/SKU": "T", "Price": "49",
+         "Product Description": "A towel of linen", "Current Stock Level": "3", "Product Visible?": "Y"},
+        {"Item Type": "  SKU", "Product ID": "77", "Product Name": "[S]Color=Silver,[RB]Size=M", "Product Code/SKU": "T-S"},
+        {"Item Type": "  Rule", "Product ID": "77", "Product Code/SKU": "T-S", "Price": "[ADD]10"},
+        {"Item Type": "Product", "Product ID": "78", "Product Name": "Mug", "Product Code/SKU": "M", "Price": "9"},
+    ])  # fmt: skip
+    items = list(read_rows(older))
+    assert shape(items) == "shape: BigCommerce CSV"
+    assert column(items, "id") == ["T", "T-S", "M"]
+    assert column(items, "Product Name") == ["Towel", "Towel", "Mug"]
+    assert column(items, "Price") == ["49", "49", "9"]
+    assert column(items, "Current Stock Level") == ["3", None, None]
+    assert (column(items, "Color"), column(items, "Size")) == ([None, "Silver", None], [None, "M", None])
+    assert column(items, "group") == ["77", "77", None]
+    assert skipped(items) == [(4, "of the kind Rule, which belongs to the product above it")]
+    newer = table(tmp_path / "newer.csv", [
+        {"Item": "Product", "ID": "77", "Name": "Towel", "SKU": "", "Price": "49", "Inventory Tracking": "none"},
+        {"Item": "Variant", "ID": "78", "SKU": "T-S", "Options": "Type=Swatch|Name=Color|Value=Silver"},
+        {"Item": "Image", "ID": "5", "Image URL (Import)": "http://x/1.jpg"},
+    ])  # fmt: skip
+    items = list(read_rows(newer))
+    assert column(items, "id") == ["77", "T-S"]
+    assert (column(items, "Color"), column(items, "images")) == ([None, "Silver"], [["http://x/1.jpg"]] * 2)
+
+
+def test_amazons_flat_file_is_read_from_its_row_of_attribute_names(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text(
+        "TemplateType=shoes\tVersion=2021.1\tThe top 3 rows are for Amazon.com use only.\t\n"
+        "Seller SKU\tProduct Name\tParent SKU\tKey Product Features\n"
+        "item_sku\titem_name\tparent_sku\tbullet_point1\n"
+        "S\tSandal\t\tCork\nS-38\tSandal 38\tS\t\n"
+    )
+    items = list(read_rows(path))
+    assert column(items, "item_sku") == ["S", "S-38"]
+    assert column(items, "bullet_point1") == ["Cork", "Cork"]
+    assert [line for line, _ in skipped(items)] == [1, 2]
+
+
 def test_a_plain_catalogue_has_no_shape(tmp_path: Path) -> None:
     path = table(tmp_path / "c.csv", [{"id": "1", "title": "cup", "handle": "x", "price": "5", "type": "a"}])
     assert shape(list(read_rows(path))) == ""

@@ -28,12 +28,15 @@ from support.waiting import wait_until
 
 from opensearch.hook.install import install_hook, remove_hook
 from opensearch.hook.pipelines import rerank_ext, rerank_name
+from opensearch.index.meta import set_vocabulary
 from opensearch.logs.pointer import swap_pointer
 from opensearch.logs.profiles import SHOPPERS, Click, write_profiles
 from opensearch.logs.slates import SLATES
+from opensearch.understanding.vocabulary.build import build_vocabulary
+from rerank.answer import Hit
 from rerank.features.groups import VERSION
 from rerank.search import engine_body, search
-from rerank.search_request import Search
+from rerank.search_request import Search, SearchRequest, resolve
 from rerank.service.slate_log import FEATURES_OF_ONE_IN
 from rerank.serving_context import open_context
 from rerank.shoppers import shopper_hash
@@ -43,8 +46,9 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 pytestmark = pytest.mark.live
+WITHOUT_PRICE = "p20"  # a green lamp
 ROOT = Path(__file__).parent.parent
-QUERIES = ["red shoes", "dress", "lamp for 100% of ${parameters.docs} $", "", "red 鞋"]
+QUERIES = ["red shoes", "dress", "lamp for 100% of ${parameters.docs} $", "", "red 鞋", "lamp under 40"]
 
 
 def free_port() -> int:
@@ -74,16 +78,24 @@ class World:
     alias: str
     store: Store
     environment: dict[str, str]
+    artifacts: ArtifactSet
 
     def serve(self, port: int, log: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "vitrine", "serve", "--port", str(port), "--deadline-ms", "5000"]
         with log.open("wb") as stderr:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=stderr)
 
+    def search_of(self, query: str, **values: Any) -> Search:
+        """The search of a query as the index understands it."""
+        context = open_context(self.engine, self.store, self.alias, ranked=False)
+        request = SearchRequest(query=query, **values)
+        return resolve(request, context.schema, vocabulary=context.vocabulary)
+
     def engine_ids(self, query: str, shopper: str | None = None) -> tuple[list[str], bool]:
         """The hits of OpenSearch's own `_search` through the hook, and whether they are reranked."""
         context = open_context(self.engine, self.store, self.alias)
-        body = engine_body(context, Search(query), context.encoders.vectors(query))
+        wanted = self.search_of(query)
+        body = engine_body(context, wanted, context.encoders.vectors(wanted.query))
         del body["search_pipeline"]
         body["ext"] = rerank_ext({"q": query, "shopper": shopper})
         params = {"search_pipeline": rerank_name(self.alias)}
@@ -96,8 +108,12 @@ def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("store")
     store = Store(str(folder))
     alias, schema = create_rerank_index(engine, store)
+    without_price = "ctx._source.numbers.remove('price')"
+    engine.update(index=alias, id=WITHOUT_PRICE, body={"script": without_price}, params={"refresh": "true"})
+    set_vocabulary(engine, alias, build_vocabulary(engine, alias, "en", store))
     names = neural_artifacts(store, schema, tmp_path_factory.mktemp("model"))
-    swap_pointer(engine, alias, ArtifactSet(**names))
+    artifacts = ArtifactSet(**names)
+    swap_pointer(engine, alias, artifacts)
     environment = {
         **os.environ,
         "OPENSEARCH_URL": engine_url,
@@ -106,7 +122,7 @@ def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPath
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VITRINE_SHOPPER_KEY", "a key for tests")
-        yield World(engine, alias, store, environment)
+        yield World(engine, alias, store, environment, artifacts)
     delete_rerank_index(engine, alias)
     drop_pointer(engine, alias)
     by_alias = {"query": {"term": {"alias": alias}}}
@@ -144,8 +160,8 @@ def anna(world: World) -> str:
 @pytest.mark.parametrize("query", QUERIES)
 def test_all_ways_give_one_order(world: World, service: str, anna: str, query: str) -> None:
     context = open_context(world.engine, world.store, world.alias)
-    plain = search(world.engine, context, Search(query, order="engine"))
-    client = search(world.engine, context, Search(query, shopper=anna))
+    plain = search(world.engine, context, world.search_of(query, order="engine"))
+    client = search(world.engine, context, world.search_of(query, shopper_hash=anna))
     ids = [hit.id for hit in plain.hits]
     _, ordered = call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": query, "shopper": "anna"})
     hooked, reranked = world.engine_ids(query, anna)
@@ -158,6 +174,35 @@ def test_all_ways_give_one_order(world: World, service: str, anna: str, query: s
     assert [hit["id"] for hit in searched["hits"]] == hooked
     assert ordered["order"] != ids
     assert ordered["rules"] == {hit.id: hit.rule for hit in client.hits if hit.rule}
+
+
+def test_products_that_break_a_bound_come_after_the_others_with_and_without_a_model(
+    world: World, service: str
+) -> None:
+    def hits() -> list[Hit]:
+        context = open_context(world.engine, world.store, world.alias)
+        return search(world.engine, context, world.search_of("lamp under 40")).hits
+
+    def broken(hit: Hit) -> bool:
+        return bool(hit.product["numbers"].get("price", 0) > 40)
+
+    ranked = hits()
+    drop_pointer(world.engine, world.alias)
+    try:
+        ready = f"{service}/ready"
+        wait_until(lambda: call(ready)[1]["aliases"][world.alias]["artifacts"] is None, seconds=10)
+        plain = hits()
+        hooked, _ = world.engine_ids("lamp under 40")
+    finally:
+        swap_pointer(world.engine, world.alias, world.artifacts)
+        wait_until(lambda: call(ready)[1]["aliases"][world.alias]["artifacts"] is not None, seconds=10)
+    for answer in (ranked, plain):
+        in_stock = [hit for hit in answer if hit.product["available"]]
+        assert [broken(hit) for hit in in_stock] == sorted(broken(hit) for hit in in_stock)
+        assert all((hit.rule is not None) == broken(hit) for hit in in_stock)
+        assert any(hit.id == WITHOUT_PRICE and hit.rule is None for hit in in_stock)
+    assert hooked == [hit.id for hit in plain]
+    assert [hit.id for hit in ranked] != hooked
 
 
 def test_a_slate_reaches_the_engine_with_its_features(world: World, service: str) -> None:
@@ -178,6 +223,17 @@ def test_a_shoppers_clicks_change_the_order(world: World, service: str, anna: st
     _, known = call(f"{service}/v1/order/{world.alias}", {**body, "shopper": "anna"})
     assert stranger["order"] != known["order"]
     assert sorted(stranger["order"]) == sorted(known["order"])
+
+
+def test_an_unknown_id_keeps_its_engine_rank_and_is_counted(world: World, service: str) -> None:
+    ids = [f"p{place:02d}" for place in range(48)]
+    ids[2:2] = ["nowhere"]
+    _, answer = call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": "red shoes"})
+    assert answer["unknown"] == 1
+    assert answer["order"].index("nowhere") == 2
+    assert answer["order"][:2] != ids[:2]
+    _, searched = call(f"{service}/v1/search/{world.alias}", {"query": "red shoes", "candidates": ids})
+    assert searched["unknown"] == 1
 
 
 def test_query_vectors_sent_by_the_caller_give_the_same_order(world: World, service: str) -> None:
@@ -203,7 +259,12 @@ def test_words_are_embedded_in_the_form_of_openai(world: World, service: str) ->
 
 
 def test_slates_are_logged_with_both_orders(world: World, service: str, anna: str) -> None:
-    body = {"ids": ["p01", "p02", "p00"], "query": "a slate", "shopper": "anna", "query_id": "slate-test"}
+    body = {
+        "ids": ["p01", "p02", "p00"],
+        "query": "a lamp under 40",
+        "shopper": "anna",
+        "query_id": "slate-test",
+    }
     _, answer = call(f"{service}/v1/order/{world.alias}", body)
     wanted = {"query": {"bool": {"filter": [{"term": {"query_id": "slate-test"}}]}}}
 
@@ -215,6 +276,7 @@ def test_slates_are_logged_with_both_orders(world: World, service: str, anna: st
     wait_until(lambda: len(written()) == 1)
     (slate,) = written()
     assert slate["engine"] == body["ids"]
+    assert (slate["query"], slate["searched"]) == (body["query"], "a lamp")
     assert slate["shown"] == answer["order"]
     assert slate["artifacts"] == answer["artifacts"]
     assert slate["shopper"] == anna
@@ -257,7 +319,7 @@ def test_the_engine_answers_in_its_own_order_while_the_service_is_down(world: Wo
     finally:
         remove_hook(world.engine, world.alias)
     context = open_context(world.engine, world.store, world.alias)
-    plain = search(world.engine, context, Search("red shoes", order="engine"))
+    plain = search(world.engine, context, world.search_of("red shoes", order="engine"))
     assert reranked
     assert not still
     assert without == [hit.id for hit in plain.hits]

@@ -18,20 +18,23 @@ from support import training_log
 from support.rerank_index import drop_pointer
 
 from opensearch.logs.profiles import Click
+from rerank.commands.train import CANDIDATE_NAMES
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.scaler import fit_scaler
+from rerank.models.neural.losses import LOSSES
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import load_ranker, order_of
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
+from rerank.training.candidates import CANDIDATES
 from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
 from rerank.training.log.events import Event, Log, gains_of
 from rerank.training.log.product_ids import column_values
 from rerank.training.propensity import estimate_positions, impressions
-from rerank.training.train import TrainingResult, train_neural
+from rerank.training.train import TrainingResult, train_ranker
 from vitrine.errors import NothingLearnedError, SmallLogError
 from vitrine.store import Store
 
@@ -52,7 +55,7 @@ def training_data(log: Log) -> TrainingData:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, TrainingResult]:
     store = Store(str(tmp_path_factory.mktemp("store")))
-    return store, train_neural(training_data(training_log.log()), store, training_log.embed, SETTINGS, quiet)
+    return store, train_ranker(training_data(training_log.log()), store, training_log.embed, SETTINGS, quiet)
 
 
 def ranked(store: Store, trained: TrainingResult, shopper: int, ids: list[str]) -> list[str]:
@@ -68,7 +71,7 @@ def test_the_model_beats_the_engine_without_position_bias(trained: tuple[Store, 
     comparison = trained[1].comparison
     assert comparison is not None
     rows = {row.ranker: row for row in comparison.rows}
-    assert {"engine order", "rank fusion", "LightGBM LambdaMART", "neural fusion"} <= rows.keys()
+    assert {"engine order", "fusion without learning", "LightGBM LambdaMART", "neural fusion"} <= rows.keys()
     assert rows["neural fusion"].unbiased.difference.low > 0
 
 
@@ -123,7 +126,7 @@ def test_too_few_clicks_are_refused_with_their_number(tmp_path: Path) -> None:
     with pytest.raises(
         SmallLogError, match=r"has 60 searches, \d+ of them with a click .* at least 100 are needed"
     ):
-        train_neural(training_data(log), Store(str(tmp_path)), training_log.embed, SETTINGS, quiet)
+        train_ranker(training_data(log), Store(str(tmp_path)), training_log.embed, SETTINGS, quiet)
 
 
 def test_random_clicks_are_refused_as_a_training_set(tmp_path: Path) -> None:
@@ -135,13 +138,57 @@ def test_random_clicks_are_refused_as_a_training_set(tmp_path: Path) -> None:
         if not s.random
     ]
     with pytest.raises(NothingLearnedError, match="no lower than"):
-        train_neural(
+        train_ranker(
             training_data(Log(log.slates, events)),
             Store(str(tmp_path)),
             training_log.embed,
             TrainingSettings(epochs=2, rate=1.0),
             quiet,
+            ("fused",),
         )
+
+
+def test_the_best_candidate_is_served_whichever_kind_it_is(tmp_path: Path) -> None:
+    store, data = Store(str(tmp_path)), training_data(training_log.log(400))
+    settings = replace(SETTINGS, epochs=1, rate=1e-5)  # the fused model hardly learns
+    try:
+        result = train_ranker(data, store, training_log.embed, settings, quiet)
+    except NothingLearnedError:
+        pytest.fail("the candidates that were made are compared although one learned nothing")
+    comparison = result.comparison
+    assert comparison is not None
+    assert (result.kind, result.label) == ("lambdamart", "LightGBM LambdaMART")
+    best = max(comparison.row(label).unbiased.mean for label in result.training["candidates"])
+    assert comparison.row("LightGBM LambdaMART").unbiased.mean == best
+    ids = [i for n, i in enumerate(training_log.IDS) if training_log.KIND[n] == 2]
+    assert len(set(ranked(store, result, 1, ids)[:5])) == 5
+    scores = load_ranker(store, result.artifacts).scores(
+        RerankRequest(ids, "kind 2", training_log.embed(["kind 2"])[0], (), data.log.slates[-1].at)
+    )
+    assert np.unique(scores).size > 3
+
+
+def test_a_ceiling_is_compared_and_never_served(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=2, fusion="transformer")
+    data, store = training_data(training_log.log(300)), Store(str(tmp_path))
+    result = train_ranker(data, store, training_log.embed, settings, quiet, ("fused", "rrf"))
+    assert result.label == "fusion without learning"
+    assert "neural fusion" in result.training["candidates"]
+    with pytest.raises(NothingLearnedError, match="no candidate has a served form"):
+        train_ranker(data, store, training_log.embed, settings, quiet, ("fused",))
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_every_loss_learns_the_shop(tmp_path: Path, name: str) -> None:
+    data, store = training_data(training_log.log(600)), Store(str(tmp_path))
+    settings = replace(SETTINGS, loss=name)
+    result = train_ranker(data, store, training_log.embed, settings, quiet, ("fused",))
+    assert result.comparison is not None
+    assert result.comparison.row("neural fusion").unbiased.difference.low > 0
+
+
+def test_the_names_of_candidates_are_those_of_the_table() -> None:
+    assert tuple(CANDIDATES) == CANDIDATE_NAMES
 
 
 # ---- on a live node
@@ -199,8 +246,10 @@ def write_log(engine: OpenSearch, log: Log) -> None:
 def test_from_the_command_line_to_the_pointer_and_back(
     shop: OpenSearch, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from opensearch.index.versions import read_schema
     from opensearch.logs.pointer import read_pointer
     from opensearch.logs.profiles import profile_names, read_profile, write_profiles
+    from opensearch.understanding.vocabulary.artifact import open_vocabulary
     from rerank.query_encoders import QueryEncoders
     from vitrine.cli import main
 
@@ -235,13 +284,21 @@ def test_from_the_command_line_to_the_pointer_and_back(
     assert "leave out --fusion" in run("train", "--fusion", "gated", code=1)
 
     write_log(shop, training_log.log())
+    fused = ("--candidates", "fused")
     with monkeypatch.context() as judged:  # no log makes a model worse for certain
-        judged.setattr("rerank.training.verdict.reason_against", lambda comparison: "it is worse")
-        refused = run_json("train", "--epochs", "4", "--rate", "0.003", code=1)
+        judged.setattr("rerank.training.verdict.reason_against", lambda *_: "it is worse")
+        refused = run_json("train", *fused, "--epochs", "4", "--rate", "0.003", code=1)
         assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
         assert refused["kind"] == "catalogue"
-        forced = run_json("train", "--epochs", "2", "--rate", "0.003", "--force")
+        aside = run_json("model", "list")[-1]
+        assert (aside["model"], aside["set aside"]) == (refused["refused"]["model"], "it is worse")
+        assert f"{aside['model']} was set aside: it is worse" in run("model", "list")
+        forced = run_json("train", *fused, "--epochs", "2", "--rate", "0.003", "--force")
         assert (forced["kind"], forced["refused"]) == ("neural", None)
+    # the words of clicked queries are known
+    vocabulary = read_schema(shop, ALIAS).vocabulary
+    assert vocabulary is not None
+    assert open_vocabulary(Store(str(tmp_path / "store")), vocabulary).typed["kind"] >= 3
     # a log that has become too small does not take the place of what was learned before
     stays = run_json("train", "--until", "2026-02-02T03:00")
     assert (stays["kind"], stays["model"]) == (None, forced["model"])

@@ -18,6 +18,7 @@ from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.vocabulary.build import make_vocabulary
 from opensearch.understanding.vocabulary.counts import ProductCounts
 from opensearch.understanding.vocabulary.tables import NearTable, PairTable, TextTable
+from opensearch.understanding.vocabulary.typed_words import typed_words
 from opensearch.understanding.words import fold, spelled_out, words_of
 from vitrine.errors import ArtifactError
 
@@ -36,12 +37,18 @@ TITLES = {
 SCHEMA = IndexSchema(FieldPlan())
 
 
-def vocabulary_of(titles: dict[str, int], language: str = "en") -> Vocabulary:
+def vocabulary_of(
+    titles: dict[str, int],
+    language: str = "en",
+    typed: dict[str, int] | None = None,
+    codes: tuple[str, ...] = (),
+) -> Vocabulary:
     counts = ProductCounts()
+    counts.add_codes("p-1", codes)
     for title, products in titles.items():
         for _ in range(products):
             counts.add(title, title, {})
-    return make_vocabulary(counts, language)
+    return make_vocabulary(counts, language, typed)
 
 
 VOCABULARY = vocabulary_of(TITLES)
@@ -131,6 +138,48 @@ def test_a_word_that_products_write_with_a_hyphen_stands_without_it() -> None:
     without = vocabulary_of({"USB C cable": 5, "USB hub": 50, "Fast charger": 50})
     assert understand("usbc", SCHEMA, with_hyphen).words == "usbc"
     assert understand("usbc", SCHEMA, without).words == "usb"
+
+
+def test_words_that_several_shoppers_typed_and_clicked_after_are_known() -> None:
+    searches: list[tuple[str, str | None]] = [(f"Sneeker {n % 2}", f"robot {n % 2}") for n in range(500)]
+    searches += [("wirless sneakers", f"shopper {n}") for n in range(4)]
+    searches += [("wireless sneakers", f"shopper {n}") for n in range(10, 20)]
+    searches += [("zorbix", None), ("zorbix", ""), ("zorbix", "a"), ("zorbix", "b")]
+    typed = typed_words(searches)
+    # far more shoppers type wireless than wirless; two robots and searches without shopper make no word
+    assert typed == {"sneakers": 14, "wireless": 10}
+    without, with_log = vocabulary_of(TITLES), vocabulary_of(TITLES, typed=typed)
+    assert understand("sneekers", SCHEMA, without).words == "sneekers"
+    assert understand("sneekers", SCHEMA, with_log).words == "sneakers"
+    assert with_log.typed == typed
+
+
+def test_a_word_of_the_log_weighs_less_than_one_that_many_products_have() -> None:
+    titles = {"hook for walls": 400, "red dress": 400}
+    few, many = vocabulary_of(titles, typed={"hooka": 3}), vocabulary_of(titles, typed={"hooka": 400})
+    assert understand("hooka", SCHEMA, vocabulary_of(titles)).words == "hook"
+    assert understand("hooka", SCHEMA, few).words == understand("hooka", SCHEMA, many).words == "hooka"
+    hook, hooka = many.id_of("hook"), many.id_of("hooka")
+    assert hook is not None
+    assert hooka is not None
+    assert many.probability(hook) > 10 * many.probability(hooka) > 0
+    assert (many.count_of(hook), many.count_of(hooka)) == (400, 0)
+
+
+def test_a_code_of_letters_is_never_corrected() -> None:
+    titles = {"Abcd writing board": 40, "Oled television": 60}
+    codes = ("qled", "abcx", "p1", "redshoes")
+    assert understand("abcx board", SCHEMA, vocabulary_of(titles)).words == "abcd board"
+    assert understand("oledd", SCHEMA, vocabulary_of(titles)).words == "oled"
+    for typed in ("abcx board", "ABCX", "AB-CX", "QLED television"):
+        assert understand(typed, SCHEMA, vocabulary_of(titles, codes=codes)).words == typed
+
+
+def test_an_id_with_signs_is_no_code_of_letters() -> None:
+    counts = ProductCounts()
+    counts.add_codes("red-shoes", ["redshoes", "abcx", "a1"])
+    counts.add_codes("QLED", ["qled"])
+    assert counts.codes == {"abcx", "qled"}
 
 
 def test_verbatim_switches_the_correction_off() -> None:

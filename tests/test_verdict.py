@@ -40,7 +40,7 @@ def comparison(logged: Interval, unbiased: Interval, random: Interval | None = N
 def test_the_least_biased_estimate_that_differs_from_zero_decides(
     logged: Interval, unbiased: Interval, random: Interval | None, refused_by: str | None
 ) -> None:
-    reason = reason_against(comparison(logged, unbiased, random))
+    reason = reason_against(comparison(logged, unbiased, random), "neural fusion")
     assert (reason is None) == (refused_by is None)
     if reason and refused_by:
         assert refused_by in reason

@@ -20,7 +20,12 @@ CURRENCY_SYMBOLS: dict[str, tuple[str, ...]] = {
     "₱": ("PHP",), "₪": ("ILS",), "₦": ("NGN",), "rp": ("IDR",), "rm": ("MYR",), "kr": ("SEK", "NOK", "DKK", "ISK"),
     "kr.": ("DKK", "SEK", "NOK", "ISK"),
 }  # fmt: skip
-_OF_LANGUAGE = {("¥", "zh"): "CNY", ("kr", "da"): "DKK", ("kr", "no"): "NOK", ("kr.", "sv"): "SEK"}
+# The symbols that a catalogue's language decides; of the others the first code is a guess.
+_OF_LANGUAGE = {
+    ("$", "en"): "USD", ("¥", "zh"): "CNY", ("¥", "ja"): "JPY",
+    **{(f"kr{dot}", language): code for dot in ("", ".") for language, code in
+       (("sv", "SEK"), ("da", "DKK"), ("no", "NOK"), ("nb", "NOK"), ("nn", "NOK"), ("is", "ISK"))},
+}  # fmt: skip
 
 # Per dimension: the factor of each unit to the first one, and the spellings.
 _DIMENSIONS: tuple[dict[str, tuple[float, str]], ...] = (
@@ -92,7 +97,7 @@ def currency_codes() -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def currencies_of(text: str) -> tuple[str, ...]:
     """Return the codes of the currencies that a symbol or code may stand for, the likeliest first."""
-    text = text.strip()
+    text = re.sub(r"\s", "", text)  # US $
     if symbol := CURRENCY_SYMBOLS.get(text.lower()):
         return symbol
     return (text,) if text in currency_codes() else ()  # in capitals only: "cup" is none
@@ -101,7 +106,12 @@ def currencies_of(text: str) -> tuple[str, ...]:
 def currency_in(text: str, language: str) -> str | None:
     """Return the code of a symbol or code; a symbol of several currencies is read by the catalogue's language."""
     codes = currencies_of(text)
-    return _OF_LANGUAGE.get((text.strip().lower(), language), codes[0]) if codes else None
+    return currency_of_language(text, language) or codes[0] if codes else None
+
+
+def currency_of_language(text: str, language: str) -> str | None:
+    """Return the currency that a symbol of several stands for in a language; None where the language decides none."""
+    return _OF_LANGUAGE.get((text.strip().lower(), language))
 
 
 def unit_of(text: str) -> str | None:

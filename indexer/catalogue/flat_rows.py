@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
 from indexer.catalogue.notation.column_names import is_image_name
+from indexer.catalogue.notation.lists import written_objects
 from indexer.catalogue.notation.pictures import picture_addresses
 
 from .rows import CatalogueRow, CatalogueRows
@@ -14,14 +16,31 @@ from .rows import CatalogueRow, CatalogueRows
 _EXTENDED_JSON = frozenset({
     "$oid", "$numberDecimal", "$numberInt", "$numberLong", "$numberDouble", "$date", "$uuid",
 })  # fmt: skip
+_OBJECT = re.compile(r"\s*(?:\[\s*)?\{\s*['\"]")
 _MAX_DEPTH = 15  # objects in one another; the engine allows 20, and a document has some of its own
 
 
-def flat_rows(rows: CatalogueRows) -> CatalogueRows:
-    """Yield the rows with flat values; closing the result closes `rows`."""
+def flat_rows(rows: CatalogueRows, is_whole: Callable[[str], bool] = lambda column: False) -> CatalogueRows:
+    """Yield the rows with flat values; closing the result closes `rows`.
+
+    Texts that write an object open too, but for columns of which `is_whole` is true.
+    """
     with closing(rows):
         for row in rows:
-            yield CatalogueRow(row.line, flatten(row.values)) if isinstance(row, CatalogueRow) else row
+            if isinstance(row, CatalogueRow):
+                yield CatalogueRow(row.line, flatten(_with_objects(row.values, is_whole)))
+            else:
+                yield row
+
+
+def _with_objects(values: dict[str, Any], is_whole: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the values with the objects that texts write, but for pictures, whose cells are read later."""
+    opened = {
+        name: written_objects(value)
+        for name, value in values.items()
+        if isinstance(value, str) and _OBJECT.match(value) and not is_image_name(name) and not is_whole(name)
+    }
+    return {**values, **opened} if opened else values
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, Any]:

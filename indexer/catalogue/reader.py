@@ -34,6 +34,7 @@ from vitrine.errors import CatalogueError
 
 from .flat_rows import flat_rows
 from .rows import BadRow, CatalogueItem, CatalogueRow, CatalogueRows, Remark, ShapeRemark, SkippedRow
+from .unused_columns import is_used
 
 __all__ = [
     "READERS",
@@ -134,7 +135,8 @@ def read_rows(
     them.
     """
     source = partial(reader_for(path, encoding).rows, path, encoding)
-    yield from flat_rows(shaped_rows(source, shape, plan))
+    rows = shaped_rows(source, shape, plan)
+    yield from flat_rows(rows, lambda column: is_used(column, plan)) if plan else flat_rows(rows)
 
 
 def declared_columns(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ MORE = "(further columns)"
 _EXAMPLES = 20  # values of a column that decide the reason
 
 ADDRESSES = "web addresses"
+BYTES = "bytes"
 NO_NAME = "no name"
 NO_ROLE = "no role"
 NUMBERS = "numbers"
@@ -27,6 +28,7 @@ YES_OR_NO = "yes or no"
 # Why a plan does not use a column, and what to do to use it.
 REMEDIES = {
     ADDRESSES: "name one under images if it leads to pictures, else under search",
+    BYTES: "name one under images if it holds pictures",
     NO_NAME: "the catalogue has to give it a name",
     NO_ROLE: "name one under search, text, keywords, numbers or dates",
     NUMBERS: "name one under numbers, or under keywords for numbers that stand for something",
@@ -77,6 +79,8 @@ class UnusedColumns:
             return PICTURE_PARTS
         if any(isinstance(value, dict) for value in values):
             return OBJECTS
+        if any(isinstance(value, bytes) for value in values):
+            return BYTES
         if values and all(isinstance(value, str) and URL.match(value.strip()) for value in values):
             return ADDRESSES
         if all(is_yes_or_no(value) for value in values):

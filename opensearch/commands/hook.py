@@ -45,7 +45,7 @@ def install(url: str, alias: str, service: str, key: str, default: bool, as_json
     OpenSearch's own `_search` then returns reranked hits. A second installation replaces the first.
     """
     from opensearch.client import connect
-    from opensearch.hook.install import install_hook
+    from opensearch.hook.install import SORTED_SEARCHES, install_hook
 
     installed = install_hook(connect(url), alias, service, key, default=default)
     for message in installed.messages:
@@ -55,10 +55,7 @@ def install(url: str, alias: str, service: str, key: str, default: bool, as_json
         return
     usage = "is the default of the index" if default else f"search with ?search_pipeline={installed.pipeline}"
     click.echo(f"pipeline {installed.pipeline} calls {service}/v1/hook/{alias}: {usage}")
-    click.echo(
-        'a search that sorts by a field leaves `ext.rerank` out, or has "sort": true in its context: the engine would '
-        "order its hits by the rerank score"
-    )
+    click.echo(SORTED_SEARCHES)
 
 
 @hook.command()
@@ -87,7 +84,7 @@ def status(url: str, alias: str, as_json: bool) -> None:
     service does not answer.
     """
     from opensearch.client import connect
-    from opensearch.hook.install import hook_status
+    from opensearch.hook.install import SORTED_SEARCHES, hook_status
 
     current = hook_status(connect(url), alias)
     if as_json:
@@ -103,6 +100,8 @@ def status(url: str, alias: str, as_json: bool) -> None:
                 f"{'refused':<10} none since the service started: the failures are searches without `ext.rerank`, or "
                 "calls that the service did not answer in time"
             )
+        if current.installed:
+            click.echo(f"{'sorting':<10} {SORTED_SEARCHES}")
         for message in current.messages:
             click.echo(message, err=True)
     if not current.answers:

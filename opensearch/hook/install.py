@@ -43,7 +43,14 @@ _NEEDS_ID = (
 )
 
 
+_WITHOUT_MODEL = (
+    "the service answers, and searches keep the engine's order, changed by the business rules alone: {}"
+)
 _SERVICE_TIMEOUT_S = 2.0
+SORTED_SEARCHES = (
+    'a search that sorts by a field leaves `ext.rerank` out, or has "sort": true in its context: the engine would order '
+    "its hits by the rerank score, and no step of a pipeline sees the sort"
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class HookStatus:
     answers: bool
     failures: int  # ignored failures of the rerank step since the nodes started
     reasons: list[str]  # why the service refused a rerank since it started, the most frequent first
+    degraded: str | None  # why the service has no model for the alias
     messages: list[str] = field(default_factory=list)
 
 
@@ -106,6 +114,8 @@ def install_hook(
         messages.append(
             f"{endpoint} does not answer yet, and searches keep the engine's order until it does: {failure}"
         )
+    elif degraded := _service_state(endpoint, alias)[1]:
+        messages.append(_WITHOUT_MODEL.format(degraded))
     return Installed(rerank_name(alias), model, not failure, messages)
 
 
@@ -151,6 +161,7 @@ def hook_status(client: OpenSearch, alias: str) -> HookStatus:
     if model and steps[0]["rerank"].get("context", {}).get("document_fields") != [ROUTING]:
         messages.append(_NEEDS_ID)
     service = str(model["connector"]["parameters"]["endpoint"]) if model else None
+    reasons, degraded = _service_state(service, alias) if service else ([], None)
     return HookStatus(
         installed=model is not None,
         service=service,
@@ -160,7 +171,8 @@ def hook_status(client: OpenSearch, alias: str) -> HookStatus:
         default=", ".join(defaults) or None,
         answers=model is not None and not failure,
         failures=_failures(client, alias),
-        reasons=_reasons(service, alias) if service else [],
+        reasons=reasons,
+        degraded=degraded,
         messages=messages,
     )
 
@@ -219,14 +231,18 @@ def _failures(client: OpenSearch, alias: str) -> int:
     return count
 
 
-def _reasons(service: str, alias: str) -> list[str]:
-    """Return the reasons that the service at this URL has counted, as sentences; that it could not be asked is one too."""
+def _service_state(service: str, alias: str) -> tuple[list[str], str | None]:
+    """Return the reasons of failures that the service at this URL has counted, and why it has no model for the alias.
+
+    That the service could not be asked is a reason too.
+    """
     try:
         with urlopen(f"{service}/v1/hook/{quote(alias)}", timeout=_SERVICE_TIMEOUT_S) as response:
-            failures = json.load(response)["failures"]
-        return [f"{row['count']} x {row['reason']} (last {row['last']})" for row in failures]
+            state = json.load(response)
+        reasons = [f"{row['count']} x {row['reason']} (last {row['last']})" for row in state["failures"]]
+        return reasons, state.get("degraded")
     except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
-        return [f"not known here: {service} does not tell them ({error})"]
+        return [f"not known here: {service} does not tell them ({error})"], None
 
 
 def _checked(endpoint: str) -> str:

@@ -29,7 +29,7 @@ _SLATES = LogIndex(
     SLATES,
     {
         **dict.fromkeys(("query_id", "alias", "shopper", "arm", "degraded"), KEYWORD),
-        **dict.fromkeys(("query", "engine", "shown"), _STORED),
+        **dict.fromkeys(("query", "searched", "engine", "shown"), _STORED),
         "at": DATE,
         "window": INTEGER,
         "artifacts": {

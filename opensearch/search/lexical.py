@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opensearch.analysis.chains import has_joined_words, splits_compounds
@@ -16,6 +16,10 @@ from .query_text import count_terms, first_terms
 Clause = dict[str, Any]
 
 EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
+
+BREAKS = (
+    "breaks "  # begins the names of the clauses that products match which break a constraint of the query
+)
 
 _LETTER = r"[^\W\d_]"
 _DASH = r"[\-\u2010-\u2013]"
@@ -33,6 +37,8 @@ _JOINED_BOOST = 1.5
 _JOINED_TIE = 0.5  # so that the other words of the query count too
 # Of `lap top` for `laptop`: neighbours that happen to give a word are so rare that BM25 would put them before the word.
 _SPLIT_SCORE = 1.0
+_MAX_STOP_WORDS = 4  # terms; a longer query has another word
+_STOP_WORDS_BOOST = 1e-3
 _PARTS_BOOST = 0.5  # below a product that has the compound itself
 _PREFIX_BOOST = 1000.0  # above all that BM25 gives
 _NUMBER_BOOST = 10.0  # of a short number that is a code: about one rare word
@@ -45,15 +51,40 @@ def lexical_clause(
     words: str, filters: Sequence[Clause], chains: Mapping[str, str], minimum_match: str | None = None
 ) -> Clause:
     """Return the clause of the lexical sub-query for words of `clean_words`; `minimum_match`: of the words themselves."""
-    # A query of stop words or signs alone has no terms; it matches everything.
     words = first_terms(words, _MAX_CLAUSES // len(chains) - 4 * _JOINED_TERMS)
-    match: Clause = {"query": with_joined(words), "operator": "or", "zero_terms_query": "all"}
+    match: Clause = {"query": with_joined(words), "operator": "or"}
     if minimum_match:
         match["minimum_should_match"] = minimum_match
     fields = [_language_clause(language, words, match, chains) for language in chains]
+    if count_terms(words) <= _MAX_STOP_WORDS:
+        fields.append(_stop_word_clause(words, chains))
+    else:
+        match["zero_terms_query"] = "all"
     queries = [{"dis_max": {"queries": fields}}, *_code_clauses(words)]
     matching = queries if len(queries) == 1 else [{"bool": {"should": queries}}]
     return {"bool": {"_name": LEXICAL, "must": matching, "filter": list(filters)}}
+
+
+def _stop_word_clause(words: str, chains: Mapping[str, str]) -> Clause:
+    """Return the clause of a query of stop words or signs alone: everything matches, titles that have the words first.
+
+    It is below the score of any other match, and matches nothing else where a language has terms of all words. The titles
+    are indexed with their stop words, the other texts without.
+    """
+    matches = []
+    for language in chains:
+        match: Clause = {"query": words, "zero_terms_query": "all"}
+        if has_joined_words(language, chains):  # stop words go before stemming may change them
+            match["analyzer"] = f"vitrine_{language}_words"
+        matches.append({"match": {f"{SEARCH}.{language}": match}})
+    in_title = {"match": {"title": {"query": words, "analyzer": "vitrine_any"}}}
+    return {
+        "bool": {
+            "must": [{"dis_max": {"queries": matches}}],
+            "should": [in_title],
+            "boost": _STOP_WORDS_BOOST,
+        }
+    }
 
 
 def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[Clause]) -> Clause:
@@ -70,6 +101,16 @@ def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[
     marked = _constant(exact, _TERM_SCORE * (1 + len(words.split())))
     marked["constant_score"]["_name"] = EXACT_CODE
     return {"bool": {"_name": LEXICAL, "should": [_without_name(clause), marked]}}
+
+
+def named_breaking(breaking: Mapping[str, Clause]) -> list[Clause]:
+    """Return the clauses of products that break constraints, named so that `broken_in` finds them in a hit."""
+    return [{"bool": {"_name": BREAKS + name, "filter": [clause]}} for name, clause in breaking.items()]
+
+
+def broken_in(matched: Iterable[str]) -> tuple[str, ...]:
+    """Return the constraints that a hit breaks, in the order of their text, of the names of the clauses it matches."""
+    return tuple(sorted(name.removeprefix(BREAKS) for name in matched if name.startswith(BREAKS)))
 
 
 def _without_name(clause: Clause) -> Clause:

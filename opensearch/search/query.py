@@ -27,7 +27,7 @@ from .fusion import (
     schema_weights,
     shares,
 )
-from .lexical import Clause, lexical_clause, with_certain_codes
+from .lexical import Clause, lexical_clause, named_breaking, with_certain_codes
 from .matches import Floors, at_least, match_aggregation, matching_clause
 from .query_text import clean_words, language_of
 
@@ -62,7 +62,8 @@ class Query:
 
     `vectors` holds the query's vector (d,) in each vector space where it has one. `has_image` is true when the image
     vector was made of an image, alone or with the words; else it was made of the words. `language` is that of the
-    words; None: their script decides.
+    words; None: their script decides. `breaking` names clauses of products that break a constraint; each hit says which of
+    them it matches (`Candidate.broken`), and they change no score.
     """
 
     words: str | None = None
@@ -71,6 +72,7 @@ class Query:
     language: str | None = None
     has_image: bool = False
     boosts: Sequence[Boost] = ()
+    breaking: Mapping[str, Clause] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
     clauses: dict[str, Clause] = {}
     if words:
         clause = with_certain_codes(LEXICAL, lexical_clause(words, filters, schema.chains), words, filters)
-        clauses[LEXICAL] = _boosted(clause, query.boosts)
+        clauses[LEXICAL] = _boosted(clause, query.boosts, query.breaking)
     for name, field_ in schema.vectors.items():
         vector = _vector(query.vectors.get(name), field_, name)
         from_image = name == IMAGE and query.has_image
@@ -188,15 +190,19 @@ def _clauses(query: Query, schema: IndexSchema, window: int) -> dict[str, Clause
             clauses[name] = _nearest_clause(SPACES[name], vector, window, query)
     if not words and not clauses:  # a shopper who browses: every product that the filters allow
         everything = {"bool": {"_name": LEXICAL, "must": [{"match_all": {}}], "filter": filters}}
-        clauses[LEXICAL] = _boosted(everything, query.boosts)
+        clauses[LEXICAL] = _boosted(everything, query.boosts, query.breaking)
     return clauses
 
 
-def _boosted(clause: Clause, boosts: Sequence[Boost]) -> Clause:
-    """Return the clause with the scores of the boosted products multiplied; its named score stays as it was."""
-    if not boosts:
-        return clause
+def _boosted(clause: Clause, boosts: Sequence[Boost], breaking: Mapping[str, Clause]) -> Clause:
+    """Return the clause with the scores of the boosted products multiplied, and the clauses of `breaking` named.
+
+    The named score of the clause stays as it was.
+    """
     functions = [{"filter": dict(boost.clause), "weight": boost.factor} for boost in boosts]
+    functions += [{"filter": named, "weight": 1.0} for named in named_breaking(breaking)]
+    if not functions:
+        return clause
     # the products that no function matches keep their score
     return {"function_score": {"query": clause, "functions": functions, "score_mode": "multiply"}}
 
@@ -207,13 +213,16 @@ def _nearest_clause(space: VectorSpace, vector: list[float], window: int, query:
     boosts = [boost for boost in query.boosts if boost.nearest]
     words = clean_words(query.words)
     if not boosts:
-        return with_certain_codes(space.name, _vector_clause(space, vector, window, filters), words, filters)
+        clause = with_certain_codes(
+            space.name, _vector_clause(space, vector, window, filters), words, filters
+        )
+        return _boosted(clause, (), query.breaking)
     # the engine would report the score of one of two clauses with the same name
     nearest = _vector_clause(space, vector, window, filters, named=False)
     boosted = [*filters, *(dict(boost.clause) for boost in boosts)]
     within = _vector_clause(space, vector, window, boosted, named=False)
     clause = {"dis_max": {"_name": space.name, "queries": [nearest, within]}}
-    return _boosted(with_certain_codes(space.name, clause, words, filters), boosts)
+    return _boosted(with_certain_codes(space.name, clause, words, filters), boosts, query.breaking)
 
 
 def _vector_clause(

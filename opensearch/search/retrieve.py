@@ -11,7 +11,7 @@ from opensearch.client import explained
 from vitrine.errors import EngineError
 
 from .facets import read_facets, read_groups
-from .lexical import EXACT_CODE
+from .lexical import BREAKS, EXACT_CODE, broken_in
 from .matches import MATCHES, all_counted, may_match
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Candidate:
     source: dict[str, Any] = field(default_factory=dict)
     matches: bool = True  # False: one of the nearest products, but too far from the query
     exact_code: bool = False  # it has a code that the query names
+    broken: tuple[str, ...] = ()  # constraints of the query that it breaks
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,11 @@ def _candidate(hit: Mapping[str, Any]) -> Candidate:
     matched = hit.get("matched_queries") or {}
     scores = {name: float(score) for name, score in matched.items()} if isinstance(matched, Mapping) else {}
     exact_code = scores.pop(EXACT_CODE, None) is not None
+    broken = broken_in(scores)
+    scores = {name: score for name, score in scores.items() if not name.startswith(BREAKS)}
     score = float(hit.get("_score") or 0.0)
     source = hit.get("_source") or {}
-    return Candidate(str(hit["_id"]), score, scores, source, exact_code=exact_code)
+    return Candidate(str(hit["_id"]), score, scores, source, exact_code=exact_code, broken=broken)
 
 
 def _request(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch.index.fields import IndexSchema
@@ -16,6 +16,7 @@ from opensearch.understanding.constraints.found import (
     bounds_in,
     values_of,
 )
+from opensearch.understanding.constraints.misspelled import with_known_words
 from opensearch.understanding.spelling.chinese import from_pinyin, in_own_script
 from opensearch.understanding.spelling.line import corrected_line
 
@@ -41,7 +42,8 @@ class Correction:
 class QueryPlan:
     """The words to search, the correction that made them, and the constraints found in them.
 
-    `filters` and `boosts` are the engine's clauses of the constraints, according to the mode.
+    `filters` and `boosts` are the engine's clauses of the constraints, according to the mode. `breaking` holds the clause
+    of the products that break an exact constraint, by the constraint as text; empty unless constraints boost.
     """
 
     typed: str
@@ -50,6 +52,7 @@ class QueryPlan:
     constraints: tuple[Constraint, ...] = ()
     filters: Sequence[Clause] = ()
     boosts: Sequence[Boost] = ()
+    breaking: Mapping[str, Clause] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the answer says of the plan."""
@@ -72,7 +75,9 @@ def understand(
     if verbatim or vocabulary is None or not typed:
         return QueryPlan(words, words)
     line = in_own_script(typed, vocabulary)
-    bounds = [] if constraints == "off" else list(bounds_in(line, schema.plan))
+    if constraints != "off":
+        line = with_known_words(line, schema.plan, vocabulary)
+    bounds = [] if constraints == "off" else list(bounds_in(line, schema.plan, vocabulary))
     # in boost mode a measure is still searched: the words of a product may hold it
     cut = [found for found in bounds if found.bound or constraints == "filter"]
     rest = _without(line, cut)
@@ -93,6 +98,7 @@ def understand(
         constraints=tuple(one.constraint for one in found),
         filters=tuple(one.clause for one in found) if constraints == "filter" else (),
         boosts=_boosts(found, searched) if constraints == "boost" else (),
+        breaking=_breaking(found) if constraints == "boost" else {},
     )
 
 
@@ -108,9 +114,13 @@ def _boosts(found: Sequence[FoundConstraint], words: str) -> tuple[Boost, ...]:
     )
 
 
+def _breaking(found: Sequence[FoundConstraint]) -> dict[str, Clause]:
+    return {str(one.constraint): one.breaking for one in found if one.exact}
+
+
 def _or_unknown(one: FoundConstraint) -> Clause:
     """Return the clause of products that have the value, or no value in the column."""
-    has_value = {"exists": {"field": f"keywords.{one.constraint.column}"}}
+    has_value = {"exists": {"field": one.field}}
     return {"bool": {"should": [one.clause, {"bool": {"must_not": [has_value]}}]}}
 
 

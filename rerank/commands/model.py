@@ -25,7 +25,10 @@ def model() -> None:
 @options.store
 @options.as_json
 def list_models(alias: str, url: str, store: str | None, as_json: bool) -> None:
-    """List every model that was in service, newest first, with its figures on held-out searches."""
+    """List every model that was in service, newest first, with its figures on held-out searches.
+
+    Models that training set aside come last, each with the reason; `vitrine model use` puts one in service.
+    """
     from opensearch.client import connect
     from rerank.training.release import releases
     from vitrine.store import open_store
@@ -50,10 +53,13 @@ def _print_models(models: list[Release]) -> None:
         values = release.to_dict()
         rows = (values["comparison"] or {}).get("rows") or [{}]
         figures = [f"{row['unbiased']['mean']:.3f}" if row else "-" for row in (rows[-1], rows[0])]
-        status = "in service" if release.current else ""
+        status = "in service" if release.current else "set aside" if release.aside else ""
         index = values["index"] or "not in the store"
         table.add_row(status, values["model"], values["since"], index, *figures)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    for release in models:
+        if release.aside:
+            click.echo(f"{release.pointer.model} was set aside: {release.aside}")
 
 
 @model.command()

@@ -157,7 +157,7 @@ def _answer(
             engine_errors += [error] if isinstance(error, EngineError) else []
             continue
         report.answered += 1
-        if answer.degraded:
+        if answer.degraded and context.ranker:  # a missing model was reported once
             report.degraded[line.query_id] = answer.degraded
     if batch and len(engine_errors) == len(batch):
         raise engine_errors[0]

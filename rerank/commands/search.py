@@ -60,13 +60,13 @@ class SearchOptions:
         """Whether both orders are shown side by side."""
         return self.order == "both"
 
-    def request_fields(self, context: ServingContext) -> dict[str, Any]:
+    def request_fields(self) -> dict[str, Any]:
         """Return the options as the fields of a `SearchRequest`; the image and the queries are read apart."""
         return {
             "query": self.query,
             "filters": list(self.filters),
             "shopper": self.shopper,
-            "order": self._order(context),
+            "order": "engine" if self.order == "engine" else "reranked",
             "cheapest": self.cheapest,
             "size": self.size,
             "page": self.page,
@@ -82,12 +82,6 @@ class SearchOptions:
             "explain": self.explain or self.why is not None,
             "min_cosine": self.min_cosine,
         }
-
-    def _order(self, context: ServingContext) -> str:
-        """Return the requested order; without one, `reranked` where the alias has a ranker."""
-        if self.order is not None:
-            return "engine" if self.order == "engine" else "reranked"
-        return "reranked" if context.ranker else "engine"
 
 
 @click.command()
@@ -179,8 +173,6 @@ def search(**given: Any) -> None:
     ranked = settings.order != "engine" and not settings.cheapest
     with connect(settings.url) as client:
         context = open_context(client, open_store(settings.store), settings.alias, ranked=ranked)
-        if settings.order is None and context.degraded:
-            click.echo(f"engine order: {context.degraded}", err=True)
         if settings.queries and settings.run:
             _search_many(client, context, settings, settings.queries, settings.run)
         else:
@@ -198,7 +190,7 @@ def _search_one(client: OpenSearch, context: ServingContext, settings: SearchOpt
     from .explanations import explained_hit, explanation
     from .search_tables import understood_lines
 
-    request = decode_request(settings.request_fields(context), SearchRequest)
+    request = decode_request(settings.request_fields(), SearchRequest)
     image = read_query_image(settings.image, context.encoders.image_side) if settings.image else None
     answer = run_search(client, context, resolve(request, context.schema, image, context.vocabulary))
     hits = answer.page(settings.page, settings.size)
@@ -259,7 +251,9 @@ def _search_many(
     if settings.order == "reranked" and context.ranker is None:
         raise ArtifactError(context.degraded or f"no model for alias {context.alias}")
     console = Console(stderr=True)
-    defaults = settings.request_fields(context)
+    if settings.order is None and context.degraded:
+        click.echo(f"engine order: {context.degraded}", err=True)
+    defaults = settings.request_fields()
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("queries", total=len(read_lines(queries)))
         report = write_run(

@@ -12,32 +12,42 @@ import click
 from click.core import ParameterSource
 
 from opensearch import options
-from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
-from rerank.models.losses import DEFAULT_LOSS, LOSSES
+from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
+from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opensearch.client import OpenSearch
+    from rerank.features.words import ProductWords
+    from rerank.models.rrf import RRFSettings
     from rerank.training.artifacts import TrainingData
+    from rerank.training.candidates import OnProgress
+    from rerank.training.catalogue import LearnedCatalogue
     from rerank.training.examples import Embed
-    from rerank.training.train import OnProgress, TrainingResult
+    from rerank.training.train import TrainingResult
     from vitrine.store import Store
 
 from .train_report import TrainingOutcome
 
-_CATALOGUE, _RRF = "catalogue", "rrf"  # of --fusion, beside the neural ones
+# of --fusion, beside the neural ones: of these rankers that need no log, the first is the default one
+_CATALOGUE, _RRF = "catalogue", "rrf"
+# The keys of `rerank.training.candidates.CANDIDATES`, which imports scipy; a test compares them.
+CANDIDATE_NAMES = ("fused", "lambdamart", _RRF)
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The options of `vitrine train` that do not concern the log; `fusion_is_chosen`: by the user, not by default."""
+    """The options of `vitrine train` that do not concern the log; `chosen`: fusion or candidates, by the user."""
 
     fusion: str
-    fusion_is_chosen: bool
+    chosen: bool
     force: bool
     engine_order: str
+    candidates: tuple[str, ...]
     loss: str
+    interest: str
     epochs: int
     batch: int
     rate: float
@@ -68,6 +78,15 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
     return actions
 
 
+def _candidates(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return the names of candidates in a list with commas, each once."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",") if name.strip()))
+    unknown = [name for name in names if name not in CANDIDATE_NAMES]
+    if unknown or not names:
+        raise click.BadParameter(f"{value!r} is no list of {', '.join(CANDIDATE_NAMES)}")
+    return names
+
+
 @click.command()
 @options.index
 @click.option(
@@ -92,11 +111,27 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
     "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
 )
 @click.option(
+    "--candidates",
+    default=",".join(CANDIDATE_NAMES),
+    show_default=True,
+    metavar="NAMES",
+    callback=_candidates,
+    help="What is made and compared, with commas: the fused model, LightGBM LambdaMART, the fusion without learning.",
+)
+@click.option(
     "--fusion",
     type=click.Choice([*FUSIONS, _CATALOGUE, _RRF]),
     default=DEFAULT_FUSION,
     show_default=True,
-    help="The trained fusion; catalogue: weights that the products alone teach; or rrf: reciprocal rank fusion.",
+    help="How the fused model mixes text, image and numbers; transformer is compared only. Or a ranker that needs no log: "
+    "catalogue, weights that the products alone teach; rrf, reciprocal rank fusion.",
+)
+@click.option(
+    "--interest",
+    type=click.Choice(list(INTERESTS)),
+    default=DEFAULT_INTEREST,
+    show_default=True,
+    help="How the fused model reads a shopper's clicks.",
 )
 @click.option(
     "--engine-order",
@@ -134,10 +169,13 @@ def _actions(_context: click.Context, _option: click.Parameter, values: tuple[st
 def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any) -> None:
     """Train the reranker from the UBI log and put it in service.
 
-    The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals,
-    LightGBM and the trained model on it. Without a log, or with one of fewer than 100 searches with a click, a ranker that
-    learned from the products alone is put in service, so that searches are reranked from the first day: it adds up the
-    words that a product holds, its text and image cosines and the engine's rank, weighed by queries made of attributes.
+    The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals and
+    the candidates on it. The candidate with the highest figure without position bias is put in service. Without a
+    log, or with one of fewer than 100 searches with a click, a ranker that learned from the products alone is put in
+    service, so that searches are reranked from the first day: it adds up the words that a product holds, its text and
+    image cosines and the engine's rank, weighed by queries made of attributes.
+
+    The words of clicked queries that three shoppers or more typed become words that correct queries know.
 
     A model that is worse than the engine's order on the held-out searches is kept in the store but not put in service: the
     ranker in service stays, and the exit status is 1.
@@ -150,15 +188,31 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
     from .train_report import print_outcome
 
     log = LogOptions(values.pop("until"), values.pop("applications"), values.pop("actions"))
-    chosen = click.get_current_context().get_parameter_source("fusion") is not ParameterSource.DEFAULT
-    settings = TrainOptions(**values, fusion_is_chosen=chosen)
+    source = click.get_current_context().get_parameter_source
+    chosen = any(source(name) is not ParameterSource.DEFAULT for name in ("fusion", "candidates"))
+    settings = TrainOptions(**values, chosen=chosen)
     client, artifacts = connect(url), open_store(store)
     with progress_bars() as on_progress:
         data = read_training_data(client, alias, log, on_progress)
+        _take_clicked_words(client, artifacts, alias, data)
         outcome = _Training(client, artifacts, alias, data, settings, on_progress).run()
     print_outcome(alias, outcome, data.log, as_json)
     if outcome.failed:
         sys.exit(1)
+
+
+def _take_clicked_words(client: OpenSearch, store: Store, alias: str, data: TrainingData) -> None:
+    """Take the words of clicked queries into the vocabulary; without them the training goes on."""
+    from rerank.training.clicked_words import take_clicked_words
+    from vitrine.errors import VitrineError
+
+    try:
+        words = take_clicked_words(client, store, alias, data)
+    except VitrineError as error:
+        click.echo(f"the vocabulary keeps its words of clicked queries: {error}", err=True)
+    else:
+        if words is not None:
+            click.echo(f"the vocabulary has {words:,} words of clicked queries", err=True)
 
 
 @dataclass(frozen=True)
@@ -177,24 +231,29 @@ class _Training:
         from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
-        if self.settings.fusion in (_CATALOGUE, _RRF):
-            return self._serve(self._without_log())
+        if self.settings.fusion in (_CATALOGUE, _RRF) or self.settings.candidates == (_RRF,):
+            return self._serve(self._without_clicks())
         log = self.data.log
         if not (log.slates or log.records):
             return self._without_learning(f"there is no log of {self.alias} yet")
         try:
-            trained = _train_neural(self.data, self.store, self.settings, self.on_progress)
+            trained = self._train()
         except NothingLearnedError as error:
             too_small = isinstance(error, SmallLogError)
-            if too_small and self.settings.fusion_is_chosen:  # nothing else was asked for
+            if too_small and self.settings.chosen:  # nothing else was asked for
                 raise SmallLogError(
-                    f"{error}; collect more, or leave out --fusion to serve the ranker that learns from no click"
+                    f"{error}; collect more, or leave out --fusion and --candidates to serve the ranker that learns from "
+                    "no click"
                 ) from error
             return self._without_learning(str(error), failed=not too_small)
-        reason = reason_against(trained.comparison) if trained.comparison else None
+        reason = (
+            reason_against(trained.comparison, trained.label)
+            if trained.comparison and trained.label
+            else None
+        )
         if reason is None or self.settings.force:
             return self._serve(trained, reason)
-        set_aside(self.store, self.alias, trained.artifacts)
+        set_aside(self.store, self.alias, trained.artifacts, reason)
         return replace(self._without_learning(reason, failed=True), refused=trained)
 
     def _without_learning(self, reason: str, *, failed: bool = False) -> TrainingOutcome:
@@ -203,7 +262,7 @@ class _Training:
 
         kept = trained_in_service(self.client, self.store, self.data, self.alias)
         if kept is None:
-            return replace(self._serve(self._without_log(), reason), failed=failed)
+            return replace(self._serve(self._without_clicks(), reason), failed=failed)
         return TrainingOutcome(kept, reason=reason, failed=failed)
 
     def _serve(self, result: TrainingResult, reason: str | None = None) -> TrainingOutcome:
@@ -212,57 +271,58 @@ class _Training:
         moved = put_in_service(self.client, self.store, self.alias, result)
         return TrainingOutcome(result.artifacts, result, reason, moved_profiles=moved)
 
-    def _without_log(self) -> TrainingResult:
-        """Return the ranker that learns from no click."""
-        rrf = self.settings.fusion == _RRF or self.settings.engine_order == "lexical"
-        make = _make_rrf if rrf else _make_catalogue_ranker
-        return make(self.client, self.data, self.store, self.settings, self.on_progress)
+    def _train(self) -> TrainingResult:
+        from rerank.training.fit import TrainingSettings
+        from rerank.training.train import train_ranker
 
+        options = self.settings
+        training = TrainingSettings(
+            epochs=options.epochs,
+            batch=options.batch,
+            rate=options.rate,
+            seed=options.seed,
+            loss=options.loss,
+            fusion=options.fusion,
+            interest=options.interest,
+        )
+        embed = _embed(self.data, self.store)
+        rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
+        return train_ranker(
+            self.data, self.store, embed, training, self.on_progress, options.candidates, **rrf
+        )
 
-def _make_catalogue_ranker(
-    client: OpenSearch, data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
-) -> TrainingResult:
-    from rerank.training.catalogue import learn_catalogue_weights, read_catalogue
-    from rerank.training.train import make_catalogue_ranker
+    def _without_clicks(self) -> TrainingResult:
+        """Return the ranker that learns from no click: rrf where it was asked for, and for a lexical engine order."""
+        from rerank.training.train import make_catalogue_ranker, make_rrf
 
-    texts = read_catalogue(client, data, on_progress)
-    learned = learn_catalogue_weights(client, data, texts, _embed(data, store), on_progress)
-    return make_catalogue_ranker(data, store, learned, texts.words, on_progress)
+        options = self.settings
+        chosen = options.fusion == _RRF or options.candidates == (_RRF,)
+        if chosen or options.engine_order == "lexical":
+            return make_rrf(self.data, self.store, self._rrf(), self.on_progress)
+        learned, words = self._learn_from_catalogue()
+        return make_catalogue_ranker(self.data, self.store, learned, words, self.on_progress)
 
+    def _learn_from_catalogue(self) -> tuple[LearnedCatalogue, ProductWords]:
+        from rerank.training.catalogue import learn_catalogue_weights, read_catalogue
 
-def _make_rrf(
-    client: OpenSearch, data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
-) -> TrainingResult:
-    from rerank.models.rrf import RRF_AFTER_HYBRID, rrf_after_bm25
-    from rerank.training.missing_image import learn_missing_image_correction
-    from rerank.training.train import make_rrf
-    from vitrine.errors import WeightsError
+        texts = read_catalogue(self.client, self.data, self.on_progress)
+        embed = _embed(self.data, self.store)
+        return learn_catalogue_weights(self.client, self.data, texts, embed, self.on_progress), texts.words
 
-    fusion = rrf_after_bm25()
-    if settings.engine_order == "hybrid":
+    def _rrf(self) -> RRFSettings:
+        """Return the fusion without learning for the engine's order."""
+        from rerank.models.rrf import RRF_AFTER_HYBRID, rrf_after_bm25
+        from rerank.training.missing_image import learn_missing_image_correction
+        from vitrine.errors import WeightsError
+
+        if self.settings.engine_order != "hybrid":
+            return rrf_after_bm25()
+        embed = _embed(self.data, self.store)
         try:
-            correction = learn_missing_image_correction(client, data, _embed(data, store), on_progress)
+            correction = learn_missing_image_correction(self.client, self.data, embed, self.on_progress)
         except WeightsError:  # the catalogue gives no known-item queries
             correction = 1.0
-        fusion = replace(RRF_AFTER_HYBRID, missing_image_correction=correction)
-    return make_rrf(data, store, fusion, on_progress)
-
-
-def _train_neural(
-    data: TrainingData, store: Store, settings: TrainOptions, on_progress: OnProgress
-) -> TrainingResult:
-    from rerank.training.fit import TrainingSettings
-    from rerank.training.train import train_neural
-
-    training = TrainingSettings(
-        epochs=settings.epochs,
-        batch=settings.batch,
-        rate=settings.rate,
-        seed=settings.seed,
-        loss=settings.loss,
-        fusion=settings.fusion,
-    )
-    return train_neural(data, store, _embed(data, store), training, on_progress)
+        return replace(RRF_AFTER_HYBRID, missing_image_correction=correction)
 
 
 def _embed(data: TrainingData, store: Store) -> Embed:

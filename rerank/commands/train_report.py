@@ -39,6 +39,9 @@ def print_outcome(alias: str, outcome: TrainingOutcome, log: Log, as_json: bool)
         click.echo(json.dumps(_document(outcome, log), ensure_ascii=False))
         return
     _print_comparison(outcome)
+    trained = outcome.refused or outcome.served
+    for name, why in (trained.failed if trained else {}).items():
+        click.echo(f"candidate {name} was not made: {why}")
     for note in log.notes:
         click.echo(f"log: {note}")
     if outcome.moved_profiles:
@@ -60,6 +63,8 @@ def _document(outcome: TrainingOutcome, log: Log) -> dict[str, Any]:
         **asdict(outcome.serving),
         "training": trained.training if trained else None,
         "comparison": comparison,
+        "chosen": trained.label if trained else None,
+        "failed": dict(trained.failed) if trained else {},
         "reason": outcome.reason,
         "refused": asdict(outcome.refused.artifacts) if outcome.refused else None,
         "notes": [note.to_dict() for note in log.notes],
@@ -87,13 +92,15 @@ def _print_reason(alias: str, outcome: TrainingOutcome) -> None:
             f"Not in service: {name}, because {outcome.reason}. It is in the store: "
             f"`vitrine model use {name} --index {alias}` puts it in service, as `vitrine train --force` would."
         )
-    elif served and served.kind not in _WITHOUT_LOG and outcome.reason:
+    elif served and served.label and outcome.reason:
         click.echo(f"In service by --force, although {outcome.reason}.")
     elif outcome.reason:
         click.echo(f"Nothing was learned: {outcome.reason}.")
     if served and served.kind in _WITHOUT_LOG:
         click.echo(f"In service: {_WITHOUT_LOG[served.kind](served.training)}, which learns from no click.")
         click.echo("Run `vitrine train` again when the UBI log holds more clicks.")
+    elif served and served.label:
+        click.echo(f"In service: the {served.label}, the best candidate without position bias.")
 
 
 def _describe_catalogue(training: dict[str, Any]) -> str:

@@ -42,11 +42,12 @@ def modalities(spaces: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class RowLayout:
-    """The widths of the parts of a row; `hidden` and `keys` are 0 for a model without item tower."""
+    """The widths of the parts of a row; all but `vectors` are 0 for a model without item tower."""
 
     vectors: Mapping[str, int]  # by vector space
     hidden: int
     keys: int
+    gates: int  # what the weights of the modality rows read of the item
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ class RowLayout:
         widths = {
             **{f"vector:{space}": width for space, width in self.vectors.items()},
             "modalities": towers * self.hidden,
-            "gates": towers,
+            "gates": self.gates,
             "query": self.keys,
             "key": self.keys,
             "value": self.hidden,
@@ -205,7 +206,7 @@ class VectorsOnly:
     """The item tower of a model that has none: the table then holds the products' vectors only."""
 
     def __init__(self, dimensions: Mapping[str, int]) -> None:
-        self.layout = RowLayout(vectors=dimensions, hidden=0, keys=0)
+        self.layout = RowLayout(vectors=dimensions, hidden=0, keys=0, gates=0)
 
     def rows(self, vectors: Mapping[str, FloatArray], numbers: DoubleArray) -> FloatArray:
         """Return rows (n, 0): such a model has no item tower."""

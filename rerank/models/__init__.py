@@ -1,1 +1,1 @@
-"""The models of the ranker: a neural fusion in its training form and its served form, RRF, losses and the model card."""
+"""The kinds of models that rank: neural fusions, LambdaMART and RRF, their explanations, and the model card."""

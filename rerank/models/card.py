@@ -15,8 +15,8 @@ from rerank.features.groups import VERSION, FeaturePlan, feature_names
 from vitrine.errors import ArtifactError
 from vitrine.store import Store, content_name
 
-# kinds of models: a neural fusion, the weights that a catalogue teaches, and the RRF that needs no training
-NEURAL, CATALOGUE, RRF = "neural", "catalogue", "rrf"
+# kinds of models: a neural fusion, trees, the weights that a catalogue teaches, and the RRF that needs no training
+NEURAL, LAMBDAMART, CATALOGUE, RRF = "neural", "lambdamart", "catalogue", "rrf"
 _WEIGHTS, _CARD = "weights.safetensors", "model.json"
 
 
@@ -24,8 +24,9 @@ _WEIGHTS, _CARD = "weights.safetensors", "model.json"
 class ModelCard:
     """What a model is, what it was trained on, and how it compares.
 
-    `dimensions` and `encoders` are those of each vector space. `fusion` names the neural fusion in `FUSIONS`; None for
-    other kinds. `created` is an ISO time. `training` holds counts, settings and losses.
+    `dimensions` and `encoders` are those of each vector space. `fusion` names the neural fusion in `FUSIONS` and
+    `interest` how it reads clicks, an entry of `INTERESTS`; None for other kinds.
+    `created` is an ISO time. `training` holds counts, settings and losses.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class ModelCard:
     features_version: int
     created: str
     fusion: str | None = None
+    interest: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     comparison: dict[str, Any] | None = None
 

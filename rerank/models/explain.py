@@ -30,7 +30,8 @@ from rerank.features.groups import (
 from rerank.features.item_table import ItemRows
 
 if TYPE_CHECKING:
-    from .fusions import ServedModel
+    from rerank.models.neural.fusions import ServedModel
+
     from .ranker import RankerInputs
 
 Known = frozenset[str]

@@ -16,16 +16,18 @@ from rerank.features.clicks import MAX_HISTORY
 from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
 from rerank.features.item_table import ItemRows, ItemTable
 from rerank.features.words import Coverage
+from rerank.models.neural.fusions import FUSIONS
+from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .card import CATALOGUE, NEURAL, RRF, ModelCard, load_model
+from .card import CATALOGUE, LAMBDAMART, NEURAL, RRF, ModelCard, load_model
 from .catalogue import CatalogueWeights
 from .explain import Parts
-from .fusions import FUSIONS
+from .lambdamart import LambdaMART
 from .rrf import RRFSettings
-from .scorers import NeuralScorer, RRFScorer, Scorer, catalogue_scorer
+from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer, catalogue_scorer
 
 
 class Ranker(Protocol):
@@ -117,6 +119,11 @@ class RankerInputs:
 
     def __len__(self) -> int:
         return len(self.known)
+
+
+def count_unknown(inputs: Any) -> int:
+    """Return the number of candidates that the item table does not hold; 0 for the inputs of another kind of ranker."""
+    return int(np.count_nonzero(~inputs.known)) if isinstance(inputs, RankerInputs) else 0
 
 
 class FeatureStore:
@@ -251,8 +258,12 @@ def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str, items: I
     if card.kind == RRF:
         return RRFScorer(RRFSettings.from_arrays(weights), card.plan)
     if card.kind == NEURAL and card.fusion in FUSIONS:
-        return NeuralScorer(FUSIONS[card.fusion].served(weights, tuple(card.dimensions)), card.plan)
+        interest = card.interest or DEFAULT_INTEREST
+        model = FUSIONS[card.fusion].served(weights, tuple(card.dimensions), interest)
+        return NeuralScorer(model, card.plan)
+    if card.kind == LAMBDAMART:
+        return LambdaMARTScorer(LambdaMART.from_arrays(weights), card.plan)
     raise ArtifactError(
         f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {CATALOGUE}, {RRF}, "
-        f"and {NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
+        f"{LAMBDAMART}, and {NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
     )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from opensearch.index.spaces import TEXT
 from rerank.arrays import FloatArray
-from rerank.features.groups import BEHAVIOUR, ENGINE, FeaturePlan, explained_signals, features
+from rerank.features.groups import (
+    BEHAVIOUR,
+    ENGINE,
+    FeaturePlan,
+    explained_signals,
+    features,
+    masked_features,
+)
 from vitrine.errors import ArtifactError, RerankError
 
 from .catalogue import (
@@ -21,15 +28,16 @@ from .catalogue import (
     catalogue_terms,
     standard_scores,
 )
-from .explain import MaskedModel, Parts, neural_parts, summed_parts
+from .explain import MaskedModel, Parts, column_parts, neural_parts, summed_parts
+from .lambdamart import LambdaMART
 from .rrf import POPULARITY, RRFSettings, rrf_scores, rrf_signals, rrf_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rerank.features.item_table import ItemTable
+    from rerank.models.neural.fusions import ServedModel
 
-    from .fusions import ServedModel
     from .ranker import RankerInputs
 
 
@@ -67,6 +75,27 @@ class NeuralScorer:
         return neural_parts(self.model, self.plan, inputs)
 
     def without(self, signal: str) -> NeuralScorer:
+        """Return the scorer that masks the signal."""
+        return replace(self, missing=self.missing | {signal})
+
+
+@dataclass(frozen=True)
+class LambdaMARTScorer:
+    """Scores by boosted trees; `missing` are signals that they do not read."""
+
+    trees: LambdaMART
+    plan: FeaturePlan
+    missing: frozenset[str] = frozenset()
+
+    def __call__(self, inputs: RankerInputs) -> FloatArray:
+        """Return scores (n,)."""
+        return self.trees.scores(masked_features(features(inputs.features), self.plan, self.missing))
+
+    def parts(self, inputs: RankerInputs) -> Parts:
+        """Return the trees' own contributions (Lundberg et al. 2018), grouped by signal."""
+        return column_parts(self.trees.contributions(features(inputs.features)), self.plan)
+
+    def without(self, signal: str) -> LambdaMARTScorer:
         """Return the scorer that masks the signal."""
         return replace(self, missing=self.missing | {signal})
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opensearch.index.fields import IndexSchema
+from opensearch.understanding.plan import ConstraintMode
 from rerank.arrays import FloatArray
 from rerank.features.groups import QueryVectors
 from rerank.search_request import Id, ShopperHash, Text
@@ -28,8 +29,8 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/order/{alias}.
 
     `shopper` is the caller's own id of the shopper, `shopper_hash` its keyed hash. `vectors` holds the query's vector
-    in each vector space, where the caller made them. `verbatim`: the words are not corrected. `explain` adds what each
-    score is made of.
+    in each vector space, where the caller made them. `verbatim`: the words are not corrected. `constraints`: what the
+    constraints in the words do, as in a `SearchRequest`. `explain` adds what each score is made of.
     """
 
     ids: Ids
@@ -40,6 +41,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] | None = None
     query_id: Id | None = None
     verbatim: bool = False
+    constraints: ConstraintMode = "boost"
     explain: bool = False
 
 
@@ -54,6 +56,7 @@ class HookContext(msgspec.Struct):
     query_id: Id | None = None
     sort: bool = False
     verbatim: bool = False
+    constraints: ConstraintMode = "boost"
 
 
 class HookBody(msgspec.Struct):

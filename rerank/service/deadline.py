@@ -1,20 +1,21 @@
-"""Reranking within a deadline: history, availability and codes are looked up side by side, then the window is ranked."""
+"""Reranking within a deadline: history, availability, codes and constraints are looked up, then the window is ranked."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from opensearch.analysis.codes import query_codes
 from opensearch.logs.profiles import Click
+from opensearch.search.lexical import Clause
 from opensearch.search.query_text import clean_words
 from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute
 from rerank.search import rerank
-from rerank.serving_context import ServingContext, understood_words
+from rerank.serving_context import ServingContext, understood
 
 from .pool import BusyError, WorkerPool
 
@@ -37,23 +38,27 @@ class Lookups(Protocol):
     async def with_codes(self, alias: str, ids: Sequence[str], codes: Sequence[str]) -> Collection[str]:
         """Return those of the products that have one of the codes."""
 
+    async def broken(
+        self, alias: str, ids: Sequence[str], breaking: Mapping[str, Clause]
+    ) -> Mapping[str, Sequence[str]]:
+        """Return the constraints that each product breaks; `breaking` holds the clause of each constraint."""
+
 
 async def rerank_in_time(
     context: ServingContext, request: RerankRequest, lookups: Lookups, pool: WorkerPool
 ) -> RankedWindow:
     """Return the window of `rerank`, or the engine's order once the deadline passed or the pool is full.
 
-    The words are those that a search would use. The lookups fill `history`, `unavailable`, `exact_codes` and `as_of` of
-    the request. Never raises.
+    The words are those that a search would use. The lookups fill `history`, `unavailable`, `exact_codes`, `broken` and
+    `as_of` of the request. Never raises.
     """
     limit_s = request.deadline_ms / 1000
     try:
         async with asyncio.timeout(limit_s):
-            if context.ranker:
-                words = partial(understood_words, request.query, context, request.verbatim)
-                # in a thread: it may take milliseconds, and read files
-                request = replace(request, query=await pool.run(words))
-                request = await _look_up(context, request, lookups, limit_s * _LOOKUP_SHARE)
+            # in a thread: it may take milliseconds, and read files
+            plan = await pool.run(partial(understood, request, context))
+            request = replace(request, query=plan.words)
+            request = await _look_up(context, request, plan.breaking, lookups, limit_s * _LOOKUP_SHARE)
             return await pool.run(partial(rerank, context, request))
     except TimeoutError:
         return engine_order(len(request.ids), f"the deadline of {request.deadline_ms:g} ms passed")
@@ -62,12 +67,17 @@ async def rerank_in_time(
 
 
 async def _look_up(
-    context: ServingContext, request: RerankRequest, lookups: Lookups, limit_s: float
+    context: ServingContext,
+    request: RerankRequest,
+    breaking: Mapping[str, Clause],
+    lookups: Lookups,
+    limit_s: float,
 ) -> RerankRequest:
-    """Return the request with history, availability and exact codes; a lookup that fails or is late counts as empty."""
+    """Return the request with what the engine knows of its candidates; a lookup that fails or is late counts as empty."""
 
     async def history() -> Sequence[Click]:
-        return await lookups.history(context.alias, request.shopper) if request.shopper else ()
+        shopper = request.shopper if context.ranker else None
+        return await lookups.history(context.alias, shopper) if shopper else ()
 
     async def unavailable() -> Collection[str]:
         return await lookups.unavailable(context.alias, request.ids) if context.schema.plan.available else ()
@@ -76,12 +86,23 @@ async def _look_up(
         codes = query_codes(clean_words(request.query)).certain
         return await lookups.with_codes(context.alias, request.ids, codes) if codes else ()
 
-    clicks, sold_out, exact = await asyncio.gather(
+    async def broken() -> Mapping[str, Sequence[str]]:
+        return await lookups.broken(context.alias, request.ids, breaking) if breaking else {}
+
+    clicks, sold_out, exact, breaks = await asyncio.gather(
         _within(limit_s, history(), ()),
         _within(limit_s, unavailable(), ()),
         _within(limit_s, exact_codes(), ()),
+        _within(limit_s, broken(), {}),
     )
-    return replace(request, history=clicks, unavailable=sold_out, exact_codes=exact, as_of=this_minute())
+    return replace(
+        request,
+        history=clicks,
+        unavailable=sold_out,
+        exact_codes=exact,
+        broken=breaks,
+        as_of=this_minute(),
+    )
 
 
 async def _within(limit_s: float, result: Awaitable[T], default: T) -> T:

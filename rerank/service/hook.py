@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opensearch.hook.pipelines import unescaped
-from rerank.request import RankedWindow, RerankRequest
+from rerank.request import RankedWindow, RerankRequest, engine_order
 from rerank.shoppers import shopper_hash
 from vitrine.errors import RerankError, VitrineError
 
@@ -41,9 +42,12 @@ async def hook(server: Server, request: Request) -> Response:
 
 
 async def hook_failures(server: Server, request: Request) -> Response:
-    """Answer why reranks of an alias failed since the service started, the most frequent reason first."""
+    """Answer why reranks of an alias failed since the service started, the most frequent reason first.
+
+    `degraded` is the reason why no ranker ranks the alias now, if so.
+    """
     alias = request.path_params["alias"]
-    server.context(alias)
+    context = server.context(alias)
     failures = server.metrics.hook_failures.get(alias, {})
     rows = [
         {
@@ -53,7 +57,7 @@ async def hook_failures(server: Server, request: Request) -> Response:
         }
         for reason, failure in sorted(failures.items(), key=lambda row: -row[1].count)
     ]
-    return json_response({"failures": rows})
+    return json_response({"failures": rows, "degraded": None if context.ranker else context.degraded})
 
 
 async def _rerank(server: Server, request: Request, alias: str) -> list[dict[str, int | np.float32]]:
@@ -61,21 +65,27 @@ async def _rerank(server: Server, request: Request, alias: str) -> list[dict[str
     body = await read_body(request, HookBody)
     context = _context(body)
     if context.sort:  # scores that fall along the order that came keep it
-        return relevance_scores(_as_received(len(body.docs)))
+        return relevance_scores(_with_falling_scores(engine_order(len(body.docs))))
     if "" in body.docs:
         raise BadRequestError(WITHOUT_ID)
     shopper = shopper_hash(context.shopper) if context.shopper else None
     wanted = RerankRequest(
-        body.docs, context.q, shopper=shopper, deadline_ms=server.deadline_ms, verbatim=context.verbatim
+        body.docs,
+        context.q,
+        shopper=shopper,
+        deadline_ms=server.deadline_ms,
+        verbatim=context.verbatim,
+        constraints=context.constraints,
     )
     window = await server.rerank("hook", alias, wanted, context.query_id)
-    if window.degraded:
+    if window.degraded and window.request is None:
         raise RerankError(window.degraded)
-    return relevance_scores(window)
+    return relevance_scores(window if window.scores else _with_falling_scores(window))
 
 
-def _as_received(count: int) -> RankedWindow:
-    return RankedWindow(list(range(count)), [float(count - place) for place in range(count)])
+def _with_falling_scores(window: RankedWindow) -> RankedWindow:
+    """Return the window of an order that no ranker scored, with scores that keep it."""
+    return replace(window, scores=[float(place) for place in range(len(window.order), 0, -1)])
 
 
 def relevance_scores(window: RankedWindow) -> list[dict[str, int | np.float32]]:

@@ -16,7 +16,10 @@ from .server import Server
 
 
 async def order(server: Server, request: Request) -> Response:
-    """Answer the order, scores, rules, artifacts and `degraded` of the ids in an `OrderBody`, explained on request."""
+    """Answer the order of the ids in an `OrderBody` and what made it, explained on request.
+
+    `unknown` counts the ids that the ranker does not know: they keep their engine rank, unless a rule moves them.
+    """
     body = await read_body(request, OrderBody)
     alias = request.path_params["alias"]
     window = await server.rerank(
@@ -29,6 +32,7 @@ async def order(server: Server, request: Request) -> Response:
             shopper=hash_of_request(body.shopper, body.shopper_hash),
             deadline_ms=body.deadline_ms or server.deadline_ms,
             verbatim=body.verbatim,
+            constraints=body.constraints,
             explain=body.explain,
         ),
         body.query_id,
@@ -37,6 +41,7 @@ async def order(server: Server, request: Request) -> Response:
         "order": [body.ids[position] for position in window.order],
         "scores": window.scores,
         "rules": window.rules,
+        "unknown": window.unknown,
         "artifacts": asdict(window.artifacts) if window.artifacts else None,
         "degraded": window.degraded,
     }

@@ -48,6 +48,7 @@ def make_slate(
         arm="reranked" if window.artifacts else "engine",
         artifacts=window.artifacts,
         degraded=window.degraded,
+        searched=window.request.query if window.request else None,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
 
@@ -16,6 +16,7 @@ from opensearch.index.meta import schema_of
 from opensearch.index.versions import published
 from opensearch.logs.pointer import read_pointer
 from opensearch.logs.profiles import Click
+from opensearch.search.lexical import Clause, broken_in, named_breaking
 from rerank.serving_context import ServingContext, open_context, vocabulary_of
 from rerank.shoppers import read_history_async
 from vitrine.errors import VitrineError
@@ -122,7 +123,7 @@ class EngineContexts:
 
 
 class EngineLookups:
-    """Histories, availability and codes, read from the engine while a window waits."""
+    """Histories, availability, codes and constraints, read from the engine while a window waits."""
 
     def __init__(self, client: AsyncOpenSearch) -> None:
         self._client = client
@@ -138,13 +139,21 @@ class EngineLookups:
 
     async def unavailable(self, alias: str, ids: Sequence[str]) -> Collection[str]:
         """Return those of the ids whose product is not available."""
-        return await self._matching(alias, ids, {"term": {"available": False}})
+        return set(await self._matching(alias, ids, {"term": {"available": False}}))
 
     async def with_codes(self, alias: str, ids: Sequence[str], codes: Sequence[str]) -> Collection[str]:
         """Return those of the ids whose product has one of the codes."""
-        return await self._matching(alias, ids, {"terms": {CODES: list(codes)}})
+        return set(await self._matching(alias, ids, {"terms": {CODES: list(codes)}}))
 
-    async def _matching(self, alias: str, ids: Sequence[str], clause: dict[str, Any]) -> Collection[str]:
+    async def broken(
+        self, alias: str, ids: Sequence[str], breaking: Mapping[str, Clause]
+    ) -> Mapping[str, Sequence[str]]:
+        """Return the constraints that each of the ids breaks; `breaking` holds the clause of each constraint."""
+        matched = await self._matching(alias, ids, {"bool": {"should": named_breaking(breaking)}})
+        return {product: broken_in(names) for product, names in matched.items()}
+
+    async def _matching(self, alias: str, ids: Sequence[str], clause: Clause) -> Mapping[str, Sequence[str]]:
+        """Return those of the ids that match the clause, each with the names of the clauses that it matches."""
         body = {
             "size": len(ids),
             "_source": False,
@@ -152,4 +161,4 @@ class EngineLookups:
             "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, clause]}},
         }
         response = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
-        return {hit["_id"] for hit in response["hits"]["hits"]}
+        return {hit["_id"]: hit.get("matched_queries", ()) for hit in response["hits"]["hits"]}

@@ -41,6 +41,7 @@ class TrainedModel:
     weights: Mapping[str, FloatArray]
     tower: ItemTower
     fusion: str | None = None
+    interest: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     comparison: Comparison | None = None
     words: ProductWords | None = None  # of the products, for a model that reads them
@@ -60,6 +61,7 @@ def model_card(data: TrainingData, model: TrainedModel) -> ModelCard:
         features_version=VERSION,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         fusion=model.fusion,
+        interest=model.interest,
         training=model.training,
         comparison=model.comparison.to_dict() if model.comparison else None,
     )

@@ -17,7 +17,9 @@ from opensearch.index.spaces import TEXT
 from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 from rerank.arrays import DoubleArray, FloatArray, IndexArray, half_to_float
+from rerank.features.item_table import VectorsOnly
 from rerank.features.words import ProductWords, read_words
+from rerank.models.card import CATALOGUE
 from rerank.models.catalogue import (
     CatalogueWeights,
     Signals,
@@ -26,10 +28,10 @@ from rerank.models.catalogue import (
     standard_scores,
 )
 
-from .artifacts import TrainingData
+from .artifacts import TrainedModel, TrainingData
 from .attribute_queries import AttributeQuery, attribute_queries
+from .candidates import OnProgress
 from .examples import Embed
-from .train import OnProgress
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -113,6 +115,13 @@ def read_catalogue(client: OpenSearch, data: TrainingData, on_progress: OnProgre
 
     words = read_words(searched(), count, language)
     return CatalogueTexts(words, rows, read_words(described, len(rows), language), texts)
+
+
+def catalogue_model(data: TrainingData, learned: LearnedCatalogue, words: ProductWords) -> TrainedModel:
+    """Return the ranker before it is stored; `words` are those of the products."""
+    tower = VectorsOnly(data.products.dimensions)
+    training = {CATALOGUE: learned.to_dict()}
+    return TrainedModel(CATALOGUE, learned.weights.to_arrays(), tower, training=training, words=words)
 
 
 def learn_catalogue_weights(

@@ -1,18 +1,19 @@
-"""Rankers compared on held-out slates: the neural fusion, the engine, single signals, their fusion and LightGBM."""
+"""Rankers compared on held-out slates: the engine's order, single signals, and the candidates that were trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from opensearch.index.spaces import IMAGE
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
 from rerank.features.groups import FeaturePlan, feature_names
 from rerank.models.ranker import order_of
-from rerank.models.rrf import ENGINE, POPULARITY, rrf_after_bm25, rrf_scores
+from rerank.models.rrf import ENGINE, POPULARITY, RRFSettings, rrf_scores
 
 from .examples import Examples
 from .propensity import DEPTH
@@ -60,6 +61,10 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
         return asdict(self)
+
+    def row(self, ranker: str) -> ComparisonRow:
+        """Return the row of a ranker. Raises KeyError."""
+        return {row.ranker: row for row in self.rows}[ranker]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -110,8 +115,8 @@ def compare_rankers(
     return Comparison(len(examples), int(random.sum()), tuple(rows))
 
 
-def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
-    """Return the scores (S, L) of engine order, single signals and their RRF; a missing signal scores lowest."""
+def example_signals(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
+    """Return the signals (S, L) that a reciprocal rank fusion reads, by name; NaN where missing or padded."""
     column = {name: number for number, name in enumerate(feature_names(plan))}
 
     def signal(name: str, missing: str | None = None) -> FloatArray:
@@ -119,15 +124,31 @@ def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray
         return values if missing is None else np.where(examples.x[:, :, column[missing]] > 0, np.nan, values)
 
     cosines = {space: signal(f"{space}_cosine", f"{space}_missing") for space in plan.spaces}
-    signals = {ENGINE: signal("rank"), **cosines, POPULARITY: signal("popularity")}
-    weights = rrf_after_bm25().weights
+    return {ENGINE: signal("rank"), **cosines, POPULARITY: signal("popularity")}
+
+
+def rrf_of_examples(examples: Examples, plan: FeaturePlan, settings: RRFSettings) -> FloatArray:
+    """Return the scores (S, L) of a reciprocal rank fusion."""
+    signals = example_signals(examples, plan)
+    if IMAGE in signals:
+        # the feature is -log2(1 + rank) / 8: a rank divided by the correction adds the logarithm of it
+        asked = np.isfinite(signals[IMAGE]).any(axis=1, keepdims=True)
+        without = asked & ~np.isfinite(signals[IMAGE])
+        shift = np.float32(np.log2(settings.missing_image_correction) / 8)
+        signals[ENGINE] = np.asarray(signals[ENGINE] + without * shift, dtype=np.float32)
+    chosen = {name: values for name, values in signals.items() if name in settings.weights}
     fused = [
-        rrf_scores({name: values[row] for name, values in signals.items()}, weights)
+        rrf_scores({name: values[row] for name, values in chosen.items()}, settings.weights)
         for row in range(len(examples))
     ]
+    return np.array(fused, dtype=np.float32).reshape(examples.gains.shape)
+
+
+def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
+    """Return the scores (S, L) of engine order and single signals; a missing signal scores lowest."""
     labels = {ENGINE: ENGINE_ORDER, POPULARITY: POPULARITY, **{s: f"{s} cosine" for s in plan.spaces}}
-    filled = {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
-    return {**filled, "rank fusion": np.array(fused, dtype=np.float32).reshape(examples.gains.shape)}
+    signals = example_signals(examples, plan)
+    return {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
 
 
 def slate_metrics(
@@ -154,38 +175,6 @@ def slate_metrics(
             values[row, 2] = discounts @ ordered[:DEPTH_JUDGED]
     values[:, 2] /= max(float(weights.sum(axis=1).mean()), 1e-9)
     return values
-
-
-def lambdamart(train: Examples, trees: int = 100) -> Callable[[Examples], FloatArray]:
-    """Return the scores of LightGBM LambdaMART on the same features, slates and gains, with its own position debiasing."""
-    import lightgbm
-
-    position = np.where(train.position < 0, DEPTH, train.position)
-    data = lightgbm.Dataset(
-        train.x[train.mask],
-        label=train.gains[train.mask].astype(np.int64),
-        group=train.mask.sum(axis=1),
-        position=position[train.mask],
-    )
-    settings = {
-        "objective": "lambdarank",
-        "num_leaves": 31,
-        "learning_rate": 0.05,
-        "min_data_in_leaf": 20,
-        "verbosity": -1,
-        "num_threads": 1,
-        "seed": 7,
-        "deterministic": True,
-    }
-    # no early stopping: on clicks as logged it would stop where the shown order is learned
-    booster = lightgbm.train(settings, data, num_boost_round=trees)
-
-    def scores(examples: Examples) -> FloatArray:
-        values = np.full(examples.mask.shape, -np.inf, dtype=np.float32)
-        values[examples.mask] = booster.predict(examples.x[examples.mask])
-        return values
-
-    return scores
 
 
 def comparison_table(comparison: Comparison) -> Table:

@@ -12,7 +12,7 @@ from rerank.arrays import FloatArray, IndexArray, half_to_float
 from rerank.features.groups import FeaturePlan, feature_names
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
-from rerank.models.network import Batch, ItemInputs, NetworkSizes
+from rerank.models.neural.network import Batch, ItemInputs, NetworkSizes
 
 from .examples import Examples, QueryTable
 
@@ -65,4 +65,5 @@ class SlateDataset:
             age_hours=torch.from_numpy(examples.age_hours.copy()),
             query={space: torch.from_numpy(array[query]) for space, array in queries.arrays.items()},
             has_query={space: torch.from_numpy(mask[query]) for space, mask in queries.has.items()},
+            mask=torch.from_numpy(examples.mask.copy()),
         )

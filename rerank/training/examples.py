@@ -122,7 +122,7 @@ class ExampleBuilder:
         gains = self._gains[slate.query_id]
         clicks = self.behaviour.clicks.before(slate.shopper, slate.at)
         clicked = np.array([row for row, _ in clicks], dtype=np.int64)
-        query = self._query_rows[slate.query]
+        query = self._query_rows[slate.words]
         x = features(
             FeatureInputs(
                 candidates=self._attributes(rows, source),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 
 from rerank.arrays import FloatArray, IndexArray
 from rerank.features.groups import HISTORY, RANK, DroppedColumns, dropped_columns
-from rerank.models.fusions import DEFAULT_FUSION, FUSIONS
-from rerank.models.losses import DEFAULT_LOSS, LOSSES, Loss
-from rerank.models.network import Batch, FusionNetwork
+from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
+from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES, Loss, expected_gain
+from rerank.models.neural.network import Batch, FusionNetwork
+from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from vitrine.errors import NothingLearnedError, RerankError
 
 from .dataset import SlateDataset
@@ -26,14 +28,15 @@ from .propensity import DEPTH, PositionBias
 _DROP_RATES = {RANK: 0.2}
 _DROP_RATE = 0.1
 _MIN_IMPROVEMENT = 1e-3  # of the validation loss
+_CONSTANTS = np.arange(-8.0, 4.5, 1.0)  # logits of equal scores
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How a neural fusion is trained.
 
-    `fusion` and `loss` are keys of `FUSIONS` and `LOSSES`. Training stops after `patience` epochs in which the validation
-    loss falls by less than 0.001.
+    `fusion`, `loss` and `interest` are keys of `FUSIONS`, `LOSSES` and `INTEREST_NETWORKS`. Training stops after
+    `patience` epochs in which the validation loss falls by less than 0.001.
     """
 
     epochs: int = 20
@@ -44,11 +47,12 @@ class TrainingSettings:
     seed: int = 7
     loss: str = DEFAULT_LOSS
     fusion: str = DEFAULT_FUSION
+    interest: str = DEFAULT_INTEREST
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained network and its losses by epoch; `uniform_loss` is the validation loss of equal scores."""
+    """A trained network and its losses by epoch; `uniform_loss` is the least validation loss of equal scores."""
 
     network: FusionNetwork
     training: list[float] = field(default_factory=list)
@@ -62,7 +66,7 @@ def steps_of(settings: TrainingSettings, train: Examples) -> int:
 
 
 class _Objective:
-    """The loss of scores, with the log examination probability of each position, which may be learned."""
+    """The loss of outputs, with the log examination probability of each position, which may be learned."""
 
     def __init__(self, loss: Loss, positions: PositionBias) -> None:
         self._loss = loss
@@ -70,15 +74,25 @@ class _Objective:
         # a measured probability is not learned again
         self.log_propensity.requires_grad_(not positions.measured)
 
-    def __call__(self, scores: Tensor, examples: Examples) -> Tensor:
+    def __call__(self, outputs: Tensor, examples: Examples) -> Tensor:
         position = torch.from_numpy(examples.position)
         examined = self.log_propensity[position.clamp(min=0, max=DEPTH - 1)] * (position >= 0)
         offsets = torch.from_numpy(examples.offset) + examined
-        return self._loss(scores, torch.from_numpy(examples.gains), torch.from_numpy(examples.mask), offsets)
+        gains, mask = torch.from_numpy(examples.gains), torch.from_numpy(examples.mask)
+        return self._loss.function(outputs, gains, mask, offsets)
 
     @torch.no_grad()
-    def mean(self, scores: FloatArray, examples: Examples) -> float:
-        return float(self(torch.from_numpy(scores), examples))
+    def mean(self, outputs: FloatArray, examples: Examples) -> float:
+        return float(self(torch.from_numpy(outputs), examples))
+
+    def of_equal_scores(self, examples: Examples) -> float:
+        """Return the least loss of outputs that are the same for all candidates."""
+        shape = (*examples.gains.shape, self._loss.outputs)
+        constants = itertools.product(_CONSTANTS, repeat=self._loss.outputs)
+        return min(
+            self.mean(np.broadcast_to(np.asarray(constant, dtype=np.float32), shape).copy(), examples)
+            for constant in constants
+        )
 
 
 def fit(
@@ -94,15 +108,17 @@ def fit(
     Raises RerankError when a loss is not finite, NothingLearnedError when the network does no better than equal scores.
     """
     torch.manual_seed(settings.seed)
-    network = FUSIONS[settings.fusion].network(dataset.sizes)
+    loss_of = LOSSES[settings.loss]
+    sizes = replace(dataset.sizes, outputs=loss_of.outputs, interest=settings.interest)
+    network = FUSIONS[settings.fusion].network(sizes)
     network.standardise(train.x[train.mask])
-    objective = _Objective(LOSSES[settings.loss], positions)
-    result = FitResult(network, uniform_loss=objective.mean(np.zeros_like(validation.gains), validation))
+    objective = _Objective(loss_of, positions)
+    result = FitResult(network, uniform_loss=objective.of_equal_scores(validation))
     best_loss, best_state, idle = float("inf"), copy.deepcopy(network.state_dict()), 0
     with _one_thread():
         for epoch, loss in enumerate(_epochs(result, objective, dataset, train, settings, on_step), start=1):
             result.training.append(loss)
-            validation_loss = objective.mean(score(network, dataset, validation), validation)
+            validation_loss = objective.mean(outputs_of(network, dataset, validation), validation)
             result.validation.append(_require_finite(validation_loss, epoch))
             if validation_loss < best_loss - _MIN_IMPROVEMENT:
                 best_loss, best_state, idle = validation_loss, copy.deepcopy(network.state_dict()), 0
@@ -167,11 +183,19 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@torch.no_grad()
-def score(network: FusionNetwork, dataset: SlateDataset, examples: Examples, batch: int = 256) -> FloatArray:
+def score(network: FusionNetwork, dataset: SlateDataset, examples: Examples) -> FloatArray:
     """Return the scores (S, L) of slates, without position bias."""
+    outputs = outputs_of(network, dataset, examples)
+    return outputs[..., 0] if outputs.shape[2] == 1 else expected_gain(outputs)
+
+
+@torch.no_grad()
+def outputs_of(
+    network: FusionNetwork, dataset: SlateDataset, examples: Examples, batch: int = 256
+) -> FloatArray:
+    """Return the outputs (S, L, outputs) of a network for slates."""
     network.eval()
-    parts = [np.zeros((0, examples.items.shape[1]), dtype=np.float32)]
+    parts = [np.zeros((0, examples.items.shape[1], network.sizes.outputs), dtype=np.float32)]
     for start in range(0, len(examples), batch):
         rows, inputs = dataset.batch(examples.part(slice(start, start + batch)))
         parts.append(network(network.tower(dataset.items(rows)), inputs).numpy())

@@ -21,8 +21,8 @@ from opensearch.tuning.known_items import known_items, read_texts
 from rerank.arrays import BoolArray, DoubleArray
 
 from .artifacts import TrainingData
+from .candidates import OnProgress
 from .examples import Embed
-from .train import OnProgress
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch

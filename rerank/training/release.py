@@ -17,7 +17,7 @@ from opensearch.index.versions import require_current
 from opensearch.logs.pointer import pointer_history, read_pointer, swap_pointer
 from opensearch.logs.profiles import Click, delete_profiles, profile_names, read_profiles, write_profiles
 from rerank.features.product_table import read_products
-from rerank.models.card import NEURAL, ModelCard, read_model_card
+from rerank.models.card import LAMBDAMART, NEURAL, ModelCard, read_model_card
 from rerank.models.ranker import load_ranker
 from rerank.query_encoders import require_same_encoders
 from rerank.shoppers import is_hash, sealed, shopper_hash
@@ -26,7 +26,8 @@ from vitrine.errors import ArtifactError, RerankError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainingData
-from .train import OnProgress, TrainingResult
+from .candidates import OnProgress
+from .train import TrainingResult
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -38,12 +39,16 @@ _ASIDE, _ASIDE_FILE = "aside", "artifacts.json"  # of models that were trained a
 
 @dataclass(frozen=True)
 class Release:
-    """A model that was put in service: when, and its card; None when the store no longer holds it."""
+    """A model that was put in service or set aside: when, and its card; None when the store no longer holds it.
+
+    `aside` is the reason why training set it aside; None for a model that was in service.
+    """
 
     pointer: ArtifactSet
     at: float
     current: bool
     card: ModelCard | None
+    aside: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as JSON values."""
@@ -53,6 +58,7 @@ class Release:
             "items": self.pointer.items,
             "behaviour": self.pointer.behaviour,
             "in service": self.current,
+            "set aside": self.aside,
             "since": datetime.fromtimestamp(self.at, UTC).isoformat(timespec="seconds"),
             "kind": card.kind if card else None,
             "index": card.index if card else None,
@@ -143,12 +149,14 @@ def merge_clicks(profile: Sequence[Click], logged: Sequence[Click]) -> list[Clic
 
 
 def releases(client: OpenSearch, store: Store, alias: str) -> list[Release]:
-    """Return every model that was put in service for an alias, newest first."""
+    """Return every model that was put in service for an alias, newest first, and then those only set aside."""
     history = pointer_history(client, alias)
-    return [
+    served = [
         Release(swap.pointer, swap.at, number == 0, _card(store, swap.pointer))
         for number, swap in enumerate(history)
     ]
+    known = {release.pointer.model for release in served}
+    return served + [release for release in _aside(store, alias) if release.pointer.model not in known]
 
 
 def use_model(client: OpenSearch, store: Store, alias: str, model: str) -> ArtifactSet:
@@ -157,21 +165,37 @@ def use_model(client: OpenSearch, store: Store, alias: str, model: str) -> Artif
     for swap in history:
         if swap.pointer.model == model:
             return _return_to(client, store, alias, swap.pointer)
-    if store.has(_ASIDE, model):
-        values = json.loads((store.get(_ASIDE, model) / _ASIDE_FILE).read_text())
-        if values.pop("alias") == alias:
-            return _return_to(client, store, alias, ArtifactSet(**values))
-    known = ", ".join(dict.fromkeys(swap.pointer.model for swap in history)) or "none"
+    aside = {release.pointer.model: release.pointer for release in _aside(store, alias)}
+    if model in aside:
+        return _return_to(client, store, alias, aside[model])
+    known = ", ".join(dict.fromkeys([*(swap.pointer.model for swap in history), *aside])) or "none"
     raise ArtifactError(
         f"model {model} was never in service for {alias} (its models: {known}); run `vitrine train`"
     )
 
 
-def set_aside(store: Store, alias: str, artifacts: ArtifactSet) -> None:
-    """Remember the artifacts of a model that was not put in service, so that `use_model` finds them by its name."""
+def set_aside(store: Store, alias: str, artifacts: ArtifactSet, reason: str) -> None:
+    """Remember the artifacts of a model that was not put in service, and why, so that `use_model` finds them."""
+    record = {"alias": alias, **asdict(artifacts), "reason": reason}
     with tempfile.TemporaryDirectory(prefix="vitrine-train-") as folder:
-        (Path(folder) / _ASIDE_FILE).write_text(json.dumps({"alias": alias, **asdict(artifacts)}))
+        (Path(folder) / _ASIDE_FILE).write_text(json.dumps(record))
         store.put(_ASIDE, artifacts.model, Path(folder))
+
+
+def _aside(store: Store, alias: str) -> list[Release]:
+    """Return the models of an alias that training set aside, newest first."""
+    found = []
+    for name in store.names(_ASIDE):
+        values = json.loads((store.get(_ASIDE, name) / _ASIDE_FILE).read_text())
+        if values.pop("alias") == alias:
+            reason = values.pop(
+                "reason", "it was worse than the engine's order"
+            )  # an earlier release kept none
+            pointer = ArtifactSet(**values)
+            card = _card(store, pointer)
+            at = datetime.fromisoformat(card.created).timestamp() if card else 0.0
+            found.append(Release(pointer, at, False, card, reason))
+    return sorted(found, key=lambda release: -release.at)
 
 
 def trained_in_service(
@@ -187,7 +211,7 @@ def trained_in_service(
         load_ranker(store, pointer)
     except VitrineError:
         return None
-    return pointer if card.kind == NEURAL else None
+    return pointer if card.kind in (NEURAL, LAMBDAMART) else None
 
 
 def roll_back_model(client: OpenSearch, store: Store, alias: str) -> ArtifactSet:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from opensearch.logs.profiles import Click
-from rerank.arrays import FloatArray
 from rerank.features.behaviour import BehaviourSource
-from rerank.features.item_table import VectorsOnly
 from rerank.features.scaler import fit_scaler
-from rerank.models.card import CATALOGUE, NEURAL, RRF
-from rerank.models.fusions import FUSIONS
-from rerank.models.rrf import RRFSettings
+from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
 from rerank.training.behaviour.as_of import Behaviour
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
@@ -22,53 +18,52 @@ from vitrine.errors import SmallLogError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainedModel, TrainingData, store_artifacts
-from .compare import Comparison, compare_rankers, lambdamart
+from .candidates import CANDIDATES, OnProgress, Round, Split, make_candidates, rrf_model
+from .compare import Comparison, compare_rankers
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
-from .propensity import PositionBias, estimate_positions, impressions
+from .propensity import estimate_positions, impressions
 
 if TYPE_CHECKING:
     from rerank.features.words import ProductWords
 
     from .catalogue import LearnedCatalogue
-    from .fit import FitResult, TrainingSettings
+    from .fit import TrainingSettings
 
 MIN_SLATES = 100  # with a click, before anything is learned from them
 # Shares of the time-ordered slates; the rest is held out for the comparison.
 _TRAINING, _VALIDATION = 0.7, 0.1
 
-OnProgress = Callable[[str, int, int], None]  # stage, done, total
-
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The stored artifacts of a ranker, how it compares, and every shopper's latest clicks, oldest first."""
+    """The stored artifacts of a ranker, how it compares, and every shopper's latest clicks, oldest first.
+
+    `label` is the ranker's row in the comparison. `failed` says by candidate why it could not be made.
+    """
 
     kind: str
     artifacts: ArtifactSet
     comparison: Comparison | None = None
     training: dict[str, Any] = field(default_factory=dict)
     clicks: dict[str, list[Click]] = field(default_factory=dict)
+    label: str | None = None
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Examples in order of time: for training, for validation, and held out for the comparison."""
-
-    train: Examples
-    validation: Examples
-    held_out: Examples
-
-
-def train_neural(
-    data: TrainingData, store: Store, embed: Embed, settings: TrainingSettings, on_progress: OnProgress
+def train_ranker(
+    data: TrainingData,
+    store: Store,
+    embed: Embed,
+    settings: TrainingSettings,
+    on_progress: OnProgress,
+    candidates: Sequence[str] = tuple(CANDIDATES),
+    rrf: RRFSettings = RRF_AFTER_HYBRID,
 ) -> TrainingResult:
-    """Train a neural fusion on the log, compare it on the latest slates, and store its artifacts.
+    """Make the candidates of these names from the log, compare them on the latest slates, and store the best one.
 
-    Raises SmallLogError when there are too few clicks, NothingLearnedError when nothing could be learned from them.
+    The best one has the highest figure without position bias. Raises SmallLogError when there are too few clicks,
+    NothingLearnedError when no candidate could be made.
     """
-    from .dataset import SlateDataset
-    from .fit import fit, score, steps_of
-
     started = time.monotonic()
     gains = gains_of(data.log)
     _require_clicks(data, gains)
@@ -76,43 +71,38 @@ def train_neural(
     early = [slate for slate in data.log.slates if slate.at < cuts[0]]
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
-    queries = embed_log_queries([slate.query for slate in data.log.slates], data.products.dimensions, embed)
+    queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
     builder = example_builder(data.log, data.products, scaler, queries, positions)
     split = _split(_examples(builder, data.log, on_progress), cuts)
-    dataset = SlateDataset(data.products, scaler, queries)
-    steps = steps_of(settings, split.train)
-    done = iter(range(1, steps + 1))
-    fitted = fit(
-        dataset,
-        split.train,
-        split.validation,
-        positions,
-        settings,
-        lambda message: on_progress(message, next(done), steps),
-    )
-    on_progress(f"epoch {len(fitted.training)} was the last", steps, steps)
+    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress)
+    made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
-    scores = {**_lambdamart(split), "neural fusion": score(fitted.network, dataset, split.held_out)}
+    scores = {candidate.label: candidate.score(split.held_out) for candidate in made}
     comparison = compare_rankers(split.held_out, data.products.plan, scores, positions.propensity)
     on_progress("comparing", 1, 1)
+    best = max(
+        (candidate for candidate in made if candidate.served),
+        key=lambda candidate: comparison.row(candidate.label).unbiased.mean,
+    )
     training = {
         **_counts(data, gains),
-        **_report(split, positions, settings, fitted),
+        "examples": {name: len(getattr(split, name)) for name in ("train", "validation", "held_out")},
+        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
+        "candidates": [candidate.label for candidate in made],
+        **best.model.training,
         "seconds": round(time.monotonic() - started, 1),
     }
-    weights = fitted.network.served(scaler)
-    tower = FUSIONS[settings.fusion].served(weights, tuple(data.products.dimensions))
-    model = TrainedModel(NEURAL, weights, tower, settings.fusion, training, comparison)
-    return _finish(data, store, model, builder.behaviour, on_progress)
+    model = replace(best.model, training=training, comparison=comparison)
+    result = _finish(data, store, model, builder.behaviour, on_progress)
+    return replace(result, label=best.label, failed=failed)
 
 
 def make_rrf(
     data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
 ) -> TrainingResult:
     """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
-    training = {**_counts(data, gains_of(data.log)), "fusion": asdict(settings)}
-    tower = VectorsOnly(data.products.dimensions)
-    model = TrainedModel(RRF, settings.to_arrays(), tower, None, training)
+    model = rrf_model(data, settings)
+    model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})
     return _finish(data, store, model, _behaviour(data), on_progress)
 
 
@@ -120,9 +110,10 @@ def make_catalogue_ranker(
     data: TrainingData, store: Store, learned: LearnedCatalogue, words: ProductWords, on_progress: OnProgress
 ) -> TrainingResult:
     """Store the artifacts of the ranker that the catalogue alone taught; `words` are those of the products."""
-    training = {**_counts(data, gains_of(data.log)), CATALOGUE: learned.to_dict()}
-    tower = VectorsOnly(data.products.dimensions)
-    model = TrainedModel(CATALOGUE, learned.weights.to_arrays(), tower, training=training, words=words)
+    from .catalogue import catalogue_model
+
+    model = catalogue_model(data, learned, words)
+    model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})
     return _finish(data, store, model, _behaviour(data), on_progress)
 
 
@@ -170,10 +161,10 @@ def _cuts(moments: Sequence[float]) -> tuple[float, float]:
     return first, second
 
 
-def _split(examples: Examples, cuts: tuple[float, float]) -> _Split:
+def _split(examples: Examples, cuts: tuple[float, float]) -> Split:
     first, second = cuts
     parts = (examples.at < first, (examples.at >= first) & (examples.at < second), examples.at >= second)
-    split = _Split(*(examples.part(part) for part in parts))
+    split = Split(*(examples.part(part) for part in parts))
     if not (len(split.train) and len(split.validation) and len(split.held_out)):
         raise SmallLogError("the searches of the log are too close in time to hold some out for validation")
     return split
@@ -184,13 +175,6 @@ def _examples(builder: ExampleBuilder, log: Log, on_progress: OnProgress) -> Exa
     return builder.examples(log.slates, lambda: on_progress("features", next(done), len(log.slates)))
 
 
-def _lambdamart(split: _Split) -> dict[str, FloatArray]:
-    try:
-        return {"LightGBM LambdaMART": lambdamart(split.train)(split.held_out)}
-    except OSError:  # its library needs the system's OpenMP runtime, which a minimal machine may lack
-        return {}
-
-
 def _counts(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     return {
         "products": len(data.products.ids),
@@ -198,19 +182,4 @@ def _counts(data: TrainingData, gains: Mapping[str, Mapping[str, float]]) -> dic
         "searches with a click": len(gains),
         "events": len(data.log.events),
         "notes": [note.to_dict() for note in data.log.notes],
-    }
-
-
-def _report(
-    split: _Split, positions: PositionBias, settings: TrainingSettings, fitted: FitResult
-) -> dict[str, Any]:
-    """Return how the network was trained, for the model card."""
-    sizes = {"training": len(split.train), "validation": len(split.validation)}
-    return {
-        "examples": {**sizes, "held out": len(split.held_out)},
-        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
-        "settings": asdict(settings),
-        "training loss": [round(loss, 4) for loss in fitted.training],
-        "validation loss": [round(loss, 4) for loss in fitted.validation],
-        "validation loss of equal scores": round(fitted.uniform_loss, 4),
     }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from .compare import ENGINE_ORDER, Comparison, ComparisonRow, Figure
 
 
-def reason_against(comparison: Comparison) -> str | None:
-    """Return why the last ranker of a comparison, the trained model, should not be put in service; else None.
+def reason_against(comparison: Comparison, ranker: str) -> str | None:
+    """Return why a ranker of a comparison should not be put in service; else None.
 
     Of the three estimates the first whose 95 % interval excludes zero decides, the least biased one first: searches shown
     in random order, clicks weighed by 1 / examination probability, and clicks as logged. Where only the last differs from
     zero, the model is worse on what shoppers clicked, and no less biased estimate says the opposite.
     """
-    model, engine = comparison.rows[-1], comparison.rows[0]
+    model, engine = comparison.row(ranker), comparison.row(ENGINE_ORDER)
     for name, mine, base in _estimates(model, engine):
         difference = mine.difference
         if difference.low > 0:

@@ -40,10 +40,11 @@ from rerank.features.groups import feature_names, features
 from rerank.features.item_table import ItemTable, build_items, bytes_per_item
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
-from rerank.models.network import Batch, GatedNetwork, ItemInputs, NetworkSizes
+from rerank.models.neural.mixing import GatedNetwork
+from rerank.models.neural.network import Batch, ItemInputs, NetworkSizes
+from rerank.models.neural.served import GatedModel
 from rerank.models.ranker import ArtifactRanker, FeatureStore
 from rerank.models.scorers import NeuralScorer
-from rerank.models.served import GatedModel
 from rerank.request import RerankRequest
 from scripts.bench.rounds import measure_rounds
 from vitrine.store import ArtifactSet
@@ -194,8 +195,9 @@ def _naive(bench: Bench, n: int) -> np.ndarray:
         age_hours=torch.from_numpy(inputs.age_hours.astype(np.float32))[None],
         query={space: torch.from_numpy(v)[None] for space, v in inputs.features.query.items()},
         has_query={space: torch.tensor([True]) for space in inputs.features.query},
+        mask=torch.ones(1, candidates, dtype=torch.bool),
     )
-    scores: np.ndarray = bench.network(bench.network.tower(items), batch)[0].numpy()
+    scores: np.ndarray = bench.network(bench.network.tower(items), batch)[0, :, 0].numpy()
     return scores
 
 

@@ -21,8 +21,8 @@ from rerank.features.item_table import ItemTower, VectorsOnly, build_items
 from rerank.features.product_table import ProductTable, read_products
 from rerank.features.scaler import fit_scaler
 from rerank.models.card import NEURAL, RRF, ModelCard, save_model, store_artifact
+from rerank.models.neural.served import GatedModel
 from rerank.models.rrf import rrf_after_bm25
-from rerank.models.served import GatedModel
 from vitrine.store import Store
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ def neural_artifacts(store: Store, schema: IndexSchema, folder: Path) -> dict[st
     """Put a neural model with random weights into the store: its order depends on all of its inputs."""
     import torch
 
-    from rerank.models.network import GatedNetwork, NetworkSizes
+    from rerank.models.neural.mixing import GatedNetwork
+    from rerank.models.neural.network import NetworkSizes
 
     products_table = read_products(products(), schema)
     card = _card(NEURAL, schema, products_table, "2026-11-20T00:00:00+00:00")

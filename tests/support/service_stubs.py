@@ -12,6 +12,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from opensearch.logs.profiles import Click
+from opensearch.search.lexical import Clause
 from rerank.arrays import FloatArray
 from rerank.request import RerankRequest
 from rerank.service.app import make_app
@@ -61,6 +62,7 @@ class StubLookups:
     histories: dict[str, list[Click]] = field(default_factory=dict)
     sold_out: set[str] = field(default_factory=set)
     coded: set[str] = field(default_factory=set)  # products whose code is in any query that has one
+    breaking: set[str] = field(default_factory=set)  # products that break every constraint
     never: bool = False
     error: Exception | None = None
 
@@ -76,6 +78,11 @@ class StubLookups:
 
     async def with_codes(self, alias: str, ids: Sequence[str], codes: Sequence[str]) -> Collection[str]:
         return self.coded & set(ids)
+
+    async def broken(
+        self, alias: str, ids: Sequence[str], breaking: Mapping[str, Clause]
+    ) -> Mapping[str, Sequence[str]]:
+        return {product: sorted(breaking) for product in self.breaking & set(ids)}
 
 
 @dataclass

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .table_columns import template_header
+
 DELIMITERS = ",;\t|"
 _RARE_DELIMITERS = "\x01^~¦"
 _SEPARATOR_LINE = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # Excel's way to name the delimiter
@@ -24,6 +26,7 @@ _ESCAPED_QUOTE = re.compile(
 _NULL_SIGN = "N"
 _MIN_BACKSLASHES = 2
 _MIN_SHARE = 0.5
+_LINES_ABOVE = 10  # among which the header of a template is looked for
 _MAX_CELL_CHARACTERS = 4 << 20  # also bounds how far a quote that never closes is followed
 
 
@@ -191,6 +194,9 @@ def _layout(lines: Sequence[str], start: int, delimiter: str) -> Layout | None:
 def _header_line(lines: Sequence[str], start: int, delimiter: str) -> int | None:
     """Return the position of the header: the first line that is not blank, a comment or a title above the table."""
     filled = [n for n in range(start, len(lines)) if lines[n].strip().strip(delimiter)]
+    cells_above = [_cells(STANDARD, [lines[n]], delimiter) or [] for n in filled[:_LINES_ABOVE]]
+    if (position := template_header(cells_above)) is not None:
+        return filled[position]
     for position, n in enumerate(filled):
         below = filled[position + 1 : position + 4]
         cells = _filled_cells(lines[n], delimiter)

@@ -7,6 +7,7 @@ is therefore parsed by a reader of its own, and after a fault all its lines but 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
@@ -27,6 +28,7 @@ from .csv_dialects import (
 from .table_columns import TableColumns
 from .text_lines import TextLine, TextLines
 
+_FORMULA_TEXT = re.compile(r'^="(.*)"$', re.DOTALL)  # ="00123" keeps its zeros in a spreadsheet
 _SAMPLE_LINES = 200
 _SAMPLE_TEXT = 1 << 20  # characters
 
@@ -35,6 +37,8 @@ def read_csv(path: Path, encoding: str | None = None, *, delimiter: str | None =
     """Yield every record after the header; `delimiter`: the expected one, None: by the first lines."""
     with closing(TextLines(path, encoding)) as lines:
         before, layout = _read_header(lines, delimiter)
+        if lines.remark:
+            yield lines.remark
         for line in before:
             if line.text.strip() and not is_separator_line(line.text):
                 yield SkippedRow(line.number, "a line before the header")
@@ -132,4 +136,5 @@ class _Records:
                 yield hide_line_ends(line.text, end) if end else line.text
 
         cells = dialect.record(texts(), self._layout.delimiter) or []
+        cells = [_FORMULA_TEXT.sub(r"\1", cell) if cell.startswith('="') else cell for cell in cells]
         return [show_line_ends(cell) for cell in cells] if end else cells

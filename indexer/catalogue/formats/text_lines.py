@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.catalogue.rows import Remark
 from vitrine.errors import CatalogueError
 
 from .containers import DAMAGE, damaged, open_catalogue
-from .encodings import codec_name, likely_encodings, mark_encoding, unmarked_utf_16
+from .detected_encoding import detected_encoding
+from .encodings import codec_name, mark_encoding, unmarked_utf_16
 
 MAX_LINE_CHARACTERS = 64 << 20  # a longer line is rejected and never held in memory as a whole
 _MAX_JOINED_LINES = 1000
@@ -45,7 +47,6 @@ class TextLines:
         self._number = 0
         self.row_end: str | None = None  # the only line end that ends a line; None: each
         self._pushed_back: deque[TextLine] = deque()
-        self._likely: str | None = None
         self.cut_off: str | None = None  # why `block` ended before the text did
         codec = codec_name(encoding) if encoding else "utf-8"
         self._opened = open_catalogue(path)
@@ -56,7 +57,10 @@ class TextLines:
         except DAMAGE as error:
             self.close()
             raise damaged(path, error) from error
-        self._encoding = marked or (None if encoding else unmarked_utf_16(start)) or codec
+        guessed = None if encoding or marked else unmarked_utf_16(start)
+        detected = None if encoding or marked or guessed else detected_encoding(path)
+        self.remark = Remark(detected.sentence) if detected else None
+        self._encoding = marked or guessed or (detected.name if detected else codec)
         # Every byte takes part in a unit of two or four bytes, so an undecodable one cannot be kept apart.
         errors = "strict" if _UTF_16_OR_32.match(self._encoding) else "surrogateescape"
         self._text: io.TextIOBase = io.TextIOWrapper(
@@ -114,13 +118,11 @@ class TextLines:
         """Return the reason when the text has bytes that are not of the encoding; `offset`: where it begins."""
         if text.isascii() or not (found := UNDECODED.search(text)):
             return None
-        if self._likely is None:
-            self._likely = likely_encodings(self.path)
         before = len(text[: found.start()].encode(self._encoding, "surrogateescape"))
         place = "" if offset is None else f" at offset {offset + before} of the file"
         return (
             f"byte 0x{ord(found.group()) - 0xDC00:02x}{place} is not {self._encoding}; save the catalogue as UTF-8 or"
-            f" name its encoding with --encoding{self._likely}"
+            " name its encoding with --encoding"
         )
 
     def _next_line(self) -> TextLine | None:

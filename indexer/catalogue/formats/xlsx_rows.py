@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,10 +16,13 @@ from indexer.catalogue.rows import BadRow, CatalogueRows, Remark, SkippedRow
 from vitrine.errors import CatalogueError
 
 from .containers import open_seekable
-from .table_columns import TableColumns
+from .table_columns import TableColumns, template_header
 
 MAX_UNPACKED_BYTES = 8 << 30  # a workbook that unpacks to more is not read
 _SAMPLE_ROWS = 20
+_FORMULA_ALONE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+_BLOCK_BYTES = 1 << 20
+_OVERLAP = 60  # bytes that such an end of a cell may have
 _ERROR_CELLS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
 _ADVICE = "open it in a spreadsheet program and save it as CSV in UTF-8"
 
@@ -27,6 +31,11 @@ def read_xlsx(path: Path, encoding: str | None = None) -> CatalogueRows:
     """Yield the rows of the first sheet with rows. A workbook names its own encoding, so `encoding` has no effect."""
     with _open(path) as workbook:
         sheet, rows = _first_table(workbook, path)
+        if formulas := _formulas_without_value(workbook[sheet]):
+            yield Remark(
+                f"cells with a formula whose value the workbook does not hold, read as empty: {formulas:,}; open it in a"
+                " spreadsheet program and save it again"
+            )
         others = [name for name in workbook.sheetnames if name != sheet]
         if others:
             yield Remark(f"the products are those of the sheet {sheet!r}; left out: {', '.join(others)}")
@@ -51,7 +60,7 @@ def _table_rows(rows: Iterator[Sequence[Any]]) -> CatalogueRows:
         try:
             line, cells = next(rest)
         except StopIteration:
-            return
+            break
         except Exception as error:  # openpyxl has no common class for what it finds in a damaged sheet
             yield BadRow(
                 line + 1,
@@ -63,6 +72,7 @@ def _table_rows(rows: Iterator[Sequence[Any]]) -> CatalogueRows:
         row = BadRow(line, problem) if problem else columns.row(line, values)
         if row:
             yield row
+    yield from columns.header_remarks()
 
 
 def _split_header(
@@ -71,14 +81,19 @@ def _split_header(
     """Return the header, the lines of the titles above it, and the rows below it, each with its line."""
     numbered = enumerate(rows, start=1)
     sample = [(line, cells) for line, cells in islice(numbered, _SAMPLE_ROWS) if _filled(cells)]
-    widths = [_filled(cells) for _, cells in sample]
-    position = 0
-    while (
-        position + 2 < len(sample) and widths[position] == 1 and min(widths[position + 1 : position + 3]) > 1
-    ):
-        position += 1
+    position = template_header([cells for _, cells in sample])
+    if position is None:
+        position = _lines_of_title([_filled(cells) for _, cells in sample])
     before = [line for line, _ in sample[:position]]
     return sample[position][1], before, chain(sample[position + 1 :], numbered)
+
+
+def _lines_of_title(widths: Sequence[int]) -> int:
+    """Return the number of rows above the header, by the filled cells of each: a title has one."""
+    above = 0
+    while above + 2 < len(widths) and widths[above] == 1 and min(widths[above + 1 : above + 3]) > 1:
+        above += 1
+    return above
 
 
 def _filled(cells: Sequence[Any]) -> int:
@@ -112,6 +127,18 @@ def _first_table(workbook: Any, path: Path) -> tuple[str, Iterator[Sequence[Any]
     raise CatalogueError(
         f"{path} is a workbook with no filled sheet; expected a header and one product per row"
     )
+
+
+def _formulas_without_value(sheet: Any) -> int:
+    """Return the number of cells that programs wrote as formulas and no spreadsheet program has computed."""
+    count, rest = 0, b""
+    with sheet.parent._archive.open(sheet._worksheet_path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            text = rest + block
+            found = list(_FORMULA_ALONE.finditer(text))
+            count += len(found)
+            rest = text[max(found[-1].end() if found else 0, len(text) - _OVERLAP) :]
+    return count
 
 
 @contextmanager

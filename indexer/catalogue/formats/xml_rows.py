@@ -18,7 +18,8 @@ from indexer.catalogue.rows import BadRow, CatalogueRow, CatalogueRows, Remark
 from vitrine.errors import CatalogueError
 
 from .containers import DAMAGE, UnpackedFile, open_catalogue
-from .encodings import codec_name, mark_encoding
+from .detected_encoding import detected_encoding
+from .encodings import codec_name, mark_encoding, unmarked_utf_16
 
 GOOGLE = "{http://base.google.com/ns/1.0}"
 _PRODUCT_ELEMENTS = frozenset(
@@ -54,6 +55,9 @@ _Path = tuple[str, ...]
 
 def read_xml(path: Path, encoding: str | None = None) -> CatalogueRows:
     """Yield every product element as a row; its line is its number. XML names its own encoding."""
+    if encoding is None and _says_utf_8(path) and (detected := detected_encoding(path)):
+        encoding = detected.name
+        yield Remark(detected.sentence)
     product = _product_path(path, encoding)
     number = 0
     others: Counter[str] = Counter()
@@ -125,6 +129,15 @@ def _events(path: Path, encoding: str | None) -> Iterator[Iterator[tuple[str, El
             raise CatalogueError(
                 f"{path} declares entities of its own ({error}); such XML is not read: write it without them"
             ) from error
+
+
+def _says_utf_8(path: Path) -> bool:
+    """Return whether the file has no byte order mark and declares UTF-8 or nothing."""
+    with closing(open_catalogue(path)) as file:
+        start = file.peek(_DECLARATION_BYTES)[:_DECLARATION_BYTES]
+    declared = _DECLARED_ENCODING.search(start)
+    is_utf_8 = declared is None or declared.group(1).lower() in (b"utf-8", b"utf8", b"us-ascii")
+    return is_utf_8 and mark_encoding(start)[1] is None and unmarked_utf_16(start) is None
 
 
 class _Source:

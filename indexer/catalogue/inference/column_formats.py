@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from indexer.catalogue.notation.column_names import AVAILABLE, TITLES, is_date_name, is_price_name
+from indexer.catalogue.notation.column_names import (
+    AVAILABLE,
+    CATEGORY_LISTS,
+    TITLES,
+    is_date_name,
+    is_price_name,
+)
 from indexer.catalogue.notation.dates import date_formats
 from indexer.catalogue.notation.null_words import column_null_words, null_words
 from indexer.catalogue.notation.number_columns import NotationHints, catalogue_decimal, number_format
@@ -14,6 +20,8 @@ from opensearch.index.fields import DEFAULT_FORMAT, ColumnFormat, FieldPlan
 
 from .columns import MIN_AGREEMENT, ColumnStatistics, column_statistics, detected_language
 
+# The share of a column that is called like a date; the other cells are left out and counted
+_MIN_NAMED_AGREEMENT = 0.5
 _MIN_STATED_AGREEMENT = 0.1  # of a column that a plan names under numbers or dates
 
 
@@ -32,8 +40,12 @@ def number_notation(
         return None
     if column.role_name in TITLES and column.number_evidence.numerals:
         return None  # "Bottle 5 l" has a number and is a name
-    own_words = is_price_name(column.name) or column.normalized_name in AVAILABLE
-    null = column_null_words(column.values, own_words=own_words or bool(column.number_evidence.currencies))
+    if column.role_name in CATEGORY_LISTS and column.separator:
+        return None
+    evidence = column.number_evidence
+    measured = bool(evidence.currencies or evidence.units)
+    own_words = measured or is_price_name(column.name) or column.normalized_name in AVAILABLE
+    null = column_null_words(column.values, own_words=own_words)
     values = [value for value in column.values if not (isinstance(value, str) and value.strip() in null)]
     found = number_format(column.name, values, hints, agreement)
     return replace(found, null=null) if found else None
@@ -51,9 +63,9 @@ def date_notation(
         return None
     if dates.is_iso_date:
         return ColumnFormat(null=null)
-    formats = date_formats(
-        dates.values, named_date=is_date_name(column.name), language=language, agreement=agreement
-    )
+    named = is_date_name(column.name)
+    agreement = min(agreement, _MIN_NAMED_AGREEMENT) if named else agreement
+    formats = date_formats(dates.values, named_date=named, language=language, agreement=agreement)
     return ColumnFormat(date_format=formats, null=null) if formats else None
 
 

@@ -12,7 +12,7 @@ _PLAIN_NAME = re.compile(
     r"(product|main|primary)?[_. ]?(images?|pictures?|photos?|img|bild(er)?|fotos?|imagen(es)?)"
     r"([_. ]?(urls?|links?|paths?|src))?"
 )
-_FURTHER_VIEWS = re.compile(r"additional|gallery|further|more_|weitere|autres|galer")
+_FURTHER_VIEWS = re.compile(r"additional|gallery|further|more_|weitere|autres|galer|^media$")
 _SIZES = {"medium": 2, "large": 2.2, "high": 2.5, "full": 2.6, "small": 4, "low": 4, "thumb": 5}
 _UNSTATED_SIZE = 2.1
 

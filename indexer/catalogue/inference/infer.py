@@ -70,7 +70,7 @@ def infer_plan(rows: Sequence[Mapping[str, Any]], id_name: str | None = None) ->
     keywords, others = _partition(words, _is_keyword)
     keywords = _holdable(keywords)
     kinds.formats |= {column.name: list_notation(column) for column in keywords}
-    texts = [column for column in others if _is_text(column)]
+    texts = [column for column in others if column.name != available and _is_text(column)]
     texts.sort(key=_text_order)
     measures = [c for c in numbers if kinds.formats[c.name].unit]  # shoppers type "500 ml"
     searched = [c for c in words if c not in texts[:MAX_TEXTS] and c.name != available and has_words(c)]
@@ -139,12 +139,12 @@ def _is_keyword(column: ColumnStatistics) -> bool:
     if column.role_name in column_names.TEXTS and column.mean_words >= _MIN_DESCRIPTION_WORDS:
         return False  # the description of a product repeats in the rows of its variants
     code = bool(CODE_NAME.search(column.name.lower())) and column.mean_words <= 2
+    listed = column.separator is not None or column.role_name in column_names.LISTS
     column = column.parts()
     is_path = column.mostly(lambda value: isinstance(value, str) and bool(PATH.search(value)))
     longest = max(len(str(value)) for value in column.values)
     short = is_path or (column.mean_words <= _MAX_KEYWORD_WORDS and longest <= _MAX_KEYWORD_CHARACTERS)
-    named = column.role_name in column_names.KEYWORDS or column.separator is not None
-    grouping = column.has_repeated_values or named or is_path
+    grouping = column.has_repeated_values or listed or is_path or column.role_name in column_names.KEYWORDS
     return column.mostly(lambda value: isinstance(value, (str, int)) and not URL.match(str(value))) and (
         code or (short and grouping)
     )

@@ -12,7 +12,7 @@ from vitrine.errors import CatalogueError
 
 from .columns import MIN_AGREEMENT, ColumnStatistics
 
-_MIN_FILL_RATE = 0.5  # of a title or price
+_MIN_FILL_RATE = 0.5  # of a title or price, and of an id that no other column is better for
 _ID_ENDING = re.compile(r"(id|sku|code|key|asin|handle|slug|nummer|nr|number|编号|番号)$")
 # Names of quantities, which may differ in every row of a small file and identify nothing.
 _QUANTITY = re.compile(
@@ -47,7 +47,10 @@ def id_column(columns: Sequence[ColumnStatistics], rows: int) -> ColumnStatistic
     id_like = [column for column in unique if _ID_ENDING.search(column.name.lower())]
     short = [column for column in unique if column.mean_words <= 1.5 and not column.is_image]
     words = [column for column in short if any(isinstance(value, str) for value in column.values)]
-    if candidates := [*id_like, *words, *short]:
+    named = [
+        c for name in column_names.IDS for c in columns if c.normalized_name == name and _mostly_id(c, rows)
+    ]
+    if candidates := [*id_like, *named, *words, *short]:
         return candidates[0]
     raise CatalogueError(
         "no column has a different value in every row and can be the id"
@@ -67,8 +70,19 @@ def _may_be_id(column: ColumnStatistics, rows: int) -> bool:
     )
 
 
+def _mostly_id(column: ColumnStatistics, rows: int) -> bool:
+    """Return whether the column identifies most rows; the others are rejected with their reason."""
+    least = _MIN_FILL_RATE * rows
+    return (
+        column.filled_rows >= least
+        and column.distinct_values >= least
+        and len(column.values) == column.filled_rows
+        and all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in column.values)
+    )
+
+
 def title_column(columns: Sequence[ColumnStatistics]) -> str | None:
-    """Return the text column of a known name, else the one with the fewest words of at least two."""
+    """Return the text column of a known name, else the one with the fewest words of at least two, else of one."""
     texts = [column for column in columns if column.is_text]
     if name := first_named(texts, column_names.TITLES):
         return name
@@ -77,7 +91,16 @@ def title_column(columns: Sequence[ColumnStatistics]) -> str | None:
         for column in texts
         if column.fill_rate >= _MIN_FILL_RATE and column.mean_words >= 2 and not column.has_repeated_values
     ]
-    return min(phrases, key=lambda column: column.mean_words).name if phrases else None
+    if phrases:
+        return min(phrases, key=lambda column: column.mean_words).name
+    words = (
+        c for c in texts if c.fill_rate >= _MIN_FILL_RATE and not c.has_repeated_values and c.mostly(_is_word)
+    )
+    return next((column.name for column in words if not _ID_ENDING.search(column.name.lower())), None)
+
+
+def _is_word(value: object) -> bool:
+    return str(value).replace("-", "").replace("'", "").isalpha()
 
 
 def group_column(columns: Sequence[ColumnStatistics]) -> str | None:

@@ -19,7 +19,7 @@ from vitrine.errors import CatalogueError
 from .dates import parse_date
 from .lists import split_cell, written_list
 from .number_columns import currencies_beside, read_numeral
-from .numerals import PLAIN_NUMBER, split_range
+from .numerals import PLAIN_NUMBER, is_free, split_range
 from .pictures import picture_addresses, split_pictures
 from .text_cleaning import clean_text
 from .yes_no import stock_by_beginning, yes_or_no
@@ -92,6 +92,8 @@ def read_number(value: Any, notation: ColumnFormat = DEFAULT_FORMAT) -> float:
 
 
 def _number_in(text: str, notation: ColumnFormat) -> float:
+    if is_free(text):
+        return 0.0
     is_noted = notation.decimal or notation.currency or notation.unit
     number = read_numeral(text, notation) if is_noted else None
     if number is None and notation.decimal != "," and PLAIN_NUMBER.fullmatch(text):

@@ -1,6 +1,7 @@
-"""The names that columns have in shops, by role, in ten languages.
+"""The names that columns have in shops, by role, in thirteen languages.
 
-These are English, Chinese, German, French, Spanish, Italian, Portuguese, Dutch, Polish and Japanese.
+These are English, Chinese, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Japanese, Swedish, Danish and
+Norwegian.
 Names are normalized: lower case, without accents, letters and digits only. The most specific name stands first.
 """
 
@@ -10,7 +11,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_LANGUAGE_SUFFIX = re.compile(r"[\s_\-.(\[:]+[a-z]{2}([_-][a-z]{2})?[)\]]?$", re.IGNORECASE)
+_LANGUAGE_SUFFIX = re.compile(
+    r"[\s_\-.(\[:]+[a-z]{2}([_-][a-z]{2})?[)\]]?$|-[a-z]{2}_[a-z]{2}-\w+$", re.IGNORECASE
+)
+_BRACKETS = re.compile(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]$")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -21,8 +25,12 @@ def normalized(name: str) -> str:
 
 
 def without_language(name: str) -> str:
-    """Return the name without a language code at its end: `title_de` and `Title (en-US)` lose theirs."""
-    return _LANGUAGE_SUFFIX.sub("", name)
+    """Return the name without what is no part of it at its end.
+
+    That is a language (`title_de`, `Title (en-US)`), one with a channel (`name-en_US-print`), or brackets
+    (`Tags (x,y,z)`, `Price (EUR)`).
+    """
+    return _BRACKETS.sub("", _LANGUAGE_SUFFIX.sub("", name))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -37,6 +45,7 @@ IDS = _names(
     "referencia|código|id producto|código de producto|código producto|referencia producto|"
     "codice|codice articolo|codice prodotto|riferimento|id prodotto|código do produto|referência|id produto|"
     "productnummer|artikelcode|numer katalogowy|kod|kod produktu|symbol|indeks|id produktu|"
+    "varenummer|varenr|produktnr|artikkelnummer|tuotenumero|"
     "商品编号|商品编码|商品id|产品编号|产品id|货号|编号|商品番号|商品コード|品番|型番|"
     "variant sku|handle|slug|mpn|ean|gtin|upc|isbn"
 )
@@ -46,7 +55,7 @@ TITLES = _names(
     "titre|nom|nom du produit|nom produit|désignation|libellé|intitulé|"
     "título|nombre|nombre del producto|nombre producto|denominación|"
     "titolo|nome|nome prodotto|denominazione|nome do produto|nome produto|productnaam|naam|omschrijving kort|artikelnaam|"
-    "nazwa|nazwa produktu|tytuł|"
+    "nazwa|nazwa produktu|tytuł|namn|produktnamn|benämning|navn|varenavn|produktnavn|tittel|"
     "标题|商品标题|产品标题|名称|商品名称|产品名称|品名|商品名|商品名称|製品名|タイトル|名前"
 )
 TEXTS = _names(
@@ -57,6 +66,7 @@ TEXTS = _names(
     "description courte|description longue|descriptif|résumé|caractéristiques|"
     "descripción|descripción corta|descripción larga|resumen|detalles|características|"
     "descrizione|descrizione breve|dettagli|caratteristiche|descrição|descrição curta|detalhes|"
+    "beskrivning|produktbeskrivning|beskrivelse|produktbeskrivelse|kort beskrivelse|varebeskrivelse|"
     "omschrijving|beschrijving|productomschrijving|kenmerken|opis|opis produktu|krótki opis|"
     "描述|商品描述|产品描述|详情|商品详情|简介|说明|产品说明|卖点|説明|商品説明|詳細|特徴"
 )
@@ -66,6 +76,7 @@ CREATED = _names(
     "date de sortie|date de parution|date création|date de création|créé le|date ajout|date d'ajout|mise en ligne|"
     "fecha de creación|fecha creación|fecha de lanzamiento|fecha lanzamiento|fecha alta|fecha de alta|publicado|creado|"
     "data di creazione|data creazione|data di uscita|data de criação|data de lançamento|aanmaakdatum|releasedatum|"
+    "skapad|skapad datum|oprettet|oprettelsesdato|opprettet|udgivet|utgivningsdatum|"
     "datum toegevoegd|data dodania|data utworzenia|data wydania|"
     "上架时间|创建时间|发布时间|发布日期|上市时间|上市日期|上架日期|创建日期|発売日|登録日|公開日"
 )
@@ -78,6 +89,7 @@ GROUPS = _names(
 AVAILABLE = _names(
     "in stock|available|is available|availability|is in stock|lieferbar|verfügbar|verfügbarkeit|auf lager|vorrätig|"
     "disponible|disponibilité|en stock|disponibilidad|disponibile|disponibilità|disponível|disponibilidade|em estoque|"
+    "i lager|på lager|lager|lagersaldo|lagerantal|lagerstatus|tillgänglig|tilgængelig|tilgjengelig|antal|antall|"
     "op voorraad|beschikbaar|leverbaar|dostępny|dostępność|dostępne|是否有货|有货|库存状态|是否在售|在庫あり|在庫状況|"
     "stock|inventory|stock quantity|qty|quantity|variant inventory qty|bestand|lagerbestand|menge|lagermenge|quantité|"
     "quantité en stock|stock disponible|existencias|cantidad|inventario|giacenza|quantità|estoque|"
@@ -87,33 +99,40 @@ LANGUAGES = _names("language|lang|locale|language code|sprache|langue|idioma|lin
 PRICES = _names(
     "price|current price|selling price|sales price|final price|variant price|price amount|price value|unit price|"
     "regular price|preis|verkaufspreis|bruttopreis|einzelpreis|prix|prix ttc|prix de vente|tarif|precio|precio final|"
+    "pris|salgspris|utpris|försäljningspris|udsalgspris|veiledende pris|"
     "precio venta|pvp|prezzo|prezzo finale|preço|preço final|prijs|verkoopprijs|cena|cena brutto|"
     "价格|售价|单价|商品价格|現価|現在価格|価格|販売価格|値段"
 )
 # Keywords by name alone, because a small sample may contain each of their values only once.
 KEYWORDS = _names(
-    "category|categories|product type|department|brand|manufacturer|vendor|color|colour|size|gender|material|season|"
-    "tags|tag|product category|google product category|collection|"
+    "category|categories|cat|cats|product type|department|brand|manufacturer|vendor|color|colour|size|gender|material|"
+    "season|tags|tag|product category|google product category|collection|"
     "kategorie|kategorien|warengruppe|produktgruppe|marke|hersteller|farbe|größe|geschlecht|saison|abteilung|"
     "catégorie|catégories|marque|fabricant|couleur|taille|genre|matière|matériau|saison|rayon|"
     "categoría|categorías|marca|fabricante|talla|tamaño|género|temporada|sección|etiquetas|"
     "categoria|marchio|marca|produttore|colore|taglia|genere|materiale|stagione|reparto|fabricante|cor|tamanho|gênero|"
+    "kategori|kategorier|varumärke|märke|mærke|merke|varemerke|färg|farve|farge|storlek|størrelse|kön|køn|kjønn|"
     "merk|fabrikant|kleur|maat|geslacht|materiaal|seizoen|afdeling|marka|producent|kolor|rozmiar|płeć|materiał|dział|"
     "类别|分类|类目|商品分类|商品类别|品牌|厂商|颜色|尺码|尺寸|性别|材质|季节|标签|カテゴリ|カテゴリー|ブランド|メーカー|色|カラー|サイズ|素材|性別"
 )
 LISTS = _names(
-    "tags|tag|categories|keywords|labels|collections|colors|colours|sizes|materials|features list|attribute values|"
+    "tags|tag|categories|cats|keywords|labels|collections|colors|colours|sizes|materials|features list|attribute values|"
     "kategorien|schlagwörter|stichwörter|farben|größen|etiketten|"
     "catégories|mots clés|étiquettes|couleurs|tailles|categorías|etiquetas|palabras clave|colores|tallas|"
     "标签|分类|类目|关键词|关键字|颜色|尺码"
 )
+# Lists of names and of the numbers of other tables, never decimals: the categories 20,24.
+CATEGORY_LISTS = _names(
+    "tags|tag|categories|cats|category|category ids|category id|keywords|labels|collections|kategorien|kategorie|"
+    "catégories|mots clés|étiquettes|categorías|etiquetas|palabras clave|标签|分类|类目|关键词|关键字"
+)
 _PRICE = re.compile(
     r"price|cost|amount|msrp|rrp|preis|uvp|betrag|kosten|prix|tarif|montant|cout|precio|coste|importe|pvp|prezzo|costo|"
-    r"preco|prijs|^cena|价格|售价|原价|单价|市场价|金额|价$|価格|値段"
+    r"preco|prijs|^pris$|pris$|^cena|价格|售价|原价|单价|市场价|金额|价$|価格|値段"
 )
 _DATE = re.compile(
     r"date|time|timestamp|created|updated|modified|published|released|(?<![a-z])(at|on|since|until)$|datum|zeit|erstellt|"
-    r"geandert|veroffentlicht|(?<![a-z])am$|jour|cree|publie|modifie|fecha|hora|creado|publicado|(?<![a-z])data(?![a-z])|"
+    r"geandert|veroffentlicht|dato|skapad|oprettet|(?<![a-z])am$|jour|cree|publie|modifie|fecha|hora|creado|publicado|(?<![a-z])data(?![a-z])|"
     r"日期|时间|日時|発売日|登録日"
 )
 _CODE = re.compile(

@@ -15,6 +15,7 @@ NUMBER_FORMATS = {"epoch_second": 1.0, "epoch_millis": 1000.0, "spreadsheet_days
 _SPREADSHEET_EPOCH = -2_209_161_600  # 1899-12-30 in seconds since 1970
 MAX_FORMATS = 6  # a column in more notations holds no dates
 MIN_AGREEMENT = 0.95
+_MIN_POSSIBLE = 0.5  # the share of the values that must be days of the calendar
 
 _MONTH_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "sv", "da", "nb", "fi", "pl", "ru", "tr")
 _WORD = re.compile(r"[^\W\d_]+\.?")
@@ -27,6 +28,7 @@ _MONTH = re.compile(r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
 _YEAR = re.compile(r"(?<![\d%])(?:1[89]|20|21)\d\d(?!\d)")
 _PART = re.compile(r"(?<![\d%])\d{1,2}(?!\d)")
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_DOTNET = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/")  # JSON of .NET
 _SEPARATORS = re.compile(r"[\s.,/年月日-]*(?:(?:de|of|den|le|el|um|uhr|at|del)\b[\s.,]*)*", re.IGNORECASE)
 _MIN_SECONDS, _MAX_SECONDS = 157_766_400, 4_102_444_800  # 1975 to 2100
 _ORDERS = {"day": ("%d", "%m"), "month": ("%m", "%d")}
@@ -130,11 +132,13 @@ def date_formats(
 ) -> tuple[str, ...] | None:
     """Return the formats of a column, the most frequent first; None when too few of its values are dates.
 
+    A day that no calendar has, such as 2024-02-31, counts as a date here: reading its cell is an error.
+
     Day and month are told apart by any value above 12. Where there is none, the day stands first, except between slashes
     beside AM or PM or in an English catalogue.
     """
     texts = [str(value).strip() for value in values if isinstance(value, (str, int))]
-    if named_date and (epoch := _number_format(values)):
+    if named_date and (epoch := _number_format(values, agreement)):
         return (epoch,)
     if len(texts) < agreement * len(values) or not texts:
         return None
@@ -151,7 +155,7 @@ def date_formats(
         p.replace("%1", day_month[0]).replace("%2", day_month[1]) for p, _ in patterns.most_common()
     )
     fitting = sum(1 for text in texts if parse_date(text, formats) is not None)
-    return formats if fitting >= agreement * len(texts) else None
+    return formats if fitting >= min(agreement, _MIN_POSSIBLE) * len(texts) else None
 
 
 def _proven_order(texts: Sequence[str]) -> str | None:
@@ -177,15 +181,19 @@ def _usual_order(patterns: Counter[str], language: str) -> str:
     return "month" if slashes and (twelve_hours or language == "en") else "day"
 
 
-def _number_format(values: Sequence[Any]) -> str | None:
+def _number_format(values: Sequence[Any], agreement: float) -> str | None:
+    """Return the format of numbers that all but zeros, which stand for no date, are in."""
+    stated = [value for value in values if str(value).strip() not in ("0", "0.0", "-1")]
     for name in NUMBER_FORMATS:
-        if all(_seconds(value, name) is not None for value in values):
-            return name
+        if stated and all(_seconds(value, name) is not None for value in stated):
+            return name if len(stated) >= agreement * len(values) else None
     return None
 
 
 def _seconds(value: Any, name: str) -> float | None:
     """Return the seconds since 1970 of a number in a format; None for another value, or before 1975 or after 2100."""
+    if isinstance(value, str) and name == "epoch_millis" and (dotnet := _DOTNET.fullmatch(value.strip())):
+        value = int(dotnet.group(1))
     if isinstance(value, str) and re.fullmatch(r"\d{5,13}(\.\d+)?", value.strip()):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

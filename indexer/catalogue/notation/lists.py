@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from .column_names import LISTS, normalized
+from .column_names import LISTS, normalized, without_language
 from .text_cleaning import clean_text
 
 SEPARATORS = (";", ",", "，", "、", "\n")  # `|` always separates
@@ -21,6 +21,7 @@ _PATH_SIGN = re.compile(r"\s*(?:>|»|›|→)\s*|(?<=\w)/(?=\w)")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _POSTGRES_ARRAY = re.compile(r"\{(?!['\"]?[^,{}]*['\"]?\s*:)[^{}'\n]*\}")  # {a,"b c"}, and no object
 _MAX_PART_WORDS = 5
+_MAX_NAME_WORDS = 3  # per part of a list cut by semicolons whose parts do not repeat
 _MIN_SHARED = 0.6  # the share of the parts that must stand in several cells
 
 
@@ -71,10 +72,20 @@ def written_list(text: str) -> list[Any] | None:
     return list(parsed) if isinstance(parsed, (list, tuple, set)) else None
 
 
+def written_objects(text: str) -> Any:
+    """Return the object, or the list of objects, that a text writes as JSON or Python does; any other text as it is."""
+    is_list = text.lstrip().startswith("[")
+    objects = written_list(text if is_list else f"[{text}]")
+    if not objects or not all(isinstance(part, dict) for part in objects):
+        return text
+    return objects if is_list else objects[0]
+
+
 def list_separator(name: str, values: Sequence[Any]) -> str | None:
     """Return the sign that cuts the cells of a column into the values of lists; None when the cells hold one value.
 
-    A sign cuts when most parts stand in several cells, or when the column's name is that of a list. In a column of
+    A sign cuts when most parts stand in several cells, or when the column's name is that of a list; a semicolon also where
+    it cuts half the cells into short parts. In a column of
     paths (A > B) each part must be a path or the beginning of one, because names in a path have commas too.
     """
     texts = list(
@@ -82,18 +93,19 @@ def list_separator(name: str, values: Sequence[Any]) -> str | None:
     )  # "Acme, Inc." of many products
     if not texts:
         return None
-    named = normalized(name) in LISTS
+    named = normalized(without_language(name)) in LISTS
     for separator in SEPARATORS:
         cells = [split_cell(text, separator) for text in texts]
         cut = [parts for parts in cells if len(parts) > 1]
-        if cut and _are_lists(cells, cut, named):
+        if cut and _are_lists(separator, cells, cut, named):
             return separator
     return None
 
 
-def _are_lists(cells: list[list[str]], cut: list[list[str]], named: bool) -> bool:
+def _are_lists(separator: str, cells: list[list[str]], cut: list[list[str]], named: bool) -> bool:
     parts = [part for cell in cut for part in cell if part]
-    if not parts or sum(len(part.split()) for part in parts) > _MAX_PART_WORDS * len(parts):
+    words = sum(len(part.split()) for part in parts)
+    if not parts or words > _MAX_PART_WORDS * len(parts):
         return False
     paths = {part for cell in cells for part in cell if _PATH_SIGN.search(part)}
     roots = {_PATH_SIGN.split(path)[0] for path in paths}
@@ -106,6 +118,8 @@ def _are_lists(cells: list[list[str]], cut: list[list[str]], named: bool) -> boo
         return True
     if named:
         return True
+    if separator == ";":  # not a sign of names, unlike the comma
+        return 2 * len(cut) >= len(cells) and words <= _MAX_NAME_WORDS * len(parts)
     standing = Counter(part for cell in cells for part in set(cell) if part)
     shared = sum(1 for part in parts if standing[part] > 1)
     return len(cut) > 1 and shared >= _MIN_SHARED * len(parts)

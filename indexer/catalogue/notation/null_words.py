@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .numerals import split_numeral
+from .numerals import is_free, split_numeral
 
 # Null in every column. They are compared without case.
 NULL_WORDS = frozenset({
@@ -21,7 +21,7 @@ _WEAK = frozenset({
     "na", "nd", "nv", "?", "??", ".", "..", "...", "*", "x", "tbd", "tba", "tbc", "unknown", "missing", "empty", "keine",
     "unbekannt", "inconnu", "aucun", "desconocido", "ninguno", "\u65e0", "\u6682\u65e0", "\u672a\u77e5", "inf", "-inf",
 })  # fmt: skip
-_ZERO_DATE = re.compile(r"0000-00-00([ T]00:00:00(\.0+)?Z?)?|00[./-]00[./-]0000( 00:00(:00)?)?")
+_ZERO_DATE = re.compile(r"0000[./-]00[./-]00([ T]00:00(:00(\.0+)?)?Z?)?|00[./-]00[./-]0000( 00:00(:00)?)?")
 _MAX_OWN_WORDS = 2
 _MIN_NUMBERS = 0.5  # the share of numbers from which a repeated word of the column stands for an empty cell
 
@@ -43,13 +43,18 @@ def null_words(rows: Iterable[Mapping[str, Any]], id_column: str | None = None) 
 def column_null_words(values: Sequence[Any], *, own_words: bool) -> tuple[str, ...]:
     """Return the further null words of a column of numbers or dates; empty when it holds none.
 
-    With `own_words` they include up to two words that are repeated in place of a number, such as "on request".
+    With `own_words` they include up to two words that are repeated in place of a number, such as "on request", but none
+    for a price of zero.
     """
     texts = Counter(value.strip() for value in values if isinstance(value, str))
     weak = tuple(text for text in texts if text.casefold() in _WEAK or _ZERO_DATE.fullmatch(text))
     if not own_words:
         return weak
-    words = {text: n for text, n in texts.items() if text not in weak and not split_numeral(text)}
+    words = {
+        text: n
+        for text, n in texts.items()
+        if text not in weak and not split_numeral(text) and not is_free(text)
+    }
     numbers = len(values) - sum(words.values()) - sum(texts[text] for text in weak)
     repeated = all(count > 1 and not re.search(r"\d", text) for text, count in words.items())
     if len(words) <= _MAX_OWN_WORDS and repeated and numbers >= _MIN_NUMBERS * len(values):

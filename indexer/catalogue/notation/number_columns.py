@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch.index.fields import ColumnFormat
-from vitrine.units import currencies_of, currency_in, unit_factor, unit_of
+from vitrine.numerals import number_of
+from vitrine.units import currencies_of, currency_in, currency_of_language, unit_factor, unit_of
 
 from .column_names import is_price_name
-from .numerals import PLAIN_NUMBER, number_of, signs_of, split_numeral, split_range
+from .numerals import PLAIN_NUMBER, is_free, signs_of, split_numeral, split_range
 
 _UNITS_OF_PRICES = {
     "g": "kg",
@@ -21,9 +23,9 @@ _UNITS_OF_PRICES = {
     "mm": "m",
     "cm": "m",
 }  # 1.29 EUR / 100 g is 12.90 a kg
-_MIN_CURRENCY = (
-    0.51  # the share of the values of a column of money that must be in its most frequent currency
-)
+# The share of the values of a column of money that must be numbers in its notation and in its most frequent currency;
+# the others are left out and counted.
+_MIN_MONEY = 0.51
 MIN_AGREEMENT = 0.95  # the share of a column's values that must be numbers in one notation
 
 
@@ -34,6 +36,7 @@ class NumberEvidence:
     values: int = 0
     plain: int = 0  # numbers, and text that is a number in the notation of programming languages
     numerals: int = 0  # further text with one number, and a currency or a unit at most
+    free: int = 0  # words for a price of zero
     decimal: Counter[str] = field(default_factory=Counter)
     ambiguous: Counter[str] = field(default_factory=Counter)  # one sign with exactly three digits after it
     currencies: Counter[str] = field(default_factory=Counter)
@@ -42,7 +45,13 @@ class NumberEvidence:
     @property
     def is_number(self) -> bool:
         """Whether nearly all values are numbers."""
-        return self.values > 0 and self.plain + self.numerals >= MIN_AGREEMENT * self.values
+        return self.values > 0 and self.numbers >= MIN_AGREEMENT * self.values
+
+    @property
+    def numbers(self) -> int:
+        """The number of values that are numbers; words for a price of zero count beside prices only."""
+        numbers = self.plain + self.numerals
+        return numbers + self.free if numbers >= self.free else numbers
 
     @property
     def own_decimal(self) -> str | None:
@@ -64,6 +73,9 @@ def number_evidence(name: str, values: Sequence[Any]) -> NumberEvidence:
     for value in values:
         if not isinstance(value, str):
             evidence.plain += isinstance(value, (bool, int, float)) or hasattr(value, "as_tuple")
+            continue
+        if is_free(value):
+            evidence.free += 1
             continue
         ends = split_range(value.strip())
         if ends and (is_price_name(name) or any(currencies_beside(end) for end in ends)):
@@ -130,14 +142,14 @@ def number_format(
     languages has the default format.
     """
     evidence = number_evidence(name, values)
-    if not evidence.values or evidence.plain + evidence.numerals < agreement * evidence.values:
+    if is_price_name(name) or evidence.currencies.total() > evidence.values / 2:
+        agreement = min(agreement, _MIN_MONEY)
+    if not evidence.values or evidence.numbers < agreement * evidence.values:
         return None
     decimal = _decimal(name, evidence, hints)
     if not evidence.numerals and (decimal == "." or not evidence.ambiguous):
         return ColumnFormat()
-    currency = next(
-        (currency_in(text, hints.language) for text, _ in evidence.currencies.most_common(1)), None
-    )
+    currency = _currency(name, evidence, hints.language)
     units = Counter[str]()
     for text, count in evidence.units.items():
         units[unit_of(text) or text] += count
@@ -148,10 +160,45 @@ def number_format(
     if unit and units.total() < agreement * evidence.values:
         return None  # 500 ml beside 5: the bare number may measure anything
     fitting = sum(1 for value in values if not isinstance(value, str) or _fits(value, chosen))
-    return chosen if fitting >= min(agreement, _MIN_CURRENCY if currency else 1) * len(values) else None
+    return chosen if fitting >= agreement * len(values) else None
+
+
+def _currency(name: str, evidence: NumberEvidence, language: str) -> str | None:
+    """Return the currency of most cells; a symbol of several is read by other cells, the column's name, the language."""
+    text = next((text for text, _ in evidence.currencies.most_common(1)), None)
+    codes = currencies_of(text) if text else ()
+    if len(codes) < 2 or text is None:
+        return codes[0] if codes else None
+    return _stated_currency(name, evidence, codes) or currency_in(text, language)
+
+
+def _stated_currency(name: str, evidence: NumberEvidence, codes: tuple[str, ...]) -> str | None:
+    """Return the one of the currencies that other cells or the column's name state: `price_NOK`."""
+    others = [found for other in evidence.currencies if len(found := currencies_of(other)) == 1]
+    stated = [*(found[0] for found in others), *(part.upper() for part in re.split(r"[^A-Za-z]+", name))]
+    return next((code for code in stated if code in codes), None)
+
+
+def ambiguous_currency(
+    name: str, evidence: NumberEvidence, language: str | None
+) -> tuple[str, tuple[str, ...]] | None:
+    """Return the symbol of most cells and its currencies where nothing decides between them; None where it is clear.
+
+    `language` is None where it is a guess.
+    """
+    for text, _ in evidence.currencies.most_common(1):
+        codes = currencies_of(text)
+        decided = _stated_currency(name, evidence, codes) or (
+            currency_of_language(text, language) if language else None
+        )
+        if len(codes) > 1 and not decided:
+            return text, codes
+    return None
 
 
 def _fits(text: str, notation: ColumnFormat) -> bool:
+    if is_free(text):
+        return True
     parts = split_range(text.strip()) or (text,)
     return all(read_numeral(part, notation) is not None for part in parts)
 

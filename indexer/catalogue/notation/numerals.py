@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vitrine.numerals import number_of
 from vitrine.units import currencies_of, unit_of
 
 PLAIN_NUMBER = re.compile(
@@ -22,10 +23,12 @@ _LEAD = re.compile(
     r"vanaf|da|od|de|von|entre|zwischen|between|tra|ca\.?|approx\.?|about|~)\s*:?\s+|(?:~|\u7d04|\u7ea6|\u552e\u4ef7|\u4ef7\u683c)[:\uff1a]?\s*",
     re.IGNORECASE,
 )
-# what follows a price: its tax, "each", and the sign of "from" in Chinese and Japanese
+# what follows a price: its tax, "each", and the sign of "from" in Chinese and Japanese; what follows a rating: its scale
 _TAIL = re.compile(
-    r"[\s,(]*\b(?:(?:incl|inkl|excl|exkl|inc|zzgl|plus|including|excluding)\b.*|(?:(?:gross|net|brutto|netto|ttc|ht|"
-    r"\+?\s*vat|mwst\.?|ust\.?|each|ea\.?|iva inclu[a-z]*|i\.v\.a\..*)\b[).]*))$|[\u8d77\u4e0a\u4ece\u301c~]$|\s*\*+$",
+    r"[\s,(]*\b(?:(?:incl|inkl|excl|exkl|inc|zzgl|plus|including|excluding)\b.*|(?:gross|net|brutto|netto|ttc|ht|vat|"
+    r"mwst\.?|ust\.?|each|ea\.?|iva inclu[a-z]*|i\.v\.a\..*)\b[).]*)$|\s*\+\s*(?:vat|mwst\.?|tva|iva)$|"
+    r"[\u8d77\u4e0a\u4ece\u301c~]$|\s*\*+$|\s*\(?(?:\u7a0e\u8fbc|\u7a0e\u629c|\u7a0e\u5225|\u542b\u7a0e|\u4e0d\u542b\u7a0e)\u307f?\)?$|"
+    r"\s*(?:out of|von|sur|de|su|van)\s+\d{1,3}\s*(?:stars?|sternen?|\u00e9toiles?|estrellas?|stelle|sterren)$",
     re.IGNORECASE,
 )
 _PER = re.compile(
@@ -35,10 +38,20 @@ _RANGE = re.compile(
     r"(?<=[\w€$£¥.])\s*(?:-|\u2013|\u2014|~|\uff5e|至|到|\b(?:to|bis|à|a|tot|do|and|und|et|y|e)\b)\s*(?=\D{0,5}\d)",
     re.IGNORECASE,
 )
+_EURO_INSIDE = re.compile(r"(?<=\d)\s?\u20ac\s?(?=\d\d$)")  # 12€50
 _MINUS = "-\u2212\u2013"
 _GROUP_SIGNS = "'\u2019\u00b4` "
-_WESTERN_GROUPS = r"\d{1,3}(?:S\d{3})+"
-_INDIAN_GROUPS = r"\d{1,2}(?:S\d{2})+S\d{3}"
+
+_FREE = frozenset({
+    "free", "free of charge", "for free", "gratis", "kostenlos", "umsonst", "gratuit", "gratuito", "gr\u00e1tis",
+    "darmowy", "\u514d\u8d39", "\u514d\u8cbb", "\u7121\u6599", "\ubb34\ub8cc",
+    "\u0431\u0435\u0441\u043f\u043b\u0430\u0442\u043d\u043e",
+})  # fmt: skip
+
+
+def is_free(text: str) -> bool:
+    """Return whether a text is a word for a price of zero."""
+    return text.strip().strip("!").casefold() in _FREE
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,7 @@ def split_numeral(text: str) -> Numeral | None:
         return None
     text = _LEAD.sub("", text, count=1) if text[:1].isalpha() or text[:1] == "~" else text
     text = _TAIL.sub("", text, count=1) if not text[-1:].isdigit() else text
+    text = _EURO_INSIDE.sub(",", text) + "\u20ac" if _EURO_INSIDE.search(text) else text
     text, per, per_count = _without_unit_of_price(text)
     match = _DIGITS.search(text)
     if match is None:
@@ -127,25 +141,3 @@ def signs_of(digits: str) -> Signs | None:
     if len(fitting) == 1:
         return Signs(decimal=fitting[0])
     return Signs(ambiguous=used[0])
-
-
-def number_of(digits: str, decimal: str) -> float | None:
-    """Return the number with this decimal sign; None when the digits are grouped in no known way."""
-    whole, _, fraction = digits.partition(decimal)
-    if fraction and not (fraction.isascii() and fraction.isdigit()):
-        return None
-    if decimal in digits and not fraction:
-        return None
-    if not whole:
-        return float(f"0.{fraction}") if fraction else None
-    if not (whole.isascii() and whole.isdigit()):
-        group = next((sign for sign in whole if not sign.isdigit()), "")
-        sign = re.escape(group)
-        if group == decimal or not any(
-            re.fullmatch(form.replace("S", sign), whole) for form in (_WESTERN_GROUPS, _INDIAN_GROUPS)
-        ):
-            return None
-        if whole.startswith("0"):
-            return None
-        whole = whole.replace(group, "")
-    return float(f"{whole}.{fraction or 0}")

@@ -13,6 +13,7 @@ from indexer.catalogue.unused_columns import is_used
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
+from .bigcommerce import BIGCOMMERCE
 from .google import GOOGLE_MERCHANT
 from .joined_variants import joined_variants
 from .magento import MAGENTO
@@ -24,7 +25,8 @@ from .woocommerce import WOOCOMMERCE
 
 NO_SHAPE = "none"
 SHAPES: dict[str, Shape] = {
-    shape.name: shape for shape in (SHOPIFY, SHOPIFY_JSON, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, PARENTS)
+    shape.name: shape
+    for shape in (SHOPIFY, SHOPIFY_JSON, WOOCOMMERCE, MAGENTO, BIGCOMMERCE, GOOGLE_MERCHANT, PARENTS)
 }
 _SAMPLE_ROWS = 50
 

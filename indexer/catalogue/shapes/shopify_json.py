@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from indexer.catalogue.rows import CatalogueRow, CatalogueRows
@@ -15,9 +16,16 @@ _DEFAULT_OPTION = "Title"
 
 
 def _recognizes(columns: frozenset[str]) -> bool:
-    return {"variants", "title"} <= columns and len(
-        columns & {"handle", "options", "body_html", "bodyHtml"}
-    ) > 1
+    return {"variants", "title"} <= columns and bool(columns & {"handle", "options", "body_html", "bodyHtml"})
+
+
+def _confirms(source: RowSource) -> bool:
+    """Return whether the variants of the first row that has some are objects."""
+    with closing(source()) as rows:
+        for item in rows:
+            if isinstance(item, CatalogueRow) and (variants := _nodes(item.values.get("variants"))):
+                return all(isinstance(variant, Mapping) for variant in variants)
+    return False
 
 
 def _rows(source: RowSource) -> CatalogueRows:
@@ -111,4 +119,6 @@ def _nodes(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-SHOPIFY_JSON = Shape("shopify-json", "Shopify JSON", _recognizes, _rows, groups=("product_id", "handle"))
+SHOPIFY_JSON = Shape(
+    "shopify-json", "Shopify JSON", _recognizes, _rows, groups=("product_id", "handle"), confirms=_confirms
+)

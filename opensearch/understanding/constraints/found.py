@@ -14,8 +14,9 @@ from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
 from vitrine.units import unit_factor
 
-from .amounts import Range, ranges_in
-from .values import Value, names_column, values_in
+from .amounts import NumberContext, Range, ranges_in
+from .column_names import names_column, names_number, unit_in_name
+from .values import Value, values_in
 
 Clause = dict[str, Any]
 _TOLERANCE = 0.03  # a television of 40 inches is sold with 39.5 too
@@ -47,7 +48,8 @@ class FoundConstraint:
     """A constraint at line[start:end], and its clause of the engine.
 
     `stated`: the words name the column, a unit or a bound, so they can hardly mean anything else. `bound`: the words
-    are of no use for a search, because products do not hold them.
+    are of no use for a search, because products do not hold them. `exact`: a stated number or size, so a product with
+    a value either meets it or does not; a colour or a brand is met more or less.
     """
 
     constraint: Constraint
@@ -56,19 +58,39 @@ class FoundConstraint:
     end: int
     stated: bool
     bound: bool = False
+    exact: bool = False
+
+    @property
+    def field(self) -> str:
+        """The field of the engine that the clause reads."""
+        (condition,) = self.clause.values()
+        return str(next(iter(condition)))
+
+    @property
+    def breaking(self) -> Clause:
+        """The clause of the products that have a value in the column, and none that meets the constraint."""
+        return {"bool": {"filter": [{"exists": {"field": self.field}}], "must_not": [self.clause]}}
 
 
-def bounds_in(line: str, plan: FieldPlan) -> Iterator[FoundConstraint]:
+def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
     """Yield the prices and measures of a line that number columns of the plan hold."""
     if not any(sign.isdigit() for sign in line):
         return
-    for found in ranges_in(line):
+    context = NumberContext(
+        lambda word: names_number(fold(word), plan), lambda a, b: _together(a, b, vocabulary)
+    )
+    for found in ranges_in(line, context):
         bare = found.unit is None and not found.currency
         named = _column_before(line, found.start, plan) if bare else None
+        if bare and not named and _names_other_number(line, found.start, plan):
+            continue
         if named:
             yield _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
-        elif place := _number_column(found, plan):
-            yield _number_constraint(found, *place, line)
+        elif places := _number_columns(found, plan, vocabulary):
+            column, factor = places[0]
+            one = _number_constraint(found, column, factor, line)
+            # `40 inch` may be the height where the first of several such columns holds the width, and 24-70mm a lens
+            yield replace(one, exact=len(places) == 1 and (found.explicit or found.low == found.high))
 
 
 def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
@@ -78,8 +100,14 @@ def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         constraint = Constraint(value.column, "=", one, line[value.start : value.end])
         of_number = value.number is not None  # products do not hold the words, other products hold the number
         yield FoundConstraint(
-            constraint, _value_clause(value), value.start, value.end, value.named, of_number
+            constraint, _value_clause(value), value.start, value.end, value.named, of_number, _is_exact(value)
         )
+
+
+def _together(first: str, second: str, vocabulary: Vocabulary) -> bool:
+    """Return whether titles hold both words."""
+    a, b = vocabulary.id_of(fold(first)), vocabulary.id_of(fold(second))
+    return a is not None and b is not None and vocabulary.pairs.count(a, b) > 0
 
 
 def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | None:
@@ -91,18 +119,27 @@ def _column_before(line: str, end: int, plan: FieldPlan) -> tuple[str, int] | No
     return next(((column, word.start()) for column in columns), None)
 
 
-def _number_column(found: Range, plan: FieldPlan) -> tuple[str, float] | None:
-    """Return the column that an amount belongs to, and the factor to its unit; None where the plan has none."""
+def _names_other_number(line: str, end: int, plan: FieldPlan) -> bool:
+    """Return whether the word before line[end] names a number other than the price, such as a rating."""
+    word = re.search(r"([^\W\d_]+)\s*:?\s*$", line[:end])
+    return word is not None and names_number(fold(word[1]), plan)
+
+
+def _number_columns(found: Range, plan: FieldPlan, vocabulary: Vocabulary) -> list[tuple[str, float]]:
+    """Return the columns that an amount may belong to, and the factor to the unit of each."""
     if found.unit is None:
         column = price_column(plan)
         currency = plan.format_of(column).currency
         fits = not (currency and found.currency) or currency in found.currency
-        return (column, 1.0) if column and fits else None
+        return [(column, 1.0)] if column and fits else []
+    places = []
     for column in plan.numbers:
-        unit = plan.format_of(column).unit
+        unit = plan.format_of(column).unit or unit_in_name(column)
         if unit and not plan.format_of(column).currency and (factor := unit_factor(found.unit, unit)):
-            return column, factor
-    return None
+            low, high = found.low * factor * (1 - _TOLERANCE), found.high * factor * (1 + _TOLERANCE)
+            if found.explicit or vocabulary.may_hold(column, low, high):  # no screen has 50 mm
+                places.append((column, factor))
+    return places
 
 
 def _number_constraint(found: Range, column: str, factor: float, line: str) -> FoundConstraint:
@@ -122,7 +159,14 @@ def _number_constraint(found: Range, column: str, factor: float, line: str) -> F
         limits = {"gte": low, "lte": high}
         constraint = Constraint(column, "..", (_plain(low), _plain(high)), words)
     clause = {"range": {f"numbers.{column}": limits}}
-    return FoundConstraint(constraint, clause, found.start, found.end, stated=True, bound=found.explicit)
+    place = (found.start, found.end)
+    return FoundConstraint(constraint, clause, *place, stated=True, bound=found.explicit, exact=True)
+
+
+def _is_exact(value: Value) -> bool:
+    """Return whether a value beside the name of its column is a number or a size."""
+    number = value.number is not None or value.values[0][:1].isdigit()
+    return value.named and (number or names_column("size", value.column))
 
 
 def _value_clause(value: Value) -> Clause:

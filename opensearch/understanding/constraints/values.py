@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from opensearch.index.fields import FieldPlan
@@ -15,26 +14,16 @@ from opensearch.understanding.vocabulary.counts import MAX_VALUE_WORDS
 from opensearch.understanding.words import fold, stemmer
 from vitrine.cjk import CJK
 
+from .column_names import names_column
+
 # A word that stands alone is a value of a column where most products that hold it have the value there.
 _MIN_SHARE = 0.5
 _MAX_TOKENS = 16
+_CERTAIN_TOKENS = 3  # of a value that has a number too: it hardly means anything else
 _MAX_SIGNS = 8  # of a Chinese value
 _MAX_SPELLINGS = 20  # of one value in one column
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?")  # one of 309 digits is infinite, which JSON does not have
 _TOKEN = re.compile(rf"[{CJK}]+|\d+(?:[.,/]\d+)*|[^\W\d_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
-# What shoppers call a column, whatever the catalogue calls it.
-_COLUMN_WORDS: tuple[frozenset[str], ...] = tuple(
-    frozenset(words.split())
-    for words in (
-        "size sizes sz gr größe groesse grosse taille pointure talla numero taglia misura maat 尺码 尺寸 码 号",
-        "colour color colours colors farbe couleur color colore kleur 颜色 颜色分类 色",
-        "brand make manufacturer supplier vendor marke hersteller marque marca merk 品牌 牌子",
-        "material fabric stoff matière matiere tessuto tela stof 材质 面料",
-        "gender sex geschlecht genre género sesso 性别",
-        "width breite largeur ancho 宽度",
-        "year jahr année ano anno jaar 年份",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,9 @@ def values_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Va
         for size in range(min(MAX_VALUE_WORDS, len(tokens) - place), 0, -1):
             run, values = tokens[place : place + size], phrases[place, size]
             beside = [*tokens[max(place - 1, 0) : place], *tokens[place + size : place + size + 1]]
-            found = _named(run, beside, values, plan) or _alone(run, values, vocabulary)
+            found = _named(run, beside, values, plan)
+            if not found and not _in_number(run, line):
+                found = _alone(run, [value for value in values if value.column not in plan.codes], vocabulary)
             if found:
                 yield found
                 place += size
@@ -162,9 +153,16 @@ def _alone(run: Sequence[_Token], values: Sequence[ColumnValue], vocabulary: Voc
     if not values or not words:
         return None
     column, count = _most_products(values)
-    if count < _MIN_SHARE * _holders(words, vocabulary):
+    certain = len(run) >= _CERTAIN_TOKENS and len(words) < len(run)  # W32 L34
+    if not certain and count < _MIN_SHARE * _holders(words, vocabulary):
         return None
     return Value(column, _spellings(values, column), run[0].start, run[-1].end)
+
+
+def _in_number(run: Sequence[_Token], line: str) -> bool:
+    """Return whether a word touches a number: `2m` has no size M."""
+    before, after = line[: run[0].start][-1:], line[run[-1].end :][:1]
+    return (before.isdigit() and not run[0].is_number) or (after.isdigit() and not run[-1].is_number)
 
 
 def _most_products(values: Sequence[ColumnValue]) -> tuple[str, int]:
@@ -186,17 +184,3 @@ def _holders(words: Sequence[_Token], vocabulary: Vocabulary) -> int:
 def _spellings(values: Sequence[ColumnValue], column: str) -> tuple[str, ...]:
     own = sorted((value for value in values if value.column == column), key=lambda value: -value.count)
     return tuple(value.text for value in own[:_MAX_SPELLINGS])
-
-
-def names_column(word: str, column: str) -> bool:
-    """Return whether a word, folded, names a column, by the column's own name or by a usual name of its kind."""
-    return word in _names_of(column)
-
-
-@lru_cache(maxsize=4096)
-def _names_of(column: str) -> Collection[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)
-    words = {fold(word) for word in re.findall(r"[^\W\d_]+", spaced)}
-    kinds = ({fold(name) for name in kind} for kind in _COLUMN_WORDS if words & {fold(name) for name in kind})
-    last = re.findall(r"[^\W\d_]+", spaced)[-1:]
-    return {fold(word) for word in last}.union(*kinds)

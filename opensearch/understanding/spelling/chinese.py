@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from opensearch.analysis.codes import normalized_code
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
 from vitrine.cjk import CJK
@@ -45,9 +46,10 @@ def _one(word: str, vocabulary: Vocabulary) -> str:
 
 
 def _is_latin_word(word: str, vocabulary: Vocabulary) -> bool:
-    """Return whether products or the language have the word in Latin letters."""
+    """Return whether products, as a word or a code, or the language have the word in Latin letters."""
     folded = fold(word)
-    return vocabulary.id_of(folded) is not None or vocabulary.language_probability(folded) > 0
+    known = vocabulary.id_of(folded) is not None or vocabulary.language_probability(folded) > 0
+    return known or vocabulary.is_code(normalized_code(word))
 
 
 def _spelled(letters: str, vocabulary: Vocabulary) -> str | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from math import log
 
+from opensearch.analysis.codes import normalized_code
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import WORD, fold
 from vitrine.cjk import CJK
@@ -55,6 +56,7 @@ def _words(line: str, vocabulary: Vocabulary) -> list[_Word]:
     words = []
     for token in re.finditer(r"\S+", line):
         fixed = bool(_FIXED.search(token[0].rstrip(".,:;!?"))) or bool(_BOUND.match(line, token.start()))
+        fixed = fixed or vocabulary.is_code(normalized_code(token[0]))
         for match in WORD.finditer(token[0]):
             start, end = token.start() + match.start(), token.start() + match.end()
             folded = fold(match[0])

@@ -1,4 +1,4 @@
-"""The vocabulary of an index: what its products say, counted once and stored as an artifact of memory-mapped arrays."""
+"""The vocabulary of an index: what its products and shoppers say, counted once and stored as memory-mapped arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .letters import LetterModel
 from .tables import Arrays, NearTable, PairTable, TextTable, text_hash
 
 KIND = "vocabularies"
-VERSION = 3
+VERSION = 4
 _FACTS = "vocabulary.json"
 _NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
@@ -38,7 +38,8 @@ class ColumnValue:
 class Vocabulary:
     """The words, pairs of words and keyword values of an index's products. Words are looked up folded.
 
-    `facts` holds what is small: the number of documents, the language, the letter model's counts.
+    `facts` holds what is small: the number of documents, the language, the letter model's counts, and `typed`, the words
+    of clicked queries with the shoppers who typed them.
     """
 
     facts: Mapping[str, Any]
@@ -102,7 +103,7 @@ class Vocabulary:
         return {ord(sign): own for sign, own in self.facts["script"].items()}
 
     def id_of(self, folded: str) -> int | None:
-        """Return the id of a folded word; None where no product has it."""
+        """Return the id of a folded word; None where neither products nor clicked queries have it."""
         ids = self.words.find([folded])[0]
         return ids[0] if ids else None
 
@@ -114,8 +115,11 @@ class Vocabulary:
         return int(self.saved["umlauts.ids"][place]) if found else None
 
     def probability(self, id: int) -> float:
-        """Return how probable a word is, by the products that hold it anywhere and those that have it in the title."""
-        anywhere = int(self.saved["words.counts"][id]) / self.facts["total"]
+        """Return how probable a word is, by the products that hold it anywhere and those that have it in the title.
+
+        The weight of clicked queries counts as further products that hold it.
+        """
+        anywhere = self._weight_of(id) / self.facts["total"]
         return float(anywhere + int(self.saved["words.titles"][id]) / self.facts["title_total"]) / 2
 
     def count_of(self, id: int) -> int:
@@ -124,7 +128,26 @@ class Vocabulary:
 
     def corrects(self, id: int) -> bool:
         """Return whether a word is frequent enough to replace others."""
-        return self.count_of(id) >= int(self.facts["minimum"])
+        return self._weight_of(id) >= int(self.facts["minimum"])
+
+    def is_code(self, code: str) -> bool:
+        """Return whether a text of `normalized_code` is a code of a product that consists of letters."""
+        hashes, wanted = self.saved["codes.hashes"], np.uint64(text_hash(code))
+        place = int(np.searchsorted(hashes, wanted))
+        return bool(place < len(hashes) and hashes[place] == wanted)
+
+    @property
+    def typed(self) -> Mapping[str, int]:
+        """The words of clicked queries, with the number of shoppers who typed each."""
+        return dict(self.facts["typed"])
+
+    def may_hold(self, column: str, low: float, high: float) -> bool:
+        """Return whether the values of a number column reach into a range; true for a column that has none."""
+        least, largest = self.facts["ranges"].get(column, (low, high))
+        return bool(least <= high and largest >= low)
+
+    def _weight_of(self, id: int) -> int:
+        return int(self.saved["words.counts"][id]) + int(self.saved["words.typed"][id])
 
     def stem_probability(self, folded: str) -> float:
         """Return the probability of all words with the stem of this one; 0 where no product has any."""
@@ -183,7 +206,7 @@ class Vocabulary:
 
     def require_complete(self) -> None:
         """Raise KeyError or ValueError where an array is missing or has another length."""
-        for name in ("words.counts", "words.titles"):
+        for name in ("words.counts", "words.titles", "words.typed"):
             if len(self.saved[name]) != len(self.words):
                 raise ValueError(f"{name} does not fit the words")
         if len(self.saved["umlauts.hashes"]) != len(self.saved["umlauts.ids"]):
@@ -206,6 +229,9 @@ class Vocabulary:
             self.language,
             self.facts["columns"],
             self.facts["script"],
+            self.typed,
+            self.facts["ranges"],
+            self.saved["codes.hashes"],
         )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opensearch.analysis.codes import CODES
 from opensearch.index.scan import scan
 from opensearch.understanding.constraints.values import value_key
 from opensearch.understanding.words import fold, spelled_out, stemmer
@@ -28,21 +30,24 @@ if TYPE_CHECKING:
 
 _FEW_VALUES = 20  # a column with so many values has no codes
 _MAX_CANDIDATES = 200_000  # the words that correct others: the most frequent ones
-_MIN_SLOTS, _MAX_SLOTS = 1 << 12, 1 << 24  # of the table of pairs; 32 MB at most
+_MIN_SLOTS, _MAX_SLOTS = 1 << 16, 1 << 24  # of the table of pairs; 32 MB at most
 _SLOTS_PER_TITLE = 16
 
 
-def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
-    """Return the vocabulary of counted products."""
-    folded = sorted(counts.words)
+def make_vocabulary(
+    counts: ProductCounts, language: str, typed: Mapping[str, int] | None = None
+) -> Vocabulary:
+    """Return the vocabulary of counted products, and of the words that so many shoppers typed and clicked after."""
+    typed = typed or {}
+    folded = sorted({*counts.words, *typed})
     words, order = TextTable.of(folded, [_spelling(counts, word) for word in folded])
     in_order = [folded[i] for i in order.tolist()]
     frequencies = np.array([counts.words[word] for word in in_order], dtype=np.uint32)
     titles = np.array([counts.title_words[word] for word in in_order], dtype=np.uint32)
-    minimum = _minimum(frequencies)
-    candidates = [
-        (id, word) for id, word in enumerate(in_order) if frequencies[id] >= minimum and len(word) >= 3
-    ]
+    of_shoppers = np.array([_weight(typed.get(word, 0)) for word in in_order], dtype=np.uint32)
+    weights = frequencies + of_shoppers
+    minimum = _minimum(weights)
+    candidates = [(id, word) for id, word in enumerate(in_order) if weights[id] >= minimum and len(word) >= 3]
     columns = sorted(name for name, values in counts.values.items() if _is_attribute(values))
     facts = {
         "columns": columns,
@@ -52,7 +57,9 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
         "minimum": minimum,
         # Good (1953): what is not seen yet is as probable as what was seen once
         "unseen": float((frequencies == 1).sum() / max(frequencies.sum(), 1)),
-        "total": int(frequencies.sum()) or 1,
+        "total": int(weights.sum()) or 1,
+        "typed": dict(sorted(typed.items())),
+        "ranges": {column: list(ends) for column, ends in sorted(counts.ranges.items())},
         "title_total": int(titles.sum()) or 1,
         "title_words": max(float(titles.sum()) / max(len(counts.title_sizes), 1), 1.0),
         "letters": LetterModel.count(word for _, word in candidates).counts,
@@ -62,12 +69,14 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
         **words.arrays("words"),
         "words.counts": frequencies,
         "words.titles": titles,
+        "words.typed": of_shoppers,
+        "codes.hashes": np.sort(hashes_of(sorted(counts.codes))),
         "near.hashes": near.hashes,
         "near.ids": near.ids,
         "pairs": _pairs(counts, in_order).counts,
     }
     stem = stemmer(language)
-    shares = (frequencies / frequencies.sum() + titles / max(titles.sum(), 1)) / 2
+    shares = (weights / weights.sum() + titles / max(titles.sum(), 1)) / 2
     facts["largest"] = float(shares.max(initial=0))
     saved |= _probabilities("stems", [stem(word) for word in in_order], shares)
     saved |= _umlauts(words) | _values(counts, columns, language)
@@ -81,16 +90,26 @@ def make_vocabulary(counts: ProductCounts, language: str) -> Vocabulary:
     return Vocabulary(facts, saved)
 
 
-def build_vocabulary(client: OpenSearch, index: str, language: str, store: Store) -> str:
-    """Store the vocabulary of an index, read as it stands now, and return the artifact's name."""
-    hits = scan(client, index, includes=["title", "search", "keywords"], page=1_000)
-    vocabulary = make_vocabulary(count_products(source for _, source in hits), language)
+def build_vocabulary(
+    client: OpenSearch, index: str, language: str, store: Store, typed: Mapping[str, int] | None = None
+) -> str:
+    """Store the vocabulary of an index, read as it stands now, and return the artifact's name.
+
+    `typed` has the words of clicked queries with the number of shoppers who typed each.
+    """
+    hits = scan(client, index, includes=["id", "title", "search", "keywords", "numbers", CODES], page=1_000)
+    vocabulary = make_vocabulary(count_products(source for _, source in hits), language, typed)
     with tempfile.TemporaryDirectory(prefix="vitrine-vocabulary-") as folder:
         directory = Path(folder)
         vocabulary.save(directory)
         name = content_name("vocabulary", directory)
         store.put(KIND, name, directory)
     return name
+
+
+def _weight(shoppers: int) -> int:
+    """Return how many products a word of clicked queries weighs: a hundred shoppers are as many as ten products."""
+    return isqrt(shoppers)
 
 
 def _spelling(counts: ProductCounts, folded: str) -> str:

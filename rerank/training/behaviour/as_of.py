@@ -75,7 +75,7 @@ class Behaviour:
         rows = np.concatenate([*candidates, np.zeros(0, np.int64)])
         moments = np.array([slate.at for slate in slates], np.float64)
         shoppers = np.array([self._tables.shopper_key(slate) for slate in slates], np.int64)
-        queries = np.array([self._tables.query_key(slate.query) for slate in slates], np.int64)
+        queries = np.array([self._tables.query_key(slate.words) for slate in slates], np.int64)
         of_slate = np.repeat(np.arange(len(slates)), lengths)
         with self._open() as open_tables:
             rates = open_tables.rates(moments[of_slate], rows, queries[of_slate])

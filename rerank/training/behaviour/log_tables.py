@@ -75,7 +75,7 @@ class LogTables:
         columns: dict[str, list[Any]] = {name: [] for name in ("at", "product", "query", "shopper", "weight")}
         kinds = []
         for slate, event, row, at in self._events(log):
-            values = (at, row, self.query_key(slate.query), self.shopper_key(slate), GAINS[event.action])
+            values = (at, row, self.query_key(slate.words), self.shopper_key(slate), GAINS[event.action])
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
             kinds.append(event.action)
@@ -95,7 +95,7 @@ class LogTables:
         charged = np.concatenate([np.zeros(0), *(expected[length] for length in lengths.tolist())])
         known = rows >= 0
         at = np.array([slate.at for slate in slates], np.float64)
-        queries = np.array([self.query_key(slate.query) for slate in slates], np.int64)
+        queries = np.array([self.query_key(slate.words) for slate in slates], np.int64)
         return _table(
             at=np.repeat(at, lengths)[known],
             product=rows[known],

@@ -27,6 +27,8 @@ _MAX_BAD_ROWS_TOGETHER = 100  # consecutive unreadable values after which the re
 def read_json(path: Path, encoding: str | None = None) -> CatalogueRows:
     """Yield every object of a JSON file as a row."""
     with closing(TextLines(path, encoding)) as lines:
+        if lines.remark:
+            yield lines.remark
         text = JsonText(lines.block)
         head, _ = text.ahead(_HEAD_CHARACTERS)
         by_line = _is_one_object_per_line(head)

@@ -6,10 +6,14 @@ the model card names the architecture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vitrine.errors import ArtifactError
+
+from .served_interest import DEFAULT_INTEREST
 
 if TYPE_CHECKING:
     from rerank.arrays import DoubleArray, FloatArray
@@ -40,26 +44,43 @@ class NeuralFusion:
     """The training form and the served form of a neural fusion.
 
     `training_class` is "module:class" of the training form, by name, because it imports torch and serving must not.
-    `served` constructs the served form from its weights and the names of the vector spaces.
+    `served_class` is "module:class" of the served form, None for a fusion that is trained and compared only.
     """
 
     training_class: str
-    served: Callable[[Mapping[str, FloatArray], Sequence[str]], ServedModel]
+    served_class: str | None
 
     def network(self, sizes: NetworkSizes) -> FusionNetwork:
         """Return a new network of these sizes."""
-        module, _, name = self.training_class.partition(":")
-        network: FusionNetwork = getattr(import_module(module), name)(sizes)
+        network: FusionNetwork = _named(self.training_class)(sizes)
         return network
 
+    def served(
+        self, weights: Mapping[str, FloatArray], spaces: Sequence[str], interest: str = DEFAULT_INTEREST
+    ) -> ServedModel:
+        """Return the served form of weights, for the vector spaces in the order of training. Raises ArtifactError."""
+        if self.served_class is None:
+            raise ArtifactError("this fusion is trained for comparison only; train another one to serve it")
+        model: ServedModel = _named(self.served_class)(weights, spaces, interest)
+        return model
 
-def _gated_served(weights: Mapping[str, FloatArray], spaces: Sequence[str]) -> ServedModel:
-    from .served import GatedModel
 
-    return GatedModel(weights, spaces)
+def _named(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _fusion(network: str, served: str | None) -> NeuralFusion:
+    return NeuralFusion(
+        f"rerank.models.neural.mixing:{network}", served and f"rerank.models.neural.served:{served}"
+    )
 
 
 FUSIONS: dict[str, NeuralFusion] = {
-    "gated": NeuralFusion("rerank.models.network:GatedNetwork", _gated_served),
+    "gated": _fusion("GatedNetwork", "GatedModel"),
+    "concat": _fusion("ConcatNetwork", "ConcatModel"),
+    "weighted-sum": _fusion("WeightedSumNetwork", "WeightedSumModel"),
+    "cross-modal": _fusion("CrossModalNetwork", "CrossModalModel"),
+    "transformer": _fusion("SlateTransformer", None),
 }
 DEFAULT_FUSION = "gated"

@@ -1,0 +1,52 @@
+"""What a shopper's clicks add to the score of a candidate, in the served form: plain arrays, numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from rerank.arrays import DoubleArray, FloatArray
+from rerank.features.item_table import ItemRows
+
+# (weights, the candidates' queries (n, keys), rows of j clicks oldest first, their ages in hours (j,)) -> (n, hidden)
+ServedInterest = Callable[[Mapping[str, FloatArray], FloatArray, ItemRows, DoubleArray], FloatArray]
+
+
+def attention(
+    weights: Mapping[str, FloatArray], queries: FloatArray, clicks: ItemRows, age_hours: DoubleArray
+) -> FloatArray:
+    """Return dot-product attention (n, hidden) over clicks, with an empty slot of logit zero."""
+    fading = weights["interest.fading"] * np.log1p(age_hours).astype(np.float32)
+    logits = queries @ clicks.part("key").T - fading  # (n, j)
+    top = np.maximum(logits.max(axis=1, keepdims=True), 0)
+    logits -= top
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=1, keepdims=True) + np.exp(-top)
+    return np.asarray((logits @ clicks.part("value")) / total, dtype=np.float32)
+
+
+def gru(
+    weights: Mapping[str, FloatArray], queries: FloatArray, clicks: ItemRows, age_hours: DoubleArray
+) -> FloatArray:
+    """Return each candidate's share (n, hidden) of the state of a gated recurrent unit after the last click."""
+    ages = np.log1p(age_hours).astype(np.float32)[:, None]
+    inputs = np.concatenate([clicks.part("value"), ages], axis=1) @ weights["interest.wi"]
+    inputs += weights["interest.bi"]
+    width = weights["interest.wh"].shape[0]
+    state = np.zeros(width, dtype=np.float32)
+    for row in inputs:
+        hidden = state @ weights["interest.wh"] + weights["interest.bh"]
+        reset, update = _sigmoid(row[: 2 * width] + hidden[: 2 * width]).reshape(2, width)
+        new = np.tanh(row[2 * width :] + reset * hidden[2 * width :])
+        state = new + update * (state - new)
+    share = _sigmoid(queries @ (state @ weights["interest.key"]))
+    return np.outer(share, state @ weights["interest.value"])
+
+
+def _sigmoid(values: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / (1.0 + np.exp(-values)), dtype=np.float32)
+
+
+INTERESTS: dict[str, ServedInterest] = {"attention": attention, "gru": gru}
+DEFAULT_INTEREST = "attention"
