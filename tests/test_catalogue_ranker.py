@@ -21,8 +21,8 @@ from rerank.models.catalogue import CatalogueWeights, Signals, catalogue_scores,
 from rerank.models.ranker import load_ranker, order_of
 from rerank.request import RerankRequest
 from rerank.training.artifacts import TrainingData
-from rerank.training.attribute_queries import attribute_queries
-from rerank.training.catalogue import LearnedCatalogue, Window, choose_catalogue_weights
+from rerank.training.catalogue.attribute_queries import attribute_queries
+from rerank.training.catalogue.learn import LearnedCatalogue, Window, choose_catalogue_weights
 from rerank.training.log.events import Log
 from rerank.training.train import make_catalogue_ranker
 from vitrine.cli import main

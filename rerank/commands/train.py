@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rerank.models.rrf import RRFSettings
     from rerank.training.artifacts import TrainingData
     from rerank.training.candidates import OnProgress
-    from rerank.training.catalogue import LearnedCatalogue
+    from rerank.training.catalogue.learn import LearnedCatalogue
     from rerank.training.examples import Embed
     from rerank.training.train import TrainingResult
     from vitrine.store import Store
@@ -303,7 +303,7 @@ class _Training:
         return make_catalogue_ranker(self.data, self.store, learned, words, self.on_progress)
 
     def _learn_from_catalogue(self) -> tuple[LearnedCatalogue, ProductWords]:
-        from rerank.training.catalogue import learn_catalogue_weights, read_catalogue
+        from rerank.training.catalogue.learn import learn_catalogue_weights, read_catalogue
 
         texts = read_catalogue(self.client, self.data, self.on_progress)
         embed = _embed(self.data, self.store)

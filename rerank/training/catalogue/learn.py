@@ -16,25 +16,20 @@ from opensearch.index.scan import scan
 from opensearch.index.spaces import TEXT
 from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
-from rerank.arrays import DoubleArray, FloatArray, IndexArray, half_to_float
+from rerank.arrays import DoubleArray, FloatArray, IndexArray
 from rerank.features.item_table import VectorsOnly
 from rerank.features.words import ProductWords, read_words
 from rerank.models.card import CATALOGUE
-from rerank.models.catalogue import (
-    CatalogueWeights,
-    Signals,
-    background_rows,
-    catalogue_scores,
-    standard_scores,
-)
+from rerank.models.catalogue import CatalogueWeights, Signals, catalogue_scores
+from rerank.training.artifacts import TrainedModel, TrainingData
 
-from .artifacts import TrainedModel, TrainingData
 from .attribute_queries import AttributeQuery, attribute_queries
-from .candidates import OnProgress
-from .examples import Embed
+from .cosines import background_of, cosines_of
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
+    from rerank.training.candidates import OnProgress
+    from rerank.training.examples import Embed
 
 QUERIES = 200
 MIN_QUERIES = 30  # fewer decide nothing
@@ -207,10 +202,7 @@ def _windows(
 ) -> Iterator[Window]:
     """Yield the graded candidates of each query that the engine answers in time."""
     products, started = data.products, time.monotonic()
-    background = {
-        space: half_to_float(vectors[background_rows(products.has[space])])
-        for space, vectors in products.vectors.items()
-    }
+    background = background_of(products)
     vectors = embed([query.words for query in queries])
     for number, (query, vector) in enumerate(zip(queries, vectors, strict=True), start=1):
         body = hybrid_body(Query(query.words, vector), data.schema, page=Page(source=()))
@@ -221,12 +213,7 @@ def _windows(
         places = np.minimum(np.searchsorted(texts.rows, rows), len(texts.rows) - 1)
         graded = texts.rows[places] == rows
         ranks, rows, places = ranks[graded], rows[graded], places[graded]
-        cosines = standard_scores(
-            {space: half_to_float(array[rows]) for space, array in products.vectors.items()},
-            {space: has[rows] for space, has in products.has.items()},
-            vector,
-            background,
-        )
+        cosines = cosines_of(products, rows, vector, background)
         signals, served = (
             Signals(held, ranks, cosines)
             for held in (
