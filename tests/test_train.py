@@ -266,7 +266,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
         return json.loads(run(*words, "--json", code=code).splitlines()[-1])
 
     assert "No model" in run("model", "list")
-    assert "no model for alias" in run("model", "rollback", code=1)
+    assert "no model for alias" in run("model", "rollback", code=2)
 
     first = run_json("train")
     assert (first["kind"], first["comparison"]) == ("catalogue", None)
@@ -281,7 +281,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     )
     assert small["moved_profiles"] == 1
     assert profile_names(shop, ALIAS) == [shopper_hash("anna@example.com")]
-    assert "leave out --fusion" in run("train", "--fusion", "gated", code=1)
+    assert "leave out --fusion" in run("train", "--fusion", "gated", code=2)
 
     write_log(shop, training_log.log())
     fused = ("--candidates", "fused")
@@ -322,9 +322,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
     earlier = [forced["model"], refused["model"], small["model"], first["model"]]
     for model in earlier:
         assert model in run("model", "rollback")
-    assert "there is none before it" in run("model", "rollback", code=1)
+    assert "there is none before it" in run("model", "rollback", code=2)
     assert second["model"] in run("model", "use", second["model"])
-    assert "was never in service" in run("model", "use", "nonsense", code=1)
+    assert "was never in service" in run("model", "use", "nonsense", code=2)
     listed = run_json("model", "list")
     assert [row["model"] for row in listed] == [
         second["model"],
@@ -355,5 +355,5 @@ def test_a_missing_index_is_refused(engine_url: str, tmp_path: Path) -> None:
 
     words = ["train", "--index", "nobody-made-this", "--url", engine_url, "--store", str(tmp_path)]
     result = CliRunner().invoke(main, words)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nobody-made-this" in result.output

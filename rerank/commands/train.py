@@ -34,7 +34,7 @@ from .train_report import TrainingOutcome
 # of --fusion, beside the neural ones: of these rankers that need no log, the first is the default one
 _CATALOGUE, _RRF = "catalogue", "rrf"
 # The keys of `rerank.training.candidates.CANDIDATES`, which imports scipy; a test compares them.
-CANDIDATE_NAMES = ("fused", "lambdamart", _RRF)
+CANDIDATE_NAMES = ("fused", "lambdamart", _CATALOGUE, _RRF)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
     show_default=True,
     metavar="NAMES",
     callback=_candidates,
-    help="What is made and compared, with commas: the fused model, LightGBM LambdaMART, the fusion without learning.",
+    help="What is made and compared, with commas: the fused model, LightGBM LambdaMART, the catalogue's ranker, and rrf.",
 )
 @click.option(
     "--fusion",
@@ -231,7 +231,8 @@ class _Training:
         from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
-        if self.settings.fusion in (_CATALOGUE, _RRF) or self.settings.candidates == (_RRF,):
+        without_log = (_CATALOGUE, _RRF)
+        if self.settings.fusion in without_log or set(self.settings.candidates) <= set(without_log):
             return self._serve(self._without_clicks())
         log = self.data.log
         if not (log.slates or log.records):
@@ -287,8 +288,16 @@ class _Training:
         )
         embed = _embed(self.data, self.store)
         rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
+        catalogue = self._learn_from_catalogue() if _CATALOGUE in options.candidates else None
         return train_ranker(
-            self.data, self.store, embed, training, self.on_progress, options.candidates, **rrf
+            self.data,
+            self.store,
+            embed,
+            training,
+            self.on_progress,
+            options.candidates,
+            catalogue=catalogue,
+            **rrf,
         )
 
     def _without_clicks(self) -> TrainingResult:

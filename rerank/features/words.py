@@ -12,6 +12,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from opensearch.analysis.chains import ENGLISH_STOP_WORDS
+from opensearch.analysis.languages import ENGLISH, LANGUAGES, known_language
+from opensearch.analysis.stop_words import stop_words
 from opensearch.understanding.words import fold, stemmer
 from rerank.arrays import BoolArray, CodeArray, FloatArray, IndexArray, load_mmap
 from vitrine.cjk import CJK
@@ -30,7 +32,6 @@ MAX_QUERY_WORDS = 16
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 _SIGN = re.compile(f"[{CJK}]")
 _TITLE = 1  # the lowest bit of a hash: whether the title holds the word
-_STOP_WORDS = frozenset(ENGLISH_STOP_WORDS.split("|"))
 _FACTS = "words.json"
 _ARRAYS = ("hashes", "ends", "lengths", "known", "counts")
 
@@ -172,16 +173,24 @@ def _query_words(query: str, language: str) -> list[str]:
 def _words_of(text: str, language: str) -> list[str]:
     """Return the folded words of a text in order without stop words; of a run of Chinese signs its pairs of neighbours."""
     words: list[str] = []
+    left_out = _stop_words(language)
     for match in _RUN.finditer(text):
         run = match[0]
         if not _SIGN.match(run):
             word = fold(run.replace("’", "'")).removesuffix("'s")
-            words += [] if word in _STOP_WORDS else [word]
+            words += [] if word in left_out else [word]
         elif len(run) == 1:
             words.append(run)
         else:
             words += [run[place : place + 2] for place in range(len(run) - 1)]
     return words
+
+
+@cache
+def _stop_words(language: str) -> frozenset[str]:
+    """Return the folded stop words of the catalogue's language; the English ones where it has none."""
+    chains = LANGUAGES[known_language(language) or ENGLISH]
+    return frozenset(map(fold, stop_words(chains[0].stop or "english")))
 
 
 def _forms(words: Sequence[str], language: str) -> list[set[int]]:

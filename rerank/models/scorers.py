@@ -42,7 +42,11 @@ if TYPE_CHECKING:
 
 
 class Scorer(Protocol):
-    """Scores the candidates of a window with one model."""
+    """Scores the candidates of a window with one model; `plan` names its features."""
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """The plan of the features."""
 
     def __call__(self, inputs: RankerInputs) -> FloatArray:
         """Return scores (n,)."""

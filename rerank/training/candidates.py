@@ -27,6 +27,9 @@ from .examples import Examples, QueryTable
 from .propensity import DEPTH, PositionBias
 
 if TYPE_CHECKING:
+    from rerank.features.words import ProductWords
+
+    from .catalogue.learn import LearnedCatalogue
     from .fit import FitResult, TrainingSettings
 
 OnProgress = Callable[[str, int, int], None]  # stage, done, total
@@ -54,6 +57,9 @@ class Round:
     settings: TrainingSettings
     rrf: RRFSettings
     on_progress: OnProgress
+    catalogue: tuple[LearnedCatalogue, ProductWords] | None = (
+        None  # what the products alone teach, and their words
+    )
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,23 @@ def without_learning(run: Round) -> RankerCandidate:
     )
 
 
+def from_catalogue(run: Round) -> RankerCandidate:
+    """Return the ranker that the products alone teach. Raises RerankError where they were not read."""
+    from .catalogue.learn import catalogue_model
+    from .catalogue.log_scores import catalogue_scores_of
+
+    if run.catalogue is None:
+        raise RerankError("the words of the products were not read")
+    learned, words = run.catalogue
+    return RankerCandidate(
+        "catalogue ranker",
+        catalogue_model(run.data, learned, words),
+        lambda examples: catalogue_scores_of(
+            examples, run.data.products, run.queries, words, learned.weights
+        ),
+    )
+
+
 def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:
     """Return a reciprocal rank fusion before it is stored."""
     training = {"fusion": asdict(settings)}
@@ -179,6 +202,7 @@ def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:
 CANDIDATES: Mapping[str, Callable[[Round], RankerCandidate]] = {
     "fused": fused,
     "lambdamart": lambdamart,
+    "catalogue": from_catalogue,
     "rrf": without_learning,
 }
 

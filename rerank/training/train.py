@@ -58,6 +58,7 @@ def train_ranker(
     on_progress: OnProgress,
     candidates: Sequence[str] = tuple(CANDIDATES),
     rrf: RRFSettings = RRF_AFTER_HYBRID,
+    catalogue: tuple[LearnedCatalogue, ProductWords] | None = None,
 ) -> TrainingResult:
     """Make the candidates of these names from the log, compare them on the latest slates, and store the best one.
 
@@ -74,7 +75,7 @@ def train_ranker(
     queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
     builder = example_builder(data.log, data.products, scaler, queries, positions)
     split = _split(_examples(builder, data.log, on_progress), cuts)
-    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress)
+    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress, catalogue)
     made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
     scores = {candidate.label: candidate.score(split.held_out) for candidate in made}
