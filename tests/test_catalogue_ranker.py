@@ -16,6 +16,8 @@ from support import training_log
 from support.rerank_index import create_rerank_index, delete_rerank_index
 
 from encoders.training.captions import ProductText
+from rerank.features.groups import feature_names
+from rerank.features.scaler import fit_scaler
 from rerank.features.words import Coverage, ProductWords, read_words
 from rerank.models.catalogue import CatalogueWeights, Signals, catalogue_scores, standard_scores
 from rerank.models.ranker import load_ranker, order_of
@@ -23,7 +25,10 @@ from rerank.request import RerankRequest
 from rerank.training.artifacts import TrainingData
 from rerank.training.catalogue.attribute_queries import attribute_queries
 from rerank.training.catalogue.learn import LearnedCatalogue, Window, choose_catalogue_weights
-from rerank.training.log.events import Log
+from rerank.training.catalogue.log_scores import catalogue_scores_of
+from rerank.training.examples import embed_log_queries, example_builder
+from rerank.training.log.events import Log, gains_of
+from rerank.training.propensity import estimate_positions, impressions
 from rerank.training.train import make_catalogue_ranker
 from vitrine.cli import main
 from vitrine.errors import ArtifactError
@@ -32,6 +37,7 @@ from vitrine.store import Store
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+_RANK_COLUMN = feature_names(training_log.products().plan).index("rank")
 PRODUCTS = [
     (0, "Red running shoes", "Red running shoes light"),
     (
@@ -214,6 +220,29 @@ def test_the_stored_ranker_serves_explains_and_keeps_unknown_products(tmp_path: 
     (items / "words.json").unlink()
     with pytest.raises(ArtifactError, match="holds no words of products"):
         load_ranker(store, trained.artifacts)
+
+
+def test_its_scores_of_logged_slates_are_those_that_are_served(tmp_path: Path) -> None:
+    data = TrainingData("shop-v1", training_log.SCHEMA, training_log.products(), training_log.log(40))
+    products = data.products
+    titles = ((row, f"kind {training_log.KIND[int(id_[1:])]}", "") for row, id_ in enumerate(products.ids))
+    held, store = read_words(titles, len(products.ids), "en"), Store(str(tmp_path))
+    learned = LearnedCatalogue(CatalogueWeights())
+    queries = embed_log_queries([s.words for s in data.log.slates], products.dimensions, training_log.embed)
+    positions = estimate_positions(impressions(data.log.slates, gains_of(data.log)))
+    builder = example_builder(data.log, products, fit_scaler(products.numbers), queries, positions)
+    examples = builder.examples(data.log.slates)
+    scores = catalogue_scores_of(examples, products, queries, held, learned.weights)
+    assert np.isneginf(scores[~examples.mask]).all()
+    ranker = load_ranker(store, make_catalogue_ranker(data, store, learned, held, lambda *_: None).artifacts)
+    for slate in (0, len(examples) - 1):
+        mask, query = examples.mask[slate], int(examples.query[slate])
+        rows = examples.items[slate][mask]
+        ask = RerankRequest([products.ids[row] for row in rows], queries.texts[query], queries.vectors(query))
+        inputs = ranker.inputs(ask)
+        ranks = np.rint(np.exp2(-8 * examples.x[slate][mask][:, _RANK_COLUMN]) - 1).astype(np.int64)
+        inputs = replace(inputs, features=replace(inputs.features, ranks=ranks))
+        np.testing.assert_allclose(scores[slate][mask], ranker.score(inputs), atol=2e-3)
 
 
 @pytest.fixture(scope="module")

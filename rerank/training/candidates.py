@@ -28,8 +28,8 @@ from .propensity import DEPTH, PositionBias
 
 if TYPE_CHECKING:
     from rerank.features.words import ProductWords
+    from rerank.training.catalogue.learn import LearnedCatalogue
 
-    from .catalogue.learn import LearnedCatalogue
     from .fit import FitResult, TrainingSettings
 
 OnProgress = Callable[[str, int, int], None]  # stage, done, total
@@ -178,8 +178,8 @@ def without_learning(run: Round) -> RankerCandidate:
 
 def from_catalogue(run: Round) -> RankerCandidate:
     """Return the ranker that the products alone teach. Raises RerankError where they were not read."""
-    from .catalogue.learn import catalogue_model
-    from .catalogue.log_scores import catalogue_scores_of
+    from rerank.training.catalogue.learn import catalogue_model
+    from rerank.training.catalogue.log_scores import catalogue_scores_of
 
     if run.catalogue is None:
         raise RerankError("the words of the products were not read")

@@ -25,8 +25,8 @@ from .propensity import estimate_positions, impressions
 
 if TYPE_CHECKING:
     from rerank.features.words import ProductWords
+    from rerank.training.catalogue.learn import LearnedCatalogue
 
-    from .catalogue.learn import LearnedCatalogue
     from .fit import TrainingSettings
 
 MIN_SLATES = 100  # with a click, before anything is learned from them
@@ -111,7 +111,7 @@ def make_catalogue_ranker(
     data: TrainingData, store: Store, learned: LearnedCatalogue, words: ProductWords, on_progress: OnProgress
 ) -> TrainingResult:
     """Store the artifacts of the ranker that the catalogue alone taught; `words` are those of the products."""
-    from .catalogue.learn import catalogue_model
+    from rerank.training.catalogue.learn import catalogue_model
 
     model = catalogue_model(data, learned, words)
     model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})

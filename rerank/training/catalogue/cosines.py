@@ -18,7 +18,7 @@ def background_of(products: ProductTable) -> dict[str, FloatArray]:
     }
 
 
-def cosines_of(
+def product_cosines(
     products: ProductTable, rows: IndexArray, query: QueryVectors, background: Mapping[str, FloatArray]
 ) -> dict[str, DoubleArray]:
     """Return the standard scores (n,) of the cosines of some products by space."""

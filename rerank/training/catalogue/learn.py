@@ -24,7 +24,7 @@ from rerank.models.catalogue import CatalogueWeights, Signals, catalogue_scores
 from rerank.training.artifacts import TrainedModel, TrainingData
 
 from .attribute_queries import AttributeQuery, attribute_queries
-from .cosines import background_of, cosines_of
+from .cosines import background_of, product_cosines
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -213,7 +213,7 @@ def _windows(
         places = np.minimum(np.searchsorted(texts.rows, rows), len(texts.rows) - 1)
         graded = texts.rows[places] == rows
         ranks, rows, places = ranks[graded], rows[graded], places[graded]
-        cosines = cosines_of(products, rows, vector, background)
+        cosines = product_cosines(products, rows, vector, background)
         signals, served = (
             Signals(held, ranks, cosines)
             for held in (

@@ -11,7 +11,7 @@ from rerank.features.words import ProductWords
 from rerank.models.catalogue import CatalogueWeights, Signals, catalogue_scores
 from rerank.training.examples import Examples, QueryTable
 
-from .cosines import background_of, cosines_of
+from .cosines import background_of, product_cosines
 
 
 def catalogue_scores_of(
@@ -29,7 +29,7 @@ def catalogue_scores_of(
         rows, query = examples.items[slate][mask], int(examples.query[slate])
         # the feature is -log2(1 + rank) / 8
         ranks = np.rint(np.exp2(-8.0 * examples.x[slate][mask][:, column]) - 1).astype(np.int64)
-        cosines = cosines_of(products, rows, queries.vectors(query), background)
+        cosines = product_cosines(products, rows, queries.vectors(query), background)
         signals = Signals(words.coverage(rows, queries.texts[query]), ranks, cosines)
         scores[slate][mask] = catalogue_scores(signals, weights)
     return scores
