@@ -28,6 +28,7 @@ from rerank.request import RerankRequest
 from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.candidates import CANDIDATES
+from rerank.training.compare import Comparison
 from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
@@ -73,6 +74,15 @@ def test_the_model_beats_the_engine_without_position_bias(trained: tuple[Store, 
     rows = {row.ranker: row for row in comparison.rows}
     assert {"engine order", "fusion without learning", "LightGBM LambdaMART", "neural fusion"} <= rows.keys()
     assert rows["neural fusion"].unbiased.difference.low > 0
+
+
+def test_the_best_candidate_is_ablated(trained: tuple[Store, TrainingResult]) -> None:
+    comparison = trained[1].comparison
+    assert comparison is not None
+    rows = {row.signal: row.unbiased.difference for row in comparison.ablations}
+    assert list(rows) == ["engine", "text", "image", "numbers", "behaviour"]
+    assert rows["behaviour"].high < 0  # shoppers of the small shop prefer a style, which no query names
+    assert Comparison.from_dict(json.loads(json.dumps(comparison.to_dict()))) == comparison
 
 
 def test_shoppers_see_the_style_they_prefer_first(trained: tuple[Store, TrainingResult]) -> None:

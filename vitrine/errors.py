@@ -15,6 +15,7 @@ VitrineError
 └── RerankError
     ├── NothingLearnedError  a ranker cannot be learned from a log
     │   └── SmallLogError    the log is too small for it
+    ├── LogFileError         a file of a click log cannot be read
     ├── ArtifactError        a model, item table or behaviour snapshot
     └── JudgmentError        ratings or runs
 """
@@ -82,6 +83,12 @@ class NothingLearnedError(RerankError):
 
 class SmallLogError(NothingLearnedError):
     """The log has too few searches with a click, or too little time between them, to learn a ranker from."""
+
+
+class LogFileError(RerankError):
+    """A file of a click log, a query set or a judgment list cannot be read; nothing was done."""
+
+    exit_code = 2
 
 
 class ArtifactError(RerankError):

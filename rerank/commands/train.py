@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from rerank.training.train import TrainingResult
     from vitrine.store import Store
 
+from . import log_options
 from .train_report import TrainingOutcome
 
 # of --fusion, beside the neural ones: of these rankers that need no log, the first is the default one
@@ -54,30 +54,6 @@ class TrainOptions:
     seed: int
 
 
-def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    """Return seconds since 1970 of an ISO 8601 moment, UTC where it names no zone."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no ISO 8601 moment such as 2026-01-31T12:00") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _actions(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return what each named action means, by its normalised name."""
-    from rerank.training.log.actions import KINDS, normalised
-
-    actions = {}
-    for value in values:
-        name, separator, kind = value.rpartition("=")
-        if not separator or not normalised(name) or kind.strip().lower() not in KINDS:
-            raise click.BadParameter(f"{value!r} is not NAME=KIND with one of {', '.join(KINDS)}")
-        actions[normalised(name)] = kind.strip().lower()
-    return actions
-
-
 def _candidates(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
     """Return the names of candidates in a list with commas, each once."""
     names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",") if name.strip()))
@@ -89,27 +65,13 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
 
 @click.command()
 @options.index
-@click.option(
-    "--action",
-    "actions",
-    metavar="NAME=KIND",
-    multiple=True,
-    callback=_actions,
-    help="Events of this name are a click, cart, purchase, or ignore. Repeatable; the usual names are known.",
-)
-@click.option(
-    "--application",
-    "applications",
-    metavar="NAME",
-    multiple=True,
-    help="Read the UBI records of this application; '' for those that name none. Repeatable.  [default: the alias]",
-)
+@log_options.actions
+@log_options.applications
+@log_options.keep_robots
 @click.option(
     "--force", is_flag=True, help="Put the model in service although it is worse than the engine's order."
 )
-@click.option(
-    "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
-)
+@log_options.until
 @click.option(
     "--candidates",
     default=",".join(CANDIDATE_NAMES),
@@ -187,7 +149,7 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
 
     from .train_report import print_outcome
 
-    log = LogOptions(values.pop("until"), values.pop("applications"), values.pop("actions"))
+    log = LogOptions(**{name: values.pop(name) for name in log_options.NAMES})
     source = click.get_current_context().get_parameter_source
     chosen = any(source(name) is not ParameterSource.DEFAULT for name in ("fusion", "candidates"))
     settings = TrainOptions(**values, chosen=chosen)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from opensearch.index.spaces import SPACES, TEXT
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray
-from rerank.features.groups import QueryVectors
+from rerank.features.groups import ENGINE, QueryVectors
 from rerank.features.words import Coverage
 from vitrine.errors import ArtifactError
 
@@ -31,6 +31,13 @@ class CatalogueWeights:
     focus: float = 1.5
     rank: float = 2.0
     spaces: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SPACES, 1.0))
+
+    def without(self, signal: str) -> CatalogueWeights:
+        """Return the weights of a sum without a signal's terms; the words that a product holds are part of its text."""
+        if signal == ENGINE:
+            return replace(self, rank=0.0)
+        weights = replace(self, spaces={**self.spaces, signal: 0.0})
+        return replace(weights, words=0.0, focus=0.0) if signal == TEXT else weights
 
     def to_dict(self) -> dict[str, float]:
         """Return the weights by signal."""

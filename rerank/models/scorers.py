@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from opensearch.index.spaces import TEXT
 from rerank.arrays import FloatArray
-from rerank.features.groups import (
-    BEHAVIOUR,
-    ENGINE,
-    FeaturePlan,
-    explained_signals,
-    features,
-    masked_features,
-)
+from rerank.features.groups import ENGINE, FeaturePlan, explained_signals, features, masked_features
 from vitrine.errors import ArtifactError, RerankError
 
 from .catalogue import (
@@ -30,7 +23,7 @@ from .catalogue import (
 )
 from .explain import MaskedModel, Parts, column_parts, neural_parts, summed_parts
 from .lambdamart import LambdaMART
-from .rrf import POPULARITY, RRFSettings, rrf_scores, rrf_signals, rrf_terms
+from .rrf import RRFSettings, explained_signal, rrf_scores, rrf_signals, rrf_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,13 +112,12 @@ class RRFScorer:
         """Return the terms of the sum."""
         signals = rrf_signals(inputs.features, self.settings)
         terms = rrf_terms(signals, self.settings.weights)
-        named = {_signal(name): terms[:, column] for column, name in enumerate(signals)}
+        named = {explained_signal(name): terms[:, column] for column, name in enumerate(signals)}
         return summed_parts(named, self.plan, len(inputs))
 
     def without(self, signal: str) -> RRFScorer:
         """Return the fusion without the signal's weight."""
-        weights = {name: w for name, w in self.settings.weights.items() if _signal(name) != signal}
-        return replace(self, settings=replace(self.settings, weights=weights))
+        return replace(self, settings=self.settings.without(signal))
 
 
 @dataclass(frozen=True)
@@ -152,9 +144,7 @@ class CatalogueScorer:
 
     def without(self, signal: str) -> CatalogueScorer:
         """Return the sum without the signal's terms."""
-        spaces = {**self.weights.spaces, signal: 0.0}
-        weights = replace(self.weights, spaces=spaces)
-        return replace(self, weights=replace(weights, words=0.0, focus=0.0) if signal == TEXT else weights)
+        return replace(self, weights=self.weights.without(signal))
 
     def _signals(self, inputs: RankerInputs) -> Signals:
         if inputs.coverage is None:
@@ -173,8 +163,3 @@ def catalogue_scorer(weights: CatalogueWeights, items: ItemTable, plan: FeatureP
         space: items.read(background_rows(items.has(space))).vectors[space] for space in items.layout.vectors
     }
     return CatalogueScorer(weights, background, plan)
-
-
-def _signal(name: str) -> str:
-    """Return the explained signal of a signal of the fusion: popularity is behaviour."""
-    return BEHAVIOUR if name == POPULARITY else name

@@ -6,7 +6,8 @@ To add one, add a function to `CANDIDATES`; the option `--candidates` reads the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rerank.arrays import FloatArray
 from rerank.features.item_table import ItemTower, VectorsOnly
 from rerank.features.scaler import Scaler
 from rerank.models.card import LAMBDAMART, NEURAL, RRF
+from rerank.models.catalogue import CatalogueWeights
 from rerank.models.lambdamart import LambdaMART
 from rerank.models.neural.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .fit import FitResult, TrainingSettings
 
 OnProgress = Callable[[str, int, int], None]  # stage, done, total
+Missing = frozenset[str]
 _TREES = 100
 
 
@@ -64,11 +67,15 @@ class Round:
 
 @dataclass(frozen=True)
 class RankerCandidate:
-    """A ranker before it is stored, and its scores (S, L) of examples; `served` is False for a ceiling."""
+    """A ranker before it is stored, and its scores; `served` is False for a ceiling.
+
+    `score` returns the scores (S, L) of examples when some signals are missing: the engine's rank, or those that
+    explanations name.
+    """
 
     label: str
     model: TrainedModel
-    score: Callable[[Examples], FloatArray]
+    score: Callable[[Examples, Missing], FloatArray]
     served: bool = True
 
 
@@ -108,8 +115,10 @@ def fused(run: Round) -> RankerCandidate:
         NEURAL, weights, tower, settings.fusion, settings.interest, _fit_report(settings, fitted)
     )
 
-    def scores(examples: Examples) -> FloatArray:
-        return np.asarray(slope * score(network, dataset, examples) + intercept, dtype=np.float32)
+    def scores(examples: Examples, missing: Missing) -> FloatArray:
+        examples = examples.without(products.plan, missing)
+        raw = score(network, replace(dataset, missing=missing), examples)
+        return np.asarray(slope * raw + intercept, dtype=np.float32)
 
     return RankerCandidate("neural fusion", model, scores, served)
 
@@ -151,13 +160,18 @@ def lambdamart(run: Round) -> RankerCandidate:
     validation = run.split.validation
     trees = LambdaMART(booster, *calibrate(_tree_scores(trees, validation), validation, run.positions))
     run.on_progress("LambdaMART", 1, 1)
+    plan = run.data.products.plan
     model = TrainedModel(
         LAMBDAMART,
         trees.to_arrays(),
         VectorsOnly(run.data.products.dimensions),
         training={"trees": booster.num_trees()},
     )
-    return RankerCandidate("LightGBM LambdaMART", model, lambda examples: _tree_scores(trees, examples))
+    return RankerCandidate(
+        "LightGBM LambdaMART",
+        model,
+        lambda examples, missing: _tree_scores(trees, examples.without(plan, missing)),
+    )
 
 
 def _tree_scores(trees: LambdaMART, examples: Examples) -> FloatArray:
@@ -172,7 +186,7 @@ def without_learning(run: Round) -> RankerCandidate:
     return RankerCandidate(
         "fusion without learning",
         rrf_model(run.data, run.rrf),
-        lambda examples: rrf_of_examples(examples, plan, run.rrf),
+        lambda examples, missing: rrf_of_examples(examples, plan, _without(run.rrf, missing)),
     )
 
 
@@ -187,10 +201,20 @@ def from_catalogue(run: Round) -> RankerCandidate:
     return RankerCandidate(
         "catalogue ranker",
         catalogue_model(run.data, learned, words),
-        lambda examples: catalogue_scores_of(
-            examples, run.data.products, run.queries, words, learned.weights
+        lambda examples, missing: catalogue_scores_of(
+            examples,
+            run.data.products,
+            run.queries,
+            words,
+            reduce(CatalogueWeights.without, missing, learned.weights),
         ),
     )
+
+
+def _without(settings: RRFSettings, missing: Missing) -> RRFSettings:
+    for signal in missing:
+        settings = settings.without(signal)
+    return settings
 
 
 def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,11 +11,14 @@ import numpy as np
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, half_to_float
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.groups import (
+    BEHAVIOUR,
     FeatureInputs,
+    FeaturePlan,
     ProductAttributes,
     QueryVectors,
     feature_names,
     features,
+    masked_features,
 )
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
@@ -53,6 +56,11 @@ class Examples:
     def part(self, rows: slice | IndexArray | BoolArray) -> Examples:
         """Return the examples of some slates."""
         return replace(self, **{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+    def without(self, plan: FeaturePlan, missing: Collection[str]) -> Examples:
+        """Return the examples as they are when explained signals, or the engine's rank, are missing."""
+        x = masked_features(self.x.reshape(-1, self.x.shape[2]), plan, missing).reshape(self.x.shape)
+        return replace(self, x=x, click_mask=self.click_mask & (BEHAVIOUR not in missing))
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opensearch.logs.profiles import Click
 from rerank.features.behaviour import BehaviourSource
+from rerank.features.groups import ENGINE, explained_signals
 from rerank.features.scaler import fit_scaler
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
 from rerank.training.behaviour.as_of import Behaviour
@@ -19,7 +21,7 @@ from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainedModel, TrainingData, store_artifacts
 from .candidates import CANDIDATES, OnProgress, Round, Split, make_candidates, rrf_model
-from .compare import Comparison, compare_rankers
+from .compare import Comparison, ablate, compare_rankers
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
 from .propensity import estimate_positions, impressions
 
@@ -78,13 +80,16 @@ def train_ranker(
     run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress, catalogue)
     made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
-    scores = {candidate.label: candidate.score(split.held_out) for candidate in made}
+    scores = {candidate.label: candidate.score(split.held_out, frozenset()) for candidate in made}
     comparison = compare_rankers(split.held_out, data.products.plan, scores, positions.propensity)
-    on_progress("comparing", 1, 1)
     best = max(
         (candidate for candidate in made if candidate.served),
         key=lambda candidate: comparison.row(candidate.label).unbiased.mean,
     )
+    signals = (ENGINE, *explained_signals(data.products.plan))
+    ablations = ablate(partial(best.score, split.held_out), signals, split.held_out, positions.propensity)
+    comparison = replace(comparison, ablations=ablations)
+    on_progress("comparing", 1, 1)
     training = {
         **_counts(data, gains),
         "examples": {name: len(getattr(split, name)) for name in ("train", "validation", "held_out")},
