@@ -28,6 +28,7 @@ from rerank.request import RerankRequest
 from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.candidates import CANDIDATES
+from rerank.training.collaborative.stream import NeighboursAsOf
 from rerank.training.compare import Comparison
 from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
@@ -114,7 +115,8 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     expected = score(network, dataset, examples.part(slice(-1, None)))[0, :12]
     weights = network.served(scaler)
     model = TrainedModel("neural", weights, GatedModel(weights, tuple(products.dimensions)), "gated")
-    source = BehaviourSource(products, scaler.scale(products.numbers))
+    numbers, seen = scaler.scale(products.numbers), builder.behaviour.clicks
+    source = BehaviourSource(products, numbers, seen, last.at, NeighboursAsOf(products, seen))
     artifacts = store_artifacts(store, data, model, source, builder.behaviour.tables(last.at))
     clicks = builder.behaviour.clicks.before(last.shopper, last.at)
     vectors = training_log.embed([last.query])[0]

@@ -14,6 +14,7 @@ from opensearch import options
 from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
 from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD, ITEM_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ class TrainOptions:
     candidates: tuple[str, ...]
     loss: str
     interest: str
+    neighbours: str
     epochs: int
     batch: int
     rate: float
@@ -94,6 +96,13 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
     default=DEFAULT_INTEREST,
     show_default=True,
     help="How the fused model reads a shopper's clicks.",
+)
+@click.option(
+    "--neighbours",
+    type=click.Choice(ITEM_METHODS),
+    default=DEFAULT_METHOD,
+    show_default=True,
+    help="How the products that the same shoppers click are found.",
 )
 @click.option(
     "--engine-order",
@@ -247,6 +256,7 @@ class _Training:
             loss=options.loss,
             fusion=options.fusion,
             interest=options.interest,
+            neighbours=options.neighbours,
         )
         embed = _embed(self.data, self.store)
         rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
@@ -269,9 +279,11 @@ class _Training:
         options = self.settings
         chosen = options.fusion == _RRF or options.candidates == (_RRF,)
         if chosen or options.engine_order == "lexical":
-            return make_rrf(self.data, self.store, self._rrf(), self.on_progress)
+            return make_rrf(self.data, self.store, self._rrf(), self.on_progress, options.neighbours)
         learned, words = self._learn_from_catalogue()
-        return make_catalogue_ranker(self.data, self.store, learned, words, self.on_progress)
+        return make_catalogue_ranker(
+            self.data, self.store, learned, words, self.on_progress, options.neighbours
+        )
 
     def _learn_from_catalogue(self) -> tuple[LearnedCatalogue, ProductWords]:
         from rerank.training.catalogue.learn import learn_catalogue_weights, read_catalogue
