@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 from encoders.image_io import decode_image
+from encoders.images.fetch import Fetcher
+from encoders.images.source import ImagePlaces, ImageSource, read_image
 from encoders.training.captions import ProductText
 from encoders.training.pixel_file import pixel_file
 from encoders.training.samples import Samples
-from indexer.catalogue.product import ImageSource, Product, read_product
+from indexer.catalogue.product import Product, read_product
 from indexer.catalogue.reader import CatalogueRow, read_rows
-from indexer.images.fetch import Fetcher
-from indexer.images.source import ImagePlaces, read_image
 from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError, EncoderError, ImageError
 

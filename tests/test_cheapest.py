@@ -187,7 +187,7 @@ def test_the_threshold_separates_sellers_of_one_product_from_the_next(
 ) -> None:
     set_similarity_threshold(engine, alias, None)
     early = run("search", "--image", photo, "--cheapest")
-    assert early.exit_code == 1
+    assert early.exit_code == 2
     assert f"run `vitrine calibrate --index {alias}`" in early.stderr
     done = run("calibrate", "--json")
     assert done.exit_code == 0, done.output
@@ -281,7 +281,7 @@ def test_calibration_without_images_or_without_difference_is_refused(
     same, _ = create_rerank_index(engine, store)  # every product of a colour has the same vector
     try:
         result = run("calibrate", "--index", same)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "no threshold separates them" in result.stderr
         assert read_schema(engine, same).similarity_threshold is None
     finally:

@@ -17,7 +17,7 @@ from opensearch.analysis.codes import code_forms, query_codes
 from opensearch.index import versions
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
-from opensearch.search.query import Fusion, Query, hybrid_body
+from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import Candidate, retrieve
 
 if TYPE_CHECKING:
@@ -175,7 +175,24 @@ def test_a_beginning_comes_first_by_words_and_other_words_are_no_codes(
 
 
 def test_a_sorted_search_finds_codes(engine: OpenSearch, shop: str) -> None:
-    from opensearch.search.query import Page
-
     body = hybrid_body(Query("BX441008"), SCHEMA, page=Page(sort=[{"id": "asc"}]))
     assert [candidate.id for candidate in retrieve(engine, shop, body).candidates] == ["BX.4410-08"]
+
+
+@pytest.mark.parametrize(
+    ("words", "matches"),
+    [
+        ("BX441008", {"BX.4410-08"}),
+        ("brake pad BX441008", {"BX.4410-08", "BX.4410-07", "P3"}),
+        ("BX441009", {"P3"}),  # no product has it
+    ],
+)
+def test_products_with_the_code_that_is_the_whole_query_are_all_that_match(
+    engine: OpenSearch, shop: str, words: str, matches: set[str]
+) -> None:
+    body = hybrid_body(Query(words, {"text": NEAR}), SCHEMA, floors={"text": 0.5}, page=Page(facets=["ean"]))
+    answer = retrieve(engine, shop, body)
+    assert {candidate.id for candidate in answer.candidates if candidate.matches} == matches
+    assert (answer.total, answer.total_is_exact) == (len(matches), True)
+    with_ean = matches - {"P3"}
+    assert len(answer.facets["ean"]["values"]) == len(with_ean)

@@ -164,7 +164,7 @@ def test_a_bad_file_is_an_error_message_with_the_line(
     tmp_path: Path, qrels: str, run: str, message: str
 ) -> None:
     result = CliRunner().invoke(main, arguments_for(tmp_path, qrels, run))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert result.stdout == ""
@@ -173,11 +173,11 @@ def test_a_bad_file_is_an_error_message_with_the_line(
 def test_a_missing_file_and_an_unknown_measure_are_error_messages(tmp_path: Path) -> None:
     arguments = arguments_for(tmp_path, "q 0 a 1\n", "q Q0 a 1 9 t\n")
     unknown = CliRunner().invoke(main, [*arguments, "--measure", "goodness@10"])
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 2
     assert "measure 'goodness@10' is not known" in unknown.stderr
     (tmp_path / "r").unlink()
     missing = CliRunner().invoke(main, arguments)
-    assert missing.exit_code == 1
+    assert missing.exit_code == 2
     assert "cannot be read: No such file or directory" in missing.stderr
 
 

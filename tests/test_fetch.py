@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from indexer.images.fetch import Fetcher, is_public
+from encoders.images.fetch import Fetcher, is_public
 from vitrine.errors import ImageError
 
 Answer = Callable[[socket.socket, bytes], None]
@@ -131,7 +131,7 @@ def test_redirects_are_followed_a_few_times_and_checked_each_time(monkeypatch: p
         connection.sendall(reply("302 Found", b"", "Location: http://10.0.0.1/secret.png"))
 
     # the first host passes for a public one, as a real one would; the second must be checked all the same
-    monkeypatch.setattr("indexer.images.fetch.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("encoders.images.fetch.is_public", lambda address: address == "127.0.0.1")
     with host(inward) as url, pytest.raises(ImageError, match=r"10\.0\.0\.1 is the private address"):
         Fetcher()(f"{url}/a.png")
 

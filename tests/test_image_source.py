@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.images.source import ImagePlaces, image_ref, read_image, url_of
+from encoders.images.source import ImagePlaces, image_ref, read_image, url_of
 from vitrine.errors import ImageError
 
 

@@ -224,17 +224,17 @@ def test_a_file_that_does_not_fit_the_index_changes_nothing(shop: Shop) -> None:
     before = shop.products()
     on = ("--on", "sku")
     further = shop.prices(("S0", 1, "blue"), header=("sku", "market_price", "colour"))
-    error = shop.index("--join", further, *on, code=1)["error"]
+    error = shop.index("--join", further, *on, code=2)["error"]
     assert "does not have (colour), and nothing was changed" in error
     assert "--rebuild" in error
-    error = shop.index(shop.catalogue(), "--join", further, *on, code=1)["error"]
+    error = shop.index(shop.catalogue(), "--join", further, *on, code=2)["error"]
     assert "does not have (colour), and nothing was changed: add --rebuild" in error
     titles = shop.prices(("S0", "new title"), header=("sku", "title"))
-    assert "embedded or identify the product (title)" in shop.index("--join", titles, *on, code=1)["error"]
+    assert "embedded or identify the product (title)" in shop.index("--join", titles, *on, code=2)["error"]
     other = shop.prices(("S0", 1), header=("ean", "market_price"))
-    error = shop.index("--join", other, "--on", "ean", code=1)["error"]
+    error = shop.index("--join", other, "--on", "ean", code=2)["error"]
     assert "have no value of 'ean' to join prices.csv by" in error
-    error = shop.index(shop.catalogue(), "--join", other, "--on", "ean", code=1)["error"]
+    error = shop.index(shop.catalogue(), "--join", other, "--on", "ean", code=2)["error"]
     assert "the catalogue has no column 'ean' to join prices.csv by" in error
     assert "--join needs --on" in shop.index("--join", other, code=2)["error"]
     report = shop.index("--join", shop.prices(("Z", 1, "up")), *on, code=1)  # no product has any of its keys

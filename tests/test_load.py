@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from support.stub_encoders import StubImage, StubText, save_colour_image, text_vector
 
+from encoders.images.source import ImagePlaces
 from encoders.protocol import ImageEncoder, TextEncoder
 from indexer.catalogue.reader import BadRow, CatalogueRow
-from indexer.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows
@@ -337,7 +337,7 @@ from pathlib import Path
 from support.stub_encoders import StubText
 from indexer.catalogue.reader import CatalogueRow
 from indexer.load.embed import BatchSizes
-from indexer.images.source import ImagePlaces
+from encoders.images.source import ImagePlaces
 from indexer.load.encoders import schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import RejectedRows

@@ -272,7 +272,7 @@ def test_up_on_a_taken_port_is_a_one_line_error(open_folder: Path) -> None:
         result = CliRunner().invoke(
             main, ["node", "up", "--dir", str(open_folder / "n"), "--port", str(port)]
         )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr == f"error: port {port} is taken: choose another with --port\n"
 
 

@@ -80,6 +80,7 @@ def test_the_wheel_has_the_five_packages_with_type_markers_and_nothing_else(whee
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
     assert [package for package in PACKAGES if f"{package}/py.typed" not in names] == []
     assert "opensearch/node/engine.Dockerfile" in names
+    assert {"rerank/evaluation/page/report.html.j2", "rerank/evaluation/page/report.css"} <= set(names)
     assert "opensearch/node/lucene_only/lucene-only.jar" in names
     assert "opensearch/node/thai_breaks/thai-breaks.jar" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)

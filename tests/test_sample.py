@@ -18,7 +18,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from opensearch.index.fields import FieldPlan
+from opensearch.index.fields import FieldPlan, IndexSchema
+from rerank.features.product_table import read_products
+from scripts.bench.simulated.judging import draw_searches
+from scripts.bench.simulated.logs import log_of_pasts, pasts, simulated_log
+from scripts.bench.simulated.shop import Shop
 from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
 from scripts.sample.click_models import CLICK_MODELS, Browsing, examination, with_noise
 from scripts.sample.images.canvas import IMAGE_PX, curve, mirror
@@ -528,6 +532,48 @@ def test_simulation_is_deterministic_and_searches_each_query_once(truths: dict[s
     logs = [simulate(draw_shoppers(20), query_pool(), truths, search, str.upper, plan) for _ in range(2)]
     assert logs[0] == logs[1]
     assert set(attributes.values()) == {2}
+
+
+# the benchmark of personalisation
+
+
+def simulated_shop(truths: dict[str, Truth]) -> Shop:
+    """A shop without vectors, whose engine lists products in an order that knows nothing."""
+    schema = IndexSchema(FieldPlan())
+    return Shop(truths, schema, read_products([], schema), {}, shuffled_engine(truths))
+
+
+def test_an_order_is_judged_by_the_hidden_truth(truths: dict[str, Truth]) -> None:
+    shop, shoppers = simulated_shop(truths), draw_shoppers(30)
+    judged = draw_searches(shop, shoppers[:5], shoppers, query_pool(), 20, UNTIL.timestamp())
+    for search in judged.searches:
+        gains = [attraction(search.query, search.shopper, truths[i]) for i in search.ids]
+        assert search.gains == pytest.approx(gains)
+        best = sorted((attraction(search.query, search.shopper, t) for t in truths.values()), reverse=True)
+        assert search.ideal == pytest.approx(sum(g / math.log2(n + 2) for n, g in enumerate(best[:10])))
+    oracle, best_for_all, engine = judged.oracle(), judged.best_without_shopper(), judged.engine()
+    assert (oracle >= best_for_all - 1e-12).all()
+    assert (oracle >= engine - 1e-12).all()
+    assert oracle.max() <= 1 + 1e-12
+    assert oracle.mean() > best_for_all.mean() + 0.05 > engine.mean() + 0.1
+
+
+def test_the_past_of_a_shopper_is_cut_to_the_latest_events(truths: dict[str, Truth]) -> None:
+    shop, shoppers = simulated_shop(truths), draw_shoppers(20)
+    log = simulated_log(shop, shoppers, query_pool(), Plan(UNTIL, searches=600))
+    ana = pasts(log)["ana"]
+    assert [event.at for event in ana.events] == sorted(event.at for event in ana.events)
+    assert {event.action for event in log.events} == {"click", "cart", "purchase"}
+    cut = log_of_pasts({"ana@3": ana.last(3), "ana@7": ana.last(7)})
+    found = pasts(cut)
+    assert [event.id for event in found["ana@3"].events] == [event.id for event in ana.events[-3:]]
+    assert [event.at for event in found["ana@7"].events] == [event.at for event in ana.events[-7:]]
+    # every event keeps the slate that showed its product, under a name of its own
+    slates = {slate.query_id: slate for slate in cut.slates}
+    assert len(slates) == len(cut.slates)
+    for event in cut.events:
+        assert event.id in slates[event.query_id].shown
+        assert slates[event.query_id].shopper == event.shopper
 
 
 # on the live node

@@ -104,9 +104,9 @@ def test_why_shows_what_the_score_of_a_hit_is_made_of(run: Any) -> None:
     assert answer["why"]["explanation"]["parts"]["text"] == pytest.approx(float(rows["text"]), abs=1e-4)
     assert answer["why"] in answer["hits"]
     engine = run("red shoes", "--why", "p01", "--order", "engine")
-    assert "the engine's score" in engine.stdout
+    assert all(f"│ {name}" in engine.stdout for name in ("lexical", "text", "image"))
     refused = run("red shoes", "--why", "p99")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "'p99' is not among the" in refused.stderr
 
 
@@ -212,7 +212,7 @@ def test_bad_lines_are_reported_and_the_others_are_answered(run: Any, tmp_path: 
 def test_a_reranked_run_without_a_model_is_refused(run: Any, aliases: dict[str, str], tmp_path: Path) -> None:
     arguments = queries(tmp_path, {"id": "q1", "query": "red"})
     refused = run(*arguments, "--order", "reranked", "--index", aliases["plain"])
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "run `vitrine train`" in refused.stderr
     assert not (tmp_path / "out.trec").exists()
 

@@ -28,6 +28,8 @@ from rerank.request import RerankRequest
 from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.candidates import CANDIDATES
+from rerank.training.collaborative.stream import NeighboursAsOf
+from rerank.training.compare import Comparison
 from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
@@ -75,6 +77,15 @@ def test_the_model_beats_the_engine_without_position_bias(trained: tuple[Store, 
     assert rows["neural fusion"].unbiased.difference.low > 0
 
 
+def test_the_best_candidate_is_ablated(trained: tuple[Store, TrainingResult]) -> None:
+    comparison = trained[1].comparison
+    assert comparison is not None
+    rows = {row.signal: row.unbiased.difference for row in comparison.ablations}
+    assert list(rows) == ["engine", "text", "image", "numbers", "behaviour"]
+    assert rows["behaviour"].high < 0  # shoppers of the small shop prefer a style, which no query names
+    assert Comparison.from_dict(json.loads(json.dumps(comparison.to_dict()))) == comparison
+
+
 def test_shoppers_see_the_style_they_prefer_first(trained: tuple[Store, TrainingResult]) -> None:
     ids = [i for n, i in enumerate(training_log.IDS) if training_log.KIND[n] == 2]
     for shopper in (0, 1, 2):
@@ -104,7 +115,8 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     expected = score(network, dataset, examples.part(slice(-1, None)))[0, :12]
     weights = network.served(scaler)
     model = TrainedModel("neural", weights, GatedModel(weights, tuple(products.dimensions)), "gated")
-    source = BehaviourSource(products, scaler.scale(products.numbers))
+    numbers, seen = scaler.scale(products.numbers), builder.behaviour.clicks
+    source = BehaviourSource(products, numbers, seen, last.at, NeighboursAsOf(products, seen))
     artifacts = store_artifacts(store, data, model, source, builder.behaviour.tables(last.at))
     clicks = builder.behaviour.clicks.before(last.shopper, last.at)
     vectors = training_log.embed([last.query])[0]
@@ -266,7 +278,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
         return json.loads(run(*words, "--json", code=code).splitlines()[-1])
 
     assert "No model" in run("model", "list")
-    assert "no model for alias" in run("model", "rollback", code=1)
+    assert "no model for alias" in run("model", "rollback", code=2)
 
     first = run_json("train")
     assert (first["kind"], first["comparison"]) == ("rrf", None)
@@ -281,7 +293,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     )
     assert small["moved_profiles"] == 1
     assert profile_names(shop, ALIAS) == [shopper_hash("anna@example.com")]
-    assert "leave out --fusion" in run("train", "--fusion", "gated", code=1)
+    assert "leave out --fusion" in run("train", "--fusion", "gated", code=2)
 
     write_log(shop, training_log.log())
     fused = ("--candidates", "fused")
@@ -322,9 +334,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
     earlier = [forced["model"], refused["model"], small["model"], first["model"]]
     for model in earlier:
         assert model in run("model", "rollback")
-    assert "there is none before it" in run("model", "rollback", code=1)
+    assert "there is none before it" in run("model", "rollback", code=2)
     assert second["model"] in run("model", "use", second["model"])
-    assert "was never in service" in run("model", "use", "nonsense", code=1)
+    assert "was never in service" in run("model", "use", "nonsense", code=2)
     listed = run_json("model", "list")
     assert [row["model"] for row in listed] == [
         second["model"],
@@ -355,5 +367,5 @@ def test_a_missing_index_is_refused(engine_url: str, tmp_path: Path) -> None:
 
     words = ["train", "--index", "nobody-made-this", "--url", engine_url, "--store", str(tmp_path)]
     result = CliRunner().invoke(main, words)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nobody-made-this" in result.output

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from support.stub_encoders import StubText
 from support.tiny_text_encoder import tiny_text_encoder
 
+from encoders.images.source import ImagePlaces
 from encoders.protocol import FloatArray
 from indexer.catalogue.plan import load_plan
 from indexer.catalogue.reader import CatalogueRow
 from indexer.commands.learn_weights import query_embedder
-from indexer.images.source import ImagePlaces
 from indexer.load.encoders import Encoders, schema_for
 from indexer.load.pipeline import Job, load
 from indexer.load.report import LoadReport, RejectedRows

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from support.word_pairs import MORE_PAIRS, MORE_PRODUCTS
 
 from indexer.catalogue.product import Product
 from indexer.catalogue.rows import CatalogueRow
@@ -15,11 +19,12 @@ from indexer.load.survey import survey
 from opensearch.analysis.chains import analysis_settings
 from opensearch.analysis.compounds import compound_words, compounds_of
 from opensearch.analysis.languages import LANGUAGES, field_language
+from opensearch.analysis.stop_words import stop_words
 from opensearch.analysis.survey import usable_chains
 from opensearch.index import meta, versions
 from opensearch.index.bulk import Action, write
 from opensearch.index.fields import FieldPlan, IndexSchema
-from opensearch.search.query import Fusion, Query, hybrid_body
+from opensearch.search.query import Fusion, Page, Query, hybrid_body
 from opensearch.search.retrieve import retrieve
 
 if TYPE_CHECKING:
@@ -160,6 +165,9 @@ PAIRS = {
     "운동화": ("운동화",),
 }  # fmt: skip
 
+for _language, _titles in MORE_PRODUCTS.items():
+    PRODUCTS[_language] |= _titles
+PAIRS |= MORE_PAIRS
 
 # Two forms of one word in each language, which a stemmer or a normalization makes one term.
 INFLECTED = {
@@ -225,19 +233,82 @@ def test_every_form_finds_the_product_first(
     assert found(engine, catalogue, words)[:1] == [product]
 
 
-def test_every_language_of_the_engine_has_a_chain_of_its_own(engine: OpenSearch) -> None:
+@pytest.fixture(scope="module")
+def languages(engine: OpenSearch) -> Iterator[str]:
+    """An index with the chain of every language that the engine has without a plugin."""
     chains = {language: variants[-1].name for language, variants in LANGUAGES.items() if language != "pl"}
     index = f"forms-languages-{uuid4().hex[:8]}"
     settings = {"index": {"number_of_replicas": 0}, "analysis": analysis_settings(chains)}
     engine.indices.create(index=index, body={"settings": settings})
-    try:
-        terms = {
-            language: [_terms(engine, index, f"vitrine_{language}_search", form) for form in forms]
-            for language, forms in INFLECTED.items()
+    yield index
+    engine.indices.delete(index=index)
+
+
+def test_every_language_of_the_engine_has_a_chain_of_its_own(engine: OpenSearch, languages: str) -> None:
+    terms = {
+        language: [_terms(engine, languages, f"vitrine_{language}_search", form) for form in forms]
+        for language, forms in INFLECTED.items()
+    }
+    assert {language: pair for language, pair in terms.items() if pair[0] != pair[1]} == {}
+
+
+STOPPED = {language: chains[-1].stop for language, chains in LANGUAGES.items() if chains[-1].stop}
+
+
+def test_stop_words_are_those_of_the_engine(engine: OpenSearch) -> None:
+    for name in set(STOPPED.values()) - {"english"}:
+        words = " ".join(word for word in stop_words(name) if word != "and")
+        body = {
+            "tokenizer": "whitespace",
+            "filter": [{"type": "stop", "stopwords": f"_{name}_"}],
+            "text": words,
         }
-        assert {language: pair for language, pair in terms.items() if pair[0] != pair[1]} == {}
-    finally:
-        engine.indices.delete(index=index)
+        assert engine.indices.analyze(body=body)["tokens"] == [], name
+
+
+# The tokenizer of Thai, which has no spaces, splits some stop words.
+@pytest.mark.parametrize("language", sorted(STOPPED.keys() - {"th"}))
+def test_stop_words_leave_no_term_and_no_stemmed_word_becomes_one(
+    engine: OpenSearch, languages: str, language: str
+) -> None:
+    words = [word for word in stop_words(STOPPED[language] or "") if re.fullmatch(r"\w+", word)]
+    for analyzer in ("", "_search", "_words"):
+        assert _terms(engine, languages, f"vitrine_{language}{analyzer}", " ".join(words)) == []
+    # a stop word with one more letter at its end, which a stemmer may take away
+    others = sorted({word + letter for word in words for letter in {w[-1] for w in words}} - set(words))[
+        :3000
+    ]
+    for analyzer in ("", "_search"):
+        kept = _places(engine, languages, f"vitrine_{language}{analyzer}", others)
+        assert [word for word, found in zip(others, kept, strict=True) if not found] == []
+
+
+def _places(engine: OpenSearch, index: str, analyzer: str, words: list[str]) -> list[bool]:
+    """Whether each of the words leaves a term."""
+    starts = list(accumulate((len(word) + 1 for word in words), initial=0))[:-1]
+    answer = engine.indices.analyze(index=index, body={"analyzer": analyzer, "text": " ".join(words)})
+    found = {bisect_right(starts, token["start_offset"]) - 1 for token in answer["tokens"]}
+    return [number in found for number in range(len(words))]
+
+
+@pytest.mark.parametrize("words", ["für", "gegen", "für den", "with", "voor", "withe", "the"])
+def test_stop_words_alone_find_the_products_that_hold_them(
+    engine: OpenSearch, catalogue: tuple[str, IndexSchema], words: str
+) -> None:
+    titles = {
+        id_: title.lower().split() for of_language in PRODUCTS.values() for id_, title in of_language.items()
+    }
+    holding = {id_ for id_, title in titles.items() if set(words.split()) <= set(title)}
+    assert set(found(engine, catalogue, words)) == holding
+
+
+def test_stop_words_do_not_count_among_the_words_that_a_sorted_search_needs(
+    engine: OpenSearch, catalogue: tuple[str, IndexSchema]
+) -> None:
+    alias, schema = catalogue
+    page = Page(sort=[{"id": {"order": "asc"}}])
+    candidates = retrieve(engine, alias, hybrid_body(Query("mütze für"), schema, page=page)).candidates
+    assert [candidate.id for candidate in candidates] == ["id mütze"]
 
 
 def _terms(engine: OpenSearch, index: str, analyzer: str, text: str) -> list[str]:

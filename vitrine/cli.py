@@ -17,7 +17,11 @@ COMMANDS = {
     "delete": ("indexer.commands.index:delete", "Delete products from an index by id."),
     "encoder": ("indexer.commands.encoder:encoder", "Train an image encoder on a catalogue."),
     "search": ("rerank.commands.search:search", "Run one query, or a file of queries to a TREC run."),
-    "evaluate": ("rerank.commands.evaluate:evaluate", "Compute metrics of TREC runs, with intervals."),
+    "evaluate": (
+        "rerank.commands.evaluation.evaluate:evaluate",
+        "Compute metrics of TREC runs, with intervals.",
+    ),
+    "log": ("rerank.commands.log:log", "Click logs: import, show, query sets, judgments."),
     "train": ("rerank.commands.train:train", "Train a reranker on the UBI log and publish it."),
     "weights": ("rerank.commands.weights:weights", "Weights of the sub-queries: learn, show, reset."),
     "calibrate": ("rerank.commands.calibrate:calibrate", "Learn the similarity threshold of images."),

@@ -15,6 +15,7 @@ VitrineError
 └── RerankError
     ├── NothingLearnedError  a ranker cannot be learned from a log
     │   └── SmallLogError    the log is too small for it
+    ├── LogFileError         a file of a click log cannot be read
     ├── ArtifactError        a model, item table or behaviour snapshot
     └── JudgmentError        ratings or runs
 """
@@ -23,9 +24,9 @@ from __future__ import annotations
 
 
 class VitrineError(Exception):
-    """The base of every error that `vitrine` reports as one sentence instead of a traceback."""
+    """The base of every error that `vitrine` reports as one sentence instead of a traceback: the command was refused."""
 
-    exit_code = 1
+    exit_code = 2
 
 
 class EngineError(VitrineError):
@@ -42,8 +43,6 @@ class IndexMissingError(EngineError):
 
 class AliasBusyError(EngineError):
     """Another command is changing the alias; nothing was done."""
-
-    exit_code = 2
 
 
 class SchemaMismatchError(EngineError):
@@ -84,6 +83,12 @@ class NothingLearnedError(RerankError):
 
 class SmallLogError(NothingLearnedError):
     """The log has too few searches with a click, or too little time between them, to learn a ranker from."""
+
+
+class LogFileError(RerankError):
+    """A file of a click log, a query set or a judgment list cannot be read; nothing was done."""
+
+    exit_code = 2
 
 
 class ArtifactError(RerankError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 # The first code of a symbol is the one it stands for where the plan names none.
@@ -27,63 +28,102 @@ _OF_LANGUAGE = {
        (("sv", "SEK"), ("da", "DKK"), ("no", "NOK"), ("nb", "NOK"), ("nn", "NOK"), ("is", "ISK"))},
 }  # fmt: skip
 
-# Per dimension: the factor of each unit to the first one, and the spellings.
-_DIMENSIONS: tuple[dict[str, tuple[float, str]], ...] = (
-    {
-        "g": (1, "g gr gram grams gramm gramme grammes gramo gramos 克"),
-        "mg": (0.001, "mg"),
-        "kg": (1000, "kg kgs kilo kilos kilogram kilograms kilogramm kilogramme 公斤 千克"),
-        "oz": (28.349523125, "oz oz. ounce ounces"),
-        "lb": (453.59237, "lb lb. lbs lbs. pound pounds"),
-    },
-    {
-        "ml": (1, "ml milliliter millilitre 毫升"),
-        "cl": (10, "cl"),
-        "dl": (100, "dl"),
-        "l": (1000, "l ltr liter liters litre litres litro litros 升"),
-        "fl oz": (29.5735295625, "fl oz|fl. oz.|floz"),
-    },
-    {
-        "mm": (1, "mm 毫米"),
-        "cm": (10, "cm 厘米"),
-        "m": (1000, "m meter meters metre metres metro metros mtr 米"),
-        "km": (1_000_000, "km"),
-        "in": (25.4, 'in in. inch inches zoll pouces pulgadas " ″ \'\' 英寸'),
-        "ft": (304.8, "ft. feet foot"),
-    },
-    {
-        "MB": (1, "mb mo"),
-        "KB": (0.001, "kb"),
-        "GB": (1000, "gb go"),
-        "TB": (1_000_000, "tb to"),
-    },
-    {"W": (1, "w watt watts"), "kW": (1000, "kw")},
-    {"mAh": (1, "mah"), "Ah": (1000, "ah")},
-    {"Hz": (1, "hz"), "kHz": (1000, "khz"), "MHz": (1_000_000, "mhz"), "GHz": (1_000_000_000, "ghz")},
-    {"V": (1, "v volt volts")},
-    {"lm": (1, "lm lumen lumens")},
-    {"%": (1, "% percent prozent")},
-    {"px": (1, "px pixel pixels")},
-    {"MP": (1, "mp megapixel megapixels")},
-    {"dpi": (1, "dpi")},
-    {"°C": (1, "°c")},
-    {"pcs": (1, "pc pc. pcs pcs. piece pieces st. stk stk. stück pièce pièces pieza piezas unidades 件 个")},
-    {"h": (1, "h hr hrs hour hours stunden heures horas")},
-    {"months": (1, "month months monat monate mois meses 个月")},
-    {"years": (1, "year years yrs jahr jahre an ans año años 年")},
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit: its factor to the first one of its dimension, and its spellings in lower case.
+
+    `spellings` follow a number in any text, as in `500 ml`. `column_spellings` are other words there (`2 in 1`, `10 to 20`)
+    or several words, and name the unit only beside the number of a column or of a bound.
+    """
+
+    name: str
+    dimension: str
+    factor: float
+    spellings: tuple[str, ...]
+    column_spellings: tuple[str, ...] = ()
+
+
+def _units(dimension: str, *rows: tuple[str, float, str] | tuple[str, float, str, str]) -> tuple[Unit, ...]:
+    return tuple(
+        Unit(
+            name,
+            dimension,
+            factor,
+            tuple(texts.split()),
+            tuple(" ".join(columns).split("|") if columns else ()),
+        )
+        for name, factor, texts, *columns in rows
+    )
+
+
+UNITS: tuple[Unit, ...] = (
+    *_units(
+        "mass",
+        ("g", 1, "g gr gram grams gramm gramme grammes gramo gramos г 克"),
+        ("mg", 0.001, "mg мг 毫克"),
+        ("kg", 1000, "kg kgs kilo kilos kilogram kilograms kilogramm kilogramme kilogrammes кг 公斤 千克"),
+        ("oz", 28.349523125, "oz ounce ounces", "oz."),
+        ("lb", 453.59237, "lb lbs pound pounds", "lb.|lbs."),
+    ),
+    *_units(
+        "volume",
+        ("ml", 1, "ml milliliter milliliters millilitre millilitres мл 毫升"),
+        ("cl", 10, "cl centiliter centiliters centilitre centilitres"),
+        ("dl", 100, "dl"),
+        ("l", 1000, "l ltr liter liters litre litres litro litros litri л литр литра 升"),
+        ("fl oz", 29.5735295625, "", "fl oz|fl. oz.|floz"),
+    ),
+    *_units(
+        "length",
+        ("mm", 1, "mm millimeter millimeters millimetre millimetres мм 毫米"),
+        ("cm", 10, "cm centimeter centimeters centimetre centimetres centimètre centimètres zentimeter см 厘米 公分"),
+        ("m", 1000, "m meter meters metre metres mètre mètres metro metros м 米", "mtr"),
+        ("km", 1_000_000, "km"),
+        (
+            "in", 25.4,
+            "inch inches zoll tum tums pouce pouces pulgada pulgadas pollici дюйм дюйма дюймов 英寸 吋 \" '' ″", "in|in.",
+        ),
+        ("ft", 304.8, "ft", "ft.|feet|foot"),
+    ),
+    *_units(
+        "storage",
+        ("MB", 1, "mb", "mo"),
+        ("KB", 0.001, "kb"),
+        ("GB", 1000, "gb gigabyte gigabytes гб", "go"),
+        ("TB", 1_000_000, "tb terabyte terabytes тб", "to"),
+    ),
+    *_units("power", ("W", 1, "w watt watts вт"), ("kW", 1000, "kw")),
+    *_units("energy", ("Wh", 1, "wh"), ("kWh", 1000, "kwh")),
+    *_units("charge", ("mAh", 1, "mah"), ("Ah", 1000, "ah")),
+    *_units("current", ("mA", 1, "ma")),
+    *_units("frequency", ("Hz", 1, "hz"), ("kHz", 1000, "khz"), ("MHz", 1e6, "mhz"), ("GHz", 1e9, "ghz")),
+    *_units("voltage", ("V", 1, "v volt volts"), ("kV", 1000, "kv")),
+    *_units("light", ("lm", 1, "lm lumen lumens")),
+    *_units("share", ("%", 1, "", "%|percent|prozent")),
+    *_units("pixels", ("px", 1, "px", "pixel|pixels")),
+    *_units("resolution", ("MP", 1, "mp megapixel megapixels")),
+    *_units("density", ("dpi", 1, "dpi")),
+    *_units("rate", ("fps", 1, "fps")),
+    *_units("pressure", ("bar", 1, "bar"), ("psi", 0.0689475729, "psi")),
+    *_units("heat", ("BTU", 1, "btu")),
+    *_units("loudness", ("dB", 1, "db")),
+    *_units("temperature", ("°C", 1, "", "°c")),
+    *_units(
+        "count",
+        ("pcs", 1, "", "pc|pc.|pcs|pcs.|piece|pieces|st.|stk|stk.|stück|pièce|pièces|pieza|piezas|unidades|件|个"),
+    ),
+    *_units("hours", ("h", 1, "", "h|hr|hrs|hour|hours|stunden|heures|horas")),
+    *_units("months", ("months", 1, "", "month|months|monat|monate|mois|meses|个月")),
+    *_units("years", ("years", 1, "", "year|years|yrs|jahr|jahre|an|ans|año|años|年")),
 )  # fmt: skip
-
-
-def _spellings() -> dict[str, tuple[str, int, float]]:
-    table = {}
-    for dimension, units in enumerate(_DIMENSIONS):
-        for unit, (factor, spellings) in units.items():
-            for spelling in spellings.split("|" if "|" in spellings else None):
-                table[spelling] = (unit, dimension, factor)
-    return table
-
-
-UNIT_SPELLINGS = _spellings()  # spelling -> unit, dimension, factor to the dimension's first unit
+# What a unit may be called beside the number of a column or of a bound; `ft` there is the forint.
+UNIT_SPELLINGS = {
+    spelling: unit
+    for unit in UNITS
+    for spelling in (*unit.spellings, *unit.column_spellings)
+    if spelling not in CURRENCY_SYMBOLS
+}
 
 
 @lru_cache(maxsize=1)
@@ -116,8 +156,8 @@ def currency_of_language(text: str, language: str) -> str | None:
 
 def unit_of(text: str) -> str | None:
     """Return the unit's usual spelling; None for text that is no unit."""
-    known = _known_unit(text)
-    return known[0] if known else None
+    unit = _known_unit(text)
+    return unit.name if unit else None
 
 
 def unit_factor(text: str, unit: str) -> float | None:
@@ -125,12 +165,12 @@ def unit_factor(text: str, unit: str) -> float | None:
     if _spelling(text) == _spelling(unit):
         return 1.0
     found, wanted = _known_unit(text), _known_unit(unit)
-    if found is None or wanted is None or found[1] != wanted[1]:
+    if found is None or wanted is None or found.dimension != wanted.dimension:
         return None
-    return found[2] / wanted[2]
+    return found.factor / wanted.factor
 
 
-def _known_unit(text: str) -> tuple[str, int, float] | None:
+def _known_unit(text: str) -> Unit | None:
     return UNIT_SPELLINGS.get(_spelling(text)) or UNIT_SPELLINGS.get(_spelling(text).rstrip("."))
 
 

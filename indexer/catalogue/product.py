@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
+from encoders.images.source import ImageSource
 from indexer.catalogue.notation.cells import (
     CellError,
     CellParser,
@@ -27,8 +28,6 @@ from opensearch.index.fields import FieldPlan
 from vitrine.errors import CatalogueError
 
 MAX_ID_BYTES = 512  # the engine's limit for a document id
-
-ImageSource = str | bytes  # a path, URL or data URI as the catalogue spells it; bytes: the image file itself
 
 
 class RowError(CatalogueError):

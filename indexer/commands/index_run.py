@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from encoders.images.fetch import Fetcher
+from encoders.images.source import ImagePlaces
 from encoders.text import TextSettings
 from indexer.catalogue.plan import plan_toml
 from indexer.catalogue.reader import count_rows, reader_for
-from indexer.images.fetch import Fetcher
-from indexer.images.source import ImagePlaces
 from indexer.join.table import JoinOutcome, JoinTable, read_join
 from indexer.load.encoders import language_problem, schema_for
 from indexer.load.pipeline import Job, load

@@ -6,9 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from encoders.image_io import decode_image
+from encoders.images.source import Fetch, ImagePlaces, ImageSource, image_ref, read_image, url_of
 from encoders.protocol import ByteArray, FloatArray, ImageEncoder
-from indexer.catalogue.product import ImageSource
-from indexer.images.source import Fetch, ImagePlaces, image_ref, read_image, url_of
 from opensearch.index.indexed_state import IndexedState
 from vitrine.errors import ImageError
 

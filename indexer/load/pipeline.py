@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from encoders.images.source import Fetch, ImagePlaces
 from indexer.catalogue.reader import CatalogueItem
-from indexer.images.source import Fetch, ImagePlaces
 from indexer.join.kept import kept_columns
 from opensearch.index.bulk import Action, Outcome, Pace, write
 from opensearch.index.fields import FieldPlan

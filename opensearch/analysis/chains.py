@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
+from . import stop_words
 from .codes import code_analysis
 from .compounds import MIN_PART, Compounds
 from .languages import ALWAYS, ANY, CHINESE, ENGLISH, Chain, chain_of
-from .signs import and_filter, number_capture, sign_filters, sign_removal
+from .signs import number_capture, sign_filters, sign_removal
 
 Chains = Mapping[str, str]  # language -> name of its chain
 Settings = dict[str, Any]
@@ -19,16 +20,10 @@ Settings = dict[str, Any]
 DEFAULT_CHAINS: Chains = {ENGLISH: "english", CHINESE: "cjk", ANY: "any"}
 SYNONYM_FILTER = "vitrine_synonyms"
 COMPOUND_FILTER = "vitrine_compounds"  # the beginning of the names
-# what the engine's own list `_english_` holds, as a pattern
-_ENGLISH_STOP_WORDS = (
-    "a|an|and|are|as|at|be|but|by|for|if|in|into|is|it|no|not|of|on|or|such|that|the|their|then|there|these|"
-    "they|this|to|was|will|with"
-)
 
 FILTERS: dict[str, dict[str, Any]] = {
     "vitrine_possessive": {"type": "stemmer", "language": "possessive_english"},
     "vitrine_apostrophes": {"type": "pattern_replace", "pattern": "'", "replacement": ""},
-    "vitrine_keep_stop_words": {"type": "keyword_marker", "keywords_pattern": _ENGLISH_STOP_WORDS},
     "vitrine_elision_ca": {"type": "elision", "articles": ["d", "l", "m", "n", "s", "t"], "articles_case": True},
     "vitrine_elision_fr": {
         "type": "elision",
@@ -60,6 +55,7 @@ FILTERS: dict[str, dict[str, Any]] = {
         "output_unigrams": False,
     },
     "vitrine_numbers": number_capture(),
+    **stop_words.FILTERS,
 }  # fmt: skip
 _SIGN_FILTERS = {
     "vitrine_no_signs": sign_removal(),
@@ -81,17 +77,15 @@ def analysis_settings(
         "analyzer": code_analyzers,
     }
     for language, chain in named_chains(chains):
-        settings["char_filter"] |= {
-            f"vitrine_and_{language}": and_filter(chain.and_word),
-            **{name: _SIGN_FILTERS[name] for name in chain.signs},
-        }
+        settings["char_filter"] |= {name: _SIGN_FILTERS[name] for name in chain.signs}
         split = (compounds or {}).get(language, Compounds())
-        settings["filter"] |= {**_stop_filter(language, chain), **_compound_filters(language, split)}
+        stop = stop_words.stop_filters(language, chain.stop) if chain.stop else {}
+        settings["filter"] |= {**stop, **_compound_filters(language, split)}
         for suffix, filters in _steps(language, chain, split).items():
             settings["filter"] |= {name: _definition(name) for name in filters if _is_shared(name, settings)}
             settings["analyzer"][f"vitrine_{language}{suffix}"] = {
                 "type": "custom",
-                "char_filter": [*sign_filters(), f"vitrine_and_{language}", *chain.signs],
+                "char_filter": [*sign_filters(), *chain.signs],
                 "tokenizer": chain.tokenizer,
                 "filter": filters,
             }
@@ -124,16 +118,21 @@ def splits_compounds(language: str, chains: Chains) -> bool:
     return next(chain.compounds for name, chain in named_chains(chains) if name == language)
 
 
+def has_only_stop_words(language: str, chains: Chains, words: str) -> bool:
+    """Return whether the words are stop words of the language alone, which its field does not hold."""
+    name = next(chain.stop for known, chain in named_chains(chains) if known == language)
+    return name is not None and stop_words.only_stop_words(name, words)
+
+
 def synonym_filter(synonyms: Sequence[str]) -> dict[str, Any]:
     """Return the token filter of these rules; a chain leaves out a rule that has no terms in it."""
     return {"type": "synonym_graph", "synonyms": list(synonyms), "lenient": True}
 
 
-def trial_chain(language: str, chain: Chain) -> dict[str, Any]:
+def trial_chain(chain: Chain) -> dict[str, Any]:
     """Return the body of an `_analyze` that shows whether the engine can build the chain."""
     filters = [_definition(name) for name in (*chain.letters, *chain.stem)]
-    stop = list(_stop_filter(language, chain).values())[:1]
-    return {"tokenizer": chain.tokenizer, "filter": [*filters, *stop], "text": "x"}
+    return {"tokenizer": chain.tokenizer, "filter": filters, "text": "x"}
 
 
 def digest_of(settings: Mapping[str, Any]) -> str:
@@ -149,20 +148,19 @@ def digest_of(settings: Mapping[str, Any]) -> str:
 
 def _steps(language: str, chain: Chain, compounds: Compounds) -> dict[str, list[str]]:
     """Return the token filters of each analyzer by the ending of its name."""
-    stop = [f"vitrine_stop_words_{language}" if _keeps_letters(language) else f"vitrine_stop_{language}"]
-    stop = stop if chain.stop else []
+    stop = [f"vitrine_stop_{language}"] if chain.stop else []
+    mark, unmark = ([f"vitrine_mark_{language}"], stop_words.UNMARK) if chain.stop else ([], ())
     fold = ["asciifolding"] if chain.fold else []
     parts = [f"{COMPOUND_FILTER}_parts_{language}"] if compounds.parts else []
     words = [f"{COMPOUND_FILTER}_words_{language}"] if compounds.words else []
     unique = ["remove_duplicates"] if parts else []
     letters, stem = list(chain.letters), list(chain.stem)
     # Synonyms come after stemming, so that a rule on "couch" meets "couches", and before the stop words go,
-    # so that a rule may hold them; the stemmer must leave stop words alone for that.
-    keep = ["vitrine_keep_stop_words"] if language == ENGLISH else []
+    # so that a rule may hold them.
     pairs = ["vitrine_bigrams_search" if name == "vitrine_bigrams" else name for name in stem]
     steps = {
         "": [*letters, "vitrine_numbers", *parts, *stop, *stem, *fold, *unique],
-        "_search": [*letters, *keep, *pairs, *fold, SYNONYM_FILTER, *stop],
+        "_search": [*letters, *mark, *pairs, *fold, SYNONYM_FILTER, *unmark],
     }
     if chain.joins:
         steps["_words"] = [*letters, *stop, *stem, *fold]
@@ -181,23 +179,6 @@ def _definition(name: str) -> Any:
     if name.startswith("vitrine_stem_"):
         return {"type": "stemmer", "language": name.removeprefix("vitrine_stem_")}
     return FILTERS.get(name, name)
-
-
-def _stop_filter(language: str, chain: Chain) -> dict[str, Any]:
-    name = f"vitrine_stop_{language}"
-    filters: dict[str, Any] = {name: {"type": "stop", "stopwords": chain.stop}} if chain.stop else {}
-    if chain.stop and _keeps_letters(language):
-        filters[f"vitrine_stop_words_{language}"] = {
-            "type": "condition",
-            "filter": [name],
-            "script": {"source": "token.getTerm().length() > 1"},
-        }
-    return filters
-
-
-def _keeps_letters(language: str) -> bool:
-    """Return whether a letter alone is never a stop word: the t of `t-shirt` is one in French, and in English none is."""
-    return language != ENGLISH
 
 
 def _compound_filters(language: str, compounds: Compounds) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .signs import NAMED_UNITS, PLAIN_UNITS, SCALED_UNITS
+from vitrine.units import UNITS
 
 CODES = "codes"  # the field of a document
 MAX_CODE = 64  # letters and digits; a longer text is no code that a shopper types
@@ -17,12 +17,10 @@ _MAX_TOKENS = 5  # of a code that is typed with spaces
 _MAX_LETTERS = 3  # of a word without digits in such a code
 
 _SIGNS = re.compile(r"[\W_]+")
-_UNITS = "|".join(
-    [*PLAIN_UNITS, *(s for s, _ in NAMED_UNITS), *(s for s, *_ in SCALED_UNITS), "p", "k", "x", "%", "th"]
-)
+_UNITS = "|".join([*(re.escape(text) for unit in UNITS for text in unit.spellings), "p", "k", "x", "%", "th"])
 # 500ml, 0.5 l; 1.249,00; 42; 80x200cm
 _QUANTITY = re.compile(
-    rf"\d+([.,]\d+)?[\s\-]?({_UNITS.replace('(?-i:m)', 'm')})|"
+    rf"\d+([.,]\d+)?[\s\-]?({_UNITS})|"
     r"\d{1,3}([.,]?\d{3})*[.,]\d{1,2}|\d{1,3}|\d+([x×*]\d+)+\w{0,4}",
     re.IGNORECASE,
 )
@@ -35,13 +33,14 @@ class QueryCodes:
 
     A product with a code of `certain` is what the shopper names. `possible` codes are short numbers or have no digit, so a
     product that has one is only likelier. `prefixes` are the beginnings of codes. `tokens` are the words as typed, which no
-    correction may change.
+    correction may change. `alone`: the query has no other words than those of `certain`.
     """
 
     certain: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
+    alone: bool = False
 
 
 def normalized_code(value: str) -> str:
@@ -83,7 +82,9 @@ def query_codes(words: str) -> QueryCodes:
         elif len(tokens) == 1 or any(char.isdecimal() for char in words):
             possible = whole
     prefixes = [code for code in map(normalized_code, codes) if len(tokens) == 1 and len(code) >= MIN_PREFIX]
-    return QueryCodes(*(tuple(dict.fromkeys(part)) for part in (certain, possible, prefixes, codes)))
+    alone = bool(certain) and (len(codes) == len(tokens) or _is_spaced_code(tokens))
+    once = [tuple(dict.fromkeys(part)) for part in (certain, possible, prefixes, codes)]
+    return QueryCodes(once[0], once[1], once[2], once[3], alone)
 
 
 def looks_like_code(token: str) -> bool:

@@ -22,18 +22,16 @@ class Chain:
     tokenizer: str = "standard"
     signs: tuple[str, ...] = ()  # character filters besides the shared ones
     letters: tuple[str, ...] = ("lowercase", "asciifolding")  # lower case and normalization
-    stop: str | None = None  # the engine's list of stop words
+    stop: str | None = None  # the name of its list of stop words
     compounds: bool = False  # words are written together: split by the catalogue's own words
     stem: tuple[str, ...] = ()
     fold: bool = False  # fold accents after stemming, for stemmers that read them
     joins: bool = True  # neighbouring words are also written together
-    and_word: str = "and"  # for `&`
 
 
 def _latin(
     name: str,
     stem: str,
-    and_word: str,
     *normal: str,
     stop: str | None = None,
     compounds: bool = False,
@@ -46,23 +44,23 @@ def _latin(
     return Chain(
         name,
         letters=((elision,) if elision else ()) + ("lowercase", "vitrine_apostrophes"),
-        stop=stop or f"_{name}_",
+        stop=stop or name,
         compounds=compounds,
         stem=(*normal, f"vitrine_stem_{stem}"),
         fold=True,
-        and_word=and_word,
     )
 
 
-def _other(name: str, and_word: str, *letters: str, stop: bool = True, fold: bool = False) -> Chain:
-    """Return the chain of a language in other letters; its stemmer has its name."""
+def _other(
+    name: str, *letters: str, normal: tuple[str, ...] = (), stop: bool = True, fold: bool = False
+) -> Chain:
+    """Return the chain of a language in other letters; its stemmer has its name. `normal` is as in `_latin`."""
     return Chain(
         name,
         letters=letters or ("lowercase",),
-        stop=f"_{name}_" if stop else None,
-        stem=(f"vitrine_stem_{name}",),
+        stop=name if stop else None,
+        stem=(*normal, f"vitrine_stem_{name}"),
         fold=fold,
-        and_word=and_word,
     )
 
 
@@ -76,7 +74,7 @@ LANGUAGES: dict[str, tuple[Chain, ...]] = {
         Chain(
             "english",
             letters=("vitrine_possessive", "vitrine_apostrophes", "lowercase", "asciifolding"),
-            stop="_english_",
+            stop="english",
             stem=("vitrine_stem_english",),
         ),
     ),
@@ -90,46 +88,44 @@ LANGUAGES: dict[str, tuple[Chain, ...]] = {
         _CJK,
     ),
     ANY: (Chain("any", letters=("vitrine_apostrophes", "lowercase", "asciifolding")),),
-    "ar": (_other("arabic", "و", "lowercase", "decimal_digit", "arabic_normalization"),),
-    "bg": (_other("bulgarian", "и"),),
-    "bn": (_other("bengali", "এবং", *_INDIC, "bengali_normalization"),),
-    "ca": (_latin("catalan", "catalan", "i", elision="vitrine_elision_ca"),),
-    "ckb": (_other("sorani", "و", "sorani_normalization", "lowercase", "decimal_digit"),),
-    "cs": (_latin("czech", "czech", "a"),),
-    "da": (_latin("danish", "danish", "og", compounds=True),),
-    "de": (_latin("german", "light_german", "und", "german_normalization", compounds=True),),
-    "el": (_other("greek", "και", "vitrine_lower_greek", fold=True),),
-    "es": (_latin("spanish", "light_spanish", "y"),),
-    "et": (_latin("estonian", "estonian", "ja", compounds=True),),
-    "eu": (_latin("basque", "basque", "eta"),),
+    "ar": (_other("arabic", "lowercase", "decimal_digit", normal=("arabic_normalization",)),),
+    "bg": (_other("bulgarian"),),
+    "bn": (_other("bengali", *_INDIC, "bengali_normalization"),),
+    "ca": (_latin("catalan", "catalan", elision="vitrine_elision_ca"),),
+    "ckb": (_other("sorani", "sorani_normalization", "lowercase", "decimal_digit"),),
+    "cs": (_latin("czech", "czech"),),
+    "da": (_latin("danish", "danish", compounds=True),),
+    "de": (_latin("german", "light_german", "german_normalization", compounds=True),),
+    "el": (_other("greek", "vitrine_lower_greek", fold=True),),
+    "es": (_latin("spanish", "light_spanish"),),
+    "et": (_latin("estonian", "estonian", compounds=True),),
+    "eu": (_latin("basque", "basque"),),
     "fa": (
         Chain(
             "persian",
             signs=("vitrine_persian_spaces",),
             letters=("lowercase", "decimal_digit", "arabic_normalization", "persian_normalization"),
-            stop="_persian_",
+            stop="persian",
             stem=("persian_stem",),
-            and_word="و",
         ),
     ),
-    "fi": (_latin("finnish", "finnish", "ja", compounds=True),),
-    "fr": (_latin("french", "light_french", "et", elision="vitrine_elision_fr"),),
+    "fi": (_latin("finnish", "finnish", compounds=True),),
+    "fr": (_latin("french", "light_french", elision="vitrine_elision_fr"),),
     "ga": (
         Chain(
             "irish",
             letters=("vitrine_elision_ga", "vitrine_lower_irish", "vitrine_apostrophes"),
-            stop="_irish_",
+            stop="irish",
             stem=("vitrine_stem_irish",),
             fold=True,
-            and_word="agus",
         ),
     ),
-    "gl": (_latin("galician", "galician", "e"),),
-    "hi": (_other("hindi", "और", *_INDIC, "hindi_normalization"),),
-    "hu": (_latin("hungarian", "hungarian", "és", compounds=True),),
-    "hy": (_other("armenian", "և"),),
-    "id": (_latin("indonesian", "indonesian", "dan"),),
-    "it": (_latin("italian", "light_italian", "e", elision="vitrine_elision_it"),),
+    "gl": (_latin("galician", "galician"),),
+    "hi": (_other("hindi", *_INDIC, "hindi_normalization"),),
+    "hu": (_latin("hungarian", "hungarian", compounds=True),),
+    "hy": (_other("armenian"),),
+    "id": (_latin("indonesian", "indonesian"),),
+    "it": (_latin("italian", "light_italian", elision="vitrine_elision_it"),),
     "ja": (
         Chain(
             "kuromoji",
@@ -149,33 +145,31 @@ LANGUAGES: dict[str, tuple[Chain, ...]] = {
         ),
         _CJK,
     ),
-    "lt": (_latin("lithuanian", "lithuanian", "ir"),),
-    "lv": (_latin("latvian", "latvian", "un"),),
-    "nl": (_latin("dutch", "dutch", "en", compounds=True),),
-    "no": (_latin("norwegian", "norwegian", "og", compounds=True),),
+    "lt": (_latin("lithuanian", "lithuanian"),),
+    "lv": (_latin("latvian", "latvian"),),
+    "nl": (_latin("dutch", "dutch", compounds=True),),
+    "no": (_latin("norwegian", "norwegian", compounds=True),),
     "pl": (
-        Chain("stempel", letters=("lowercase", "polish_stop"), stem=("polish_stem",), fold=True, and_word="i"),
+        Chain("stempel", letters=("lowercase", "polish_stop"), stem=("polish_stem",), fold=True),
     ),
-    "pt": (_latin("portuguese", "light_portuguese", "e"),),
-    "pt-br": (_latin("brazilian", "brazilian", "e"),),
-    "ro": (_latin("romanian", "romanian", "și"),),
-    "ru": (_other("russian", "и"),),
-    "sv": (_latin("swedish", "swedish", "och", compounds=True),),
+    "pt": (_latin("portuguese", "light_portuguese"),),
+    "pt-br": (_latin("brazilian", "brazilian"),),
+    "ro": (_latin("romanian", "romanian"),),
+    "ru": (_other("russian"),),
+    "sv": (_latin("swedish", "swedish", compounds=True),),
     "th": (
         Chain(
-            "thai", tokenizer="thai", letters=("lowercase", "decimal_digit"), stop="_thai_", joins=False,
-            and_word="และ",
+            "thai", tokenizer="thai", letters=("lowercase", "decimal_digit"), stop="thai", joins=False,
         ),
     ),
-    "sr": (_other("serbian", "и", "lowercase", "serbian_normalization", stop=False, fold=True),),
+    "sr": (_other("serbian", "lowercase", "serbian_normalization", stop=False, fold=True),),
     "tr": (
         Chain(
             "turkish",
             letters=("apostrophe", "vitrine_lower_turkish"),
-            stop="_turkish_",
+            stop="turkish",
             stem=("vitrine_stem_turkish",),
             fold=True,
-            and_word="ve",
         ),
     ),
 }  # fmt: skip

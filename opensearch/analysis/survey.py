@@ -46,7 +46,7 @@ def _is_usable(client: OpenSearch, language: str, chain: Chain) -> bool:
         return True
     try:
         with explained(client):
-            client.indices.analyze(body=trial_chain(language, chain))
+            client.indices.analyze(body=trial_chain(chain))
     except EngineError as error:
         if isinstance(error.__cause__, RequestError):
             return False

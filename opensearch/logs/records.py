@@ -137,6 +137,29 @@ def _requests(
     yield {"query": {"bool": {"filter": filters, "must_not": without_time}}, "sort": [by_document]}
 
 
+def known_values(
+    client: OpenSearch, log: LogIndex, field: str, alias: str, values: Iterable[str]
+) -> set[str]:
+    """Return which values of a field occur in an alias's records; none where the mapping cannot match whole values."""
+    fields = open_log(client, log, field)
+    exact = fields.exact(field) if fields else None
+    if fields is None or exact is None:
+        return set()
+    found: set[str] = set()
+    names = list(values)
+    params = {"search_pipeline": "_none", "allow_partial_search_results": "false"}
+    for start in range(0, len(names), _PAGE):
+        part = names[start : start + _PAGE]
+        query = {"bool": {"filter": [owner_clause(log, fields, alias), {"terms": {exact: part}}]}}
+        body = {"size": 0, "query": query, "aggs": {"known": {"terms": {"field": exact, "size": len(part)}}}}
+        with explained(client):
+            buckets = client.search(index=log.name, body=body, params=params)["aggregations"]["known"][
+                "buckets"
+            ]
+        found |= {str(bucket["key"]) for bucket in buckets}
+    return found
+
+
 def count_values(
     client: OpenSearch, log: LogIndex, field: str, alias: str | None = None
 ) -> dict[str, int] | None:

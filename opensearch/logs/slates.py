@@ -12,6 +12,7 @@ from .records import (
     LogIndex,
     LogRecord,
     Record,
+    known_values,
     read_records,
     record_id,
     write_records,
@@ -54,3 +55,8 @@ def read_slates(
 ) -> Iterator[LogRecord]:
     """Yield the slate log of an alias in order of time, from `since` to before `until` (seconds since 1970)."""
     return read_records(client, _SLATES, alias, (since, until))
+
+
+def known_slates(client: OpenSearch, alias: str, query_ids: Iterable[str]) -> set[str]:
+    """Return which of these searches the slate log of an alias holds."""
+    return known_values(client, _SLATES, "query_id", alias, query_ids)

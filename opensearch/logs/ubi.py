@@ -17,6 +17,7 @@ from .records import (
     LogRecord,
     Record,
     count_values,
+    known_values,
     open_log,
     read_records,
     record_id,
@@ -75,9 +76,11 @@ UBI_LOGS = (_QUERIES, _EVENTS)
 
 
 def write_queries(client: OpenSearch, queries: Iterable[Record]) -> list[Outcome]:
-    """Write UBI queries and return the refused ones, each with the reason."""
-    records = ((record_id(record, "query_id"), record) for record in queries)
-    return write_records(client, QUERIES, _QUERIES.body, records)
+    """Write UBI queries and return the refused ones, each with the reason.
+
+    The pages of one search share its `query_id`, so a record is known by its content.
+    """
+    return write_records(client, QUERIES, _QUERIES.body, ((record_id(record), record) for record in queries))
 
 
 def write_events(client: OpenSearch, events: Iterable[Record]) -> list[Outcome]:
@@ -109,6 +112,19 @@ def read_events(
         exact = fields.exact(ACTION) if fields else None
         clause = {"terms": {exact: list(actions)}} if exact else None
     return read_records(client, _EVENTS, alias, (since, until), clause)
+
+
+def known_queries(client: OpenSearch, alias: str, query_ids: Iterable[str]) -> set[str]:
+    """Return which of these searches the UBI queries of an alias hold."""
+    return known_values(client, _QUERIES, "query_id", alias, query_ids)
+
+
+def read_other_log(client: OpenSearch, index: str, applications: Sequence[str] = ()) -> Iterator[LogRecord]:
+    """Yield the UBI records of any index in order of time, of some applications, or of all that it names."""
+    log = LogIndex(index, {}, "application", "timestamp")
+    names = list(applications) or list(count_values(client, log, log.alias_field) or {})
+    for name in names:
+        yield from read_records(client, log, name, (None, None))
 
 
 def count_actions(client: OpenSearch, alias: str) -> dict[str, int] | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from opensearch.analysis.chains import has_joined_words, splits_compounds
+from opensearch.analysis.chains import has_joined_words, has_only_stop_words, splits_compounds
 from opensearch.analysis.codes import CODES, query_codes
 from opensearch.index.fields import SEARCH
 from opensearch.index.spaces import LEXICAL
@@ -15,6 +15,7 @@ from .query_text import count_terms, first_terms
 
 Clause = dict[str, Any]
 
+TITLE = "title"  # titles are indexed with their stop words, the other fields without
 EXACT_CODE = "code"  # the name of the clause that a product with an exact code of the query matches
 
 BREAKS = (
@@ -26,8 +27,9 @@ _DASH = r"[\-\u2010-\u2013]"
 # t-shirt, all-in-one; h&m; and a letter beside a word: usb c, e bike
 _TOGETHER = re.compile(
     rf"(?<![\w\-])\w+{_DASH}\w+(?:{_DASH}\w+)?(?![\w\-])|(?<!\w){_LETTER}[/&]{_LETTER}(?!\w)|"
-    rf"(?<!\w){_LETTER}\s\w+(?!\w)|(?<!\w)\w+\s{_LETTER}(?!\w)"
+    rf"(?<!\w){_LETTER}\s\w+(?!\w)|(?<![\w.,])\w+\s{_LETTER}(?!\w)"
 )
+_LETTER_BETWEEN = re.compile(rf"(?<!\w)[^\W\d]+\s'?{_LETTER}'?\s[^\W\d]+(?!\w)")  # rock n roll
 # The engine refuses a query of more than 1,024 clauses; synonyms and codes take some.
 _MAX_CLAUSES = 900
 # The first terms of a query, which are searched as joined words and as parts of compounds too.
@@ -37,8 +39,6 @@ _JOINED_BOOST = 1.5
 _JOINED_TIE = 0.5  # so that the other words of the query count too
 # Of `lap top` for `laptop`: neighbours that happen to give a word are so rare that BM25 would put them before the word.
 _SPLIT_SCORE = 1.0
-_MAX_STOP_WORDS = 4  # terms; a longer query has another word
-_STOP_WORDS_BOOST = 1e-3
 _PARTS_BOOST = 0.5  # below a product that has the compound itself
 _PREFIX_BOOST = 1000.0  # above all that BM25 gives
 _NUMBER_BOOST = 10.0  # of a short number that is a code: about one rare word
@@ -52,39 +52,15 @@ def lexical_clause(
 ) -> Clause:
     """Return the clause of the lexical sub-query for words of `clean_words`; `minimum_match`: of the words themselves."""
     words = first_terms(words, _MAX_CLAUSES // len(chains) - 4 * _JOINED_TERMS)
-    match: Clause = {"query": with_joined(words), "operator": "or"}
+    # signs alone match everything
+    without_terms = "none" if any(map(str.isalnum, words)) else "all"
+    match: Clause = {"query": with_joined(words), "operator": "or", "zero_terms_query": without_terms}
     if minimum_match:
         match["minimum_should_match"] = minimum_match
     fields = [_language_clause(language, words, match, chains) for language in chains]
-    if count_terms(words) <= _MAX_STOP_WORDS:
-        fields.append(_stop_word_clause(words, chains))
-    else:
-        match["zero_terms_query"] = "all"
     queries = [{"dis_max": {"queries": fields}}, *_code_clauses(words)]
     matching = queries if len(queries) == 1 else [{"bool": {"should": queries}}]
     return {"bool": {"_name": LEXICAL, "must": matching, "filter": list(filters)}}
-
-
-def _stop_word_clause(words: str, chains: Mapping[str, str]) -> Clause:
-    """Return the clause of a query of stop words or signs alone: everything matches, titles that have the words first.
-
-    It is below the score of any other match, and matches nothing else where a language has terms of all words. The titles
-    are indexed with their stop words, the other texts without.
-    """
-    matches = []
-    for language in chains:
-        match: Clause = {"query": words, "zero_terms_query": "all"}
-        if has_joined_words(language, chains):  # stop words go before stemming may change them
-            match["analyzer"] = f"vitrine_{language}_words"
-        matches.append({"match": {f"{SEARCH}.{language}": match}})
-    in_title = {"match": {"title": {"query": words, "analyzer": "vitrine_any"}}}
-    return {
-        "bool": {
-            "must": [{"dis_max": {"queries": matches}}],
-            "should": [in_title],
-            "boost": _STOP_WORDS_BOOST,
-        }
-    }
 
 
 def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[Clause]) -> Clause:
@@ -92,15 +68,24 @@ def with_certain_codes(name: str, clause: Clause, words: str, filters: Sequence[
 
     They score more in each sub-query than any other product can, so every fusion of ranks or scores puts them first.
     """
-    codes = query_codes(words).certain
-    if not codes:
+    exact = _exact(words, filters)
+    if not exact:
         return clause
-    exact: Clause = {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}}
     if name != LEXICAL:
         return {"bool": {"should": [clause, _constant(exact, _VECTOR_SCORE)]}}
     marked = _constant(exact, _TERM_SCORE * (1 + len(words.split())))
     marked["constant_score"]["_name"] = EXACT_CODE
     return {"bool": {"_name": LEXICAL, "should": [_without_name(clause), marked]}}
+
+
+def named_products(words: str, filters: Sequence[Mapping[str, Any]]) -> Clause | None:
+    """Return the clause of the products that a query of a code alone names; None for a query with other words."""
+    return _exact(words, filters) if query_codes(words).alone else None
+
+
+def _exact(words: str, filters: Sequence[Mapping[str, Any]]) -> Clause | None:
+    codes = query_codes(words).certain
+    return {"bool": {"filter": [{"terms": {CODES: list(codes)}}, *filters]}} if codes else None
 
 
 def named_breaking(breaking: Mapping[str, Clause]) -> list[Clause]:
@@ -122,7 +107,8 @@ def with_joined(words: str) -> str:
 
     Only for signs inside a word and letters that stand alone, so that other words score as they do.
     """
-    pairs = _TOGETHER.findall(" ".join(words.split()[:_JOINED_TERMS]))
+    beginning = " ".join(words.split()[:_JOINED_TERMS])
+    pairs = [*_TOGETHER.findall(beginning), *_LETTER_BETWEEN.findall(beginning)]
     joined = dict.fromkeys(re.sub(r"[\W_]+", "", pair) for pair in pairs)
     return " ".join([words, *joined])
 
@@ -130,6 +116,8 @@ def with_joined(words: str) -> str:
 def _language_clause(language: str, words: str, match: Clause, chains: Mapping[str, str]) -> Clause:
     """Return the clause of one language: the words as typed, neighbours of them as one word, and parts of compounds."""
     field = f"{SEARCH}.{language}"
+    if has_only_stop_words(language, chains, words):
+        return {"match": {TITLE: {"query": words, "operator": "and"}}}
     beginning = first_terms(words, _JOINED_TERMS)
     clauses: list[Clause] = [{"match": {field: match}}]
     joins = has_joined_words(language, chains)

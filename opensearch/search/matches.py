@@ -28,6 +28,7 @@ Scores = Mapping[str, float]  # raw scores of one hit, by sub-query
 PHOTO = "photo"
 FOREIGN = "foreign "
 MATCHES = "matches"  # the name of the aggregation over the products that match
+NAMED = "named"  # the name of that over the products that the query names by their code
 
 
 def query_floors(schema: IndexSchema, words: str, has_image: bool) -> Floors | None:
@@ -70,18 +71,26 @@ def at_least(clause: Clause, cosine: float) -> Clause:
 
 
 def match_aggregation(
-    clauses: Mapping[str, Clause], floors: Floors, size: int, aggregations: Mapping[str, Any]
+    clauses: Mapping[str, Clause],
+    floors: Floors,
+    size: int,
+    aggregations: Mapping[str, Any],
+    named: Clause | None = None,
 ) -> dict[str, Any]:
     """Return the aggregation that counts the matches and contains `aggregations`; empty where nothing tells them apart.
 
-    The engine copies `meta` into its answer, so that the answer alone says which of its hits match.
+    The engine copies `meta` into its answer, so that the answer alone says which of its hits match. `named` finds the
+    products that a query of a code alone names: where there are any, they are its matches.
     """
     clause = matching_clause(clauses, floors)
     if clause is None:
         return {}
     used = {name: floors[name] for name in clauses if name in floors}
     meta = {"floors": used, "size": size}
-    return {MATCHES: {"filter": clause, "aggs": dict(aggregations), "meta": meta}}
+    counted: dict[str, Any] = {MATCHES: {"filter": clause, "aggs": dict(aggregations), "meta": meta}}
+    if named:
+        counted[NAMED] = {"filter": named, "aggs": dict(aggregations)}
+    return counted
 
 
 def may_match(scores: Scores, floors: Floors) -> bool:

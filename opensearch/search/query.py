@@ -27,7 +27,7 @@ from .fusion import (
     schema_weights,
     shares,
 )
-from .lexical import Clause, lexical_clause, named_breaking, with_certain_codes
+from .lexical import Clause, lexical_clause, named_breaking, named_products, with_certain_codes
 from .matches import Floors, at_least, match_aggregation, matching_clause
 from .query_text import clean_words, language_of
 
@@ -165,8 +165,10 @@ def hybrid_body(
     queries = [clauses.get(name, _NO_MATCH) for name in sub_queries()]
     body["query"] = {"hybrid": {"pagination_depth": window, "queries": queries}}
     body["search_pipeline"] = {"phase_results_processors": [fusion_processor(weights, fusion.method)]}
-    if floors is not None and (counted := match_aggregation(clauses, floors, body["size"], aggregations)):
-        body["aggs"] = counted
+    if floors is not None:
+        named = None if query.has_image else named_products(clean_words(query.words), query.filters)
+        counted = match_aggregation(clauses, floors, body["size"], aggregations, named)
+        body |= {"aggs": counted} if counted else {}
     return body
 
 

@@ -12,7 +12,7 @@ from vitrine.errors import EngineError
 
 from .facets import read_facets, read_groups
 from .lexical import BREAKS, EXACT_CODE, broken_in
-from .matches import MATCHES, all_counted, may_match
+from .matches import MATCHES, NAMED, all_counted, may_match
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -87,24 +87,33 @@ def parse(response: Mapping[str, Any]) -> Retrieved:
             f"{_SENTINEL:.0e}): name a search pipeline that normalizes, such as ALIAS-fusion"
         )
     aggregations = response.get("aggregations") or {}
-    matches = aggregations.get(MATCHES)
+    matches, named = aggregations.get(MATCHES), aggregations.get(NAMED) or {}
+    counted = named if named.get("doc_count") else matches or aggregations
     total = hits.get("total") or {"value": len(candidates), "relation": "gte"}
     retrieved = Retrieved(
         candidates=candidates,
         total=int(total["value"]),
-        facets=read_facets(matches or aggregations),
+        facets=read_facets(counted),
         took_ms=int(response.get("took", 0)),
         total_is_exact=total["relation"] == "eq",
-        groups=read_groups(matches or aggregations),
+        groups=read_groups(counted),
         partial=bool(response.get("timed_out")) or _failed_shards(response) > 0,
         # the only trace of the engine's rerank processor in a response
         reranked="profile" in response,
     )
+    if counted is named:
+        return _named(retrieved, int(named["doc_count"]))
     return _judged(retrieved, matches) if matches else retrieved
 
 
 def _failed_shards(response: Mapping[str, Any]) -> int:
     return int((response.get("_shards") or {}).get("failed") or 0)
+
+
+def _named(retrieved: Retrieved, total: int) -> Retrieved:
+    """Return the answer to a query of a code alone, which products with exactly that code match."""
+    candidates = [replace(candidate, matches=candidate.exact_code) for candidate in retrieved.candidates]
+    return replace(retrieved, candidates=candidates, total=total, total_is_exact=True)
 
 
 def _judged(retrieved: Retrieved, matches: Mapping[str, Any]) -> Retrieved:

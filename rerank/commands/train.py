@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from opensearch import options
 from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
 from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD, ITEM_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rerank.training.train import TrainingResult
     from vitrine.store import Store
 
+from . import log_options
 from .train_report import TrainingOutcome
 
 _RRF = "rrf"  # of --fusion, beside the neural ones
@@ -45,34 +46,11 @@ class TrainOptions:
     candidates: tuple[str, ...]
     loss: str
     interest: str
+    neighbours: str
     epochs: int
     batch: int
     rate: float
     seed: int
-
-
-def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    """Return seconds since 1970 of an ISO 8601 moment, UTC where it names no zone."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no ISO 8601 moment such as 2026-01-31T12:00") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _actions(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return what each named action means, by its normalised name."""
-    from rerank.training.log.actions import KINDS, normalised
-
-    actions = {}
-    for value in values:
-        name, separator, kind = value.rpartition("=")
-        if not separator or not normalised(name) or kind.strip().lower() not in KINDS:
-            raise click.BadParameter(f"{value!r} is not NAME=KIND with one of {', '.join(KINDS)}")
-        actions[normalised(name)] = kind.strip().lower()
-    return actions
 
 
 def _candidates(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -86,27 +64,13 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
 
 @click.command()
 @options.index
-@click.option(
-    "--action",
-    "actions",
-    metavar="NAME=KIND",
-    multiple=True,
-    callback=_actions,
-    help="Events of this name are a click, cart, purchase, or ignore. Repeatable; the usual names are known.",
-)
-@click.option(
-    "--application",
-    "applications",
-    metavar="NAME",
-    multiple=True,
-    help="Read the UBI records of this application; '' for those that name none. Repeatable.  [default: the alias]",
-)
+@log_options.actions
+@log_options.applications
+@log_options.keep_robots
 @click.option(
     "--force", is_flag=True, help="Put the model in service although it is worse than the engine's order."
 )
-@click.option(
-    "--until", callback=_moment, help="Use the log up to this ISO 8601 moment.  [default: the whole log]"
-)
+@log_options.until
 @click.option(
     "--candidates",
     default=",".join(CANDIDATE_NAMES),
@@ -128,6 +92,13 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
     default=DEFAULT_INTEREST,
     show_default=True,
     help="How the fused model reads a shopper's clicks.",
+)
+@click.option(
+    "--neighbours",
+    type=click.Choice(ITEM_METHODS),
+    default=DEFAULT_METHOD,
+    show_default=True,
+    help="How the products that the same shoppers click are found.",
 )
 @click.option(
     "--engine-order",
@@ -183,7 +154,7 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
 
     from .train_report import print_outcome
 
-    log = LogOptions(values.pop("until"), values.pop("applications"), values.pop("actions"))
+    log = LogOptions(**{name: values.pop(name) for name in log_options.NAMES})
     source = click.get_current_context().get_parameter_source
     chosen = any(source(name) is not ParameterSource.DEFAULT for name in ("fusion", "candidates"))
     settings = TrainOptions(**values, chosen=chosen)
@@ -280,6 +251,7 @@ class _Training:
             loss=options.loss,
             fusion=options.fusion,
             interest=options.interest,
+            neighbours=options.neighbours,
         )
         embed = _embed(self.data, self.store)
         rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
@@ -290,7 +262,7 @@ class _Training:
     def _without_clicks(self) -> TrainingResult:
         from rerank.training.train import make_rrf
 
-        return make_rrf(self.data, self.store, self._rrf(), self.on_progress)
+        return make_rrf(self.data, self.store, self._rrf(), self.on_progress, self.settings.neighbours)
 
     def _rrf(self) -> RRFSettings:
         """Return the fusion without learning for the engine's order."""

@@ -76,10 +76,12 @@ def _print_comparison(outcome: TrainingOutcome) -> None:
         return
     from rich.console import Console
 
-    from rerank.training.compare import comparison_table
+    from rerank.training.compare import ablation_table, comparison_table
 
-    width = None if sys.stdout.isatty() else 120
-    Console(width=width).print(comparison_table(trained.comparison))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(comparison_table(trained.comparison))
+    if trained.label and trained.comparison.ablations:
+        console.print(ablation_table(trained.comparison, trained.label))
 
 
 def _print_reason(alias: str, outcome: TrainingOutcome) -> None:

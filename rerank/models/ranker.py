@@ -13,7 +13,13 @@ from opensearch.logs.profiles import Click
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, id_hashes
 from rerank.features.behaviour import BehaviourSnapshot, query_hash
 from rerank.features.clicks import MAX_HISTORY
-from rerank.features.groups import FeatureInputs, ProductAttributes, QueryVectors, features
+from rerank.features.groups import (
+    FeatureInputs,
+    ProductAttributes,
+    QueryVectors,
+    explained_signals,
+    features,
+)
 from rerank.features.item_table import ItemRows, ItemTable
 from rerank.models.neural.fusions import FUSIONS
 from rerank.models.neural.served_interest import DEFAULT_INTEREST
@@ -69,6 +75,10 @@ class HasFeatures(Protocol):
 @runtime_checkable
 class Explains(Protocol):
     """A ranker that explains its scores, and scores without a signal."""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that the scores are explained by."""
 
     def parts(self, inputs: Any) -> Parts:
         """Return what the scores (n,) of `score` are made of."""
@@ -215,6 +225,11 @@ class ArtifactRanker:
         parts = self._scorer.parts(inputs)
         values = np.where(inputs.known[:, None], parts.values, 0.0)
         return Parts(parts.signals, self.score(inputs) - values.sum(axis=1), values)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that the scores are explained by."""
+        return explained_signals(self._scorer.plan)
 
     def without(self, signal: str) -> ArtifactRanker:
         """Return the ranker that does not know the signal of any candidate."""

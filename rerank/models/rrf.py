@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from opensearch.index.spaces import IMAGE, SPACES, TEXT
 from rerank.arrays import DoubleArray, FloatArray
-from rerank.features.groups import RATES, FeatureInputs
+from rerank.features.groups import BEHAVIOUR, RATES, FeatureInputs
 from vitrine.errors import ArtifactError
 
 # the signals beside the cosines, which are named after their vector spaces
 ENGINE, POPULARITY = "engine", "popularity"
 OFFSET = 60.0  # Cormack, Clarke, Büttcher 2009
 _WEIGHT, _CORRECTION = "rrf.weight.", "rrf.missing_image_correction"
+
+
+def explained_signal(name: str) -> str:
+    """Return the explained signal of a signal of the fusion: popularity is behaviour."""
+    return BEHAVIOUR if name == POPULARITY else name
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,11 @@ class RRFSettings:
 
     weights: Mapping[str, float]
     missing_image_correction: float = 1.0
+
+    def without(self, signal: str) -> RRFSettings:
+        """Return the settings without the weight of an explained signal; popularity is behaviour."""
+        weights = {name: weight for name, weight in self.weights.items() if explained_signal(name) != signal}
+        return replace(self, weights=weights)
 
     def to_arrays(self) -> dict[str, FloatArray]:
         """Return the arrays of the model artifact."""

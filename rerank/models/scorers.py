@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 from rerank.arrays import FloatArray
-from rerank.features.groups import BEHAVIOUR, FeaturePlan, explained_signals, features, masked_features
+from rerank.features.groups import FeaturePlan, explained_signals, features, masked_features
 
 from .explain import MaskedModel, Parts, column_parts, neural_parts, summed_parts
 from .lambdamart import LambdaMART
-from .rrf import POPULARITY, RRFSettings, rrf_scores, rrf_signals, rrf_terms
+from .rrf import RRFSettings, explained_signal, rrf_scores, rrf_signals, rrf_terms
 
 if TYPE_CHECKING:
     from rerank.models.neural.fusions import ServedModel
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class Scorer(Protocol):
-    """Scores the candidates of a window with one model."""
+    """Scores the candidates of a window with one model; `plan` names its features."""
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """The plan of the features."""
 
     def __call__(self, inputs: RankerInputs) -> FloatArray:
         """Return scores (n,)."""
@@ -92,15 +96,9 @@ class RRFScorer:
         """Return the terms of the sum."""
         signals = rrf_signals(inputs.features, self.settings)
         terms = rrf_terms(signals, self.settings.weights)
-        named = {_signal(name): terms[:, column] for column, name in enumerate(signals)}
+        named = {explained_signal(name): terms[:, column] for column, name in enumerate(signals)}
         return summed_parts(named, self.plan, len(inputs))
 
     def without(self, signal: str) -> RRFScorer:
         """Return the fusion without the signal's weight."""
-        weights = {name: w for name, w in self.settings.weights.items() if _signal(name) != signal}
-        return replace(self, settings=replace(self.settings, weights=weights))
-
-
-def _signal(name: str) -> str:
-    """Return the explained signal of a signal of the fusion: popularity is behaviour."""
-    return BEHAVIOUR if name == POPULARITY else name
+        return replace(self, settings=self.settings.without(signal))

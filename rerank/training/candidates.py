@@ -6,7 +6,7 @@ To add one, add a function to `CANDIDATES`; the option `--candidates` reads the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .fit import FitResult, TrainingSettings
 
 OnProgress = Callable[[str, int, int], None]  # stage, done, total
+Missing = frozenset[str]
 _TREES = 100
 
 
@@ -58,11 +59,15 @@ class Round:
 
 @dataclass(frozen=True)
 class RankerCandidate:
-    """A ranker before it is stored, and its scores (S, L) of examples; `served` is False for a ceiling."""
+    """A ranker before it is stored, and its scores; `served` is False for a ceiling.
+
+    `score` returns the scores (S, L) of examples when some signals are missing: the engine's rank, or those that
+    explanations name.
+    """
 
     label: str
     model: TrainedModel
-    score: Callable[[Examples], FloatArray]
+    score: Callable[[Examples, Missing], FloatArray]
     served: bool = True
 
 
@@ -102,8 +107,10 @@ def fused(run: Round) -> RankerCandidate:
         NEURAL, weights, tower, settings.fusion, settings.interest, _fit_report(settings, fitted)
     )
 
-    def scores(examples: Examples) -> FloatArray:
-        return np.asarray(slope * score(network, dataset, examples) + intercept, dtype=np.float32)
+    def scores(examples: Examples, missing: Missing) -> FloatArray:
+        examples = examples.without(products.plan, missing)
+        raw = score(network, replace(dataset, missing=missing), examples)
+        return np.asarray(slope * raw + intercept, dtype=np.float32)
 
     return RankerCandidate("neural fusion", model, scores, served)
 
@@ -145,13 +152,18 @@ def lambdamart(run: Round) -> RankerCandidate:
     validation = run.split.validation
     trees = LambdaMART(booster, *calibrate(_tree_scores(trees, validation), validation, run.positions))
     run.on_progress("LambdaMART", 1, 1)
+    plan = run.data.products.plan
     model = TrainedModel(
         LAMBDAMART,
         trees.to_arrays(),
         VectorsOnly(run.data.products.dimensions),
         training={"trees": booster.num_trees()},
     )
-    return RankerCandidate("LightGBM LambdaMART", model, lambda examples: _tree_scores(trees, examples))
+    return RankerCandidate(
+        "LightGBM LambdaMART",
+        model,
+        lambda examples, missing: _tree_scores(trees, examples.without(plan, missing)),
+    )
 
 
 def _tree_scores(trees: LambdaMART, examples: Examples) -> FloatArray:
@@ -166,8 +178,14 @@ def without_learning(run: Round) -> RankerCandidate:
     return RankerCandidate(
         "fusion without learning",
         rrf_model(run.data, run.rrf),
-        lambda examples: rrf_of_examples(examples, plan, run.rrf),
+        lambda examples, missing: rrf_of_examples(examples, plan, _without(run.rrf, missing)),
     )
+
+
+def _without(settings: RRFSettings, missing: Missing) -> RRFSettings:
+    for signal in missing:
+        settings = settings.without(signal)
+    return settings
 
 
 def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from opensearch.index.spaces import IMAGE
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
-from rerank.features.groups import FeaturePlan, feature_names
+from rerank.features.groups import COLLABORATIVE, FeaturePlan, feature_names
 from rerank.models.ranker import order_of
 from rerank.models.rrf import ENGINE, POPULARITY, RRFSettings, rrf_scores
 
@@ -51,12 +51,21 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class SignalAblation:
+    """What a ranker reaches without a signal, without position bias; the difference is to the ranker with all signals."""
+
+    signal: str
+    unbiased: Figure
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Rankers compared at depth 10 on the examined products of the same held-out slates."""
+    """Rankers compared at depth 10 on the examined products of the same held-out slates, and the ablation of the best."""
 
     slates: int
     random_slates: int
     rows: tuple[ComparisonRow, ...]
+    ablations: tuple[SignalAblation, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -83,7 +92,10 @@ class Comparison:
             )
             for row in values["rows"]
         ]
-        return cls(values["slates"], values["random_slates"], tuple(rows))
+        ablations = [
+            SignalAblation(row["signal"], figure(row["unbiased"])) for row in values.get("ablations", ())
+        ]
+        return cls(values["slates"], values["random_slates"], tuple(rows), tuple(ablations))
 
 
 def compare_rankers(
@@ -91,11 +103,7 @@ def compare_rankers(
 ) -> Comparison:
     """Compare engine order, single signals and `models` (scores (S, L) by name) on held-out slates."""
     rankers = {**signal_scores(examples, plan), **models}
-    examined = examples.mask & (examples.position >= 0)
-    probability = propensity[np.clip(examples.position, 0, DEPTH - 1)]
-    values = {
-        name: slate_metrics(scores, examples.gains, examined, probability) for name, scores in rankers.items()
-    }
+    values = {name: _example_metrics(scores, examples, propensity) for name, scores in rankers.items()}
     base, random = values[ENGINE_ORDER], examples.random
 
     def figure(value: DoubleArray, metric: int, slates: BoolArray | slice = slice(None)) -> Figure:
@@ -113,6 +121,31 @@ def compare_rankers(
         for name, value in values.items()
     ]
     return Comparison(len(examples), int(random.sum()), tuple(rows))
+
+
+def ablate(
+    score: Callable[[frozenset[str]], FloatArray],
+    signals: Sequence[str],
+    examples: Examples,
+    propensity: DoubleArray,
+) -> tuple[SignalAblation, ...]:
+    """Return what each signal is worth to a ranker, which is not trained again: `score` returns (S, L) without some."""
+
+    def values(missing: frozenset[str]) -> DoubleArray:
+        return _example_metrics(score(missing), examples, propensity)[:, 2]
+
+    full = values(frozenset())
+    rows = {signal: values(frozenset({signal})) for signal in signals}
+    return tuple(
+        SignalAblation(signal, Figure(float(row.mean()), bootstrap(row - full)))
+        for signal, row in rows.items()
+    )
+
+
+def _example_metrics(scores: FloatArray, examples: Examples, propensity: DoubleArray) -> DoubleArray:
+    examined = examples.mask & (examples.position >= 0)
+    probability = propensity[np.clip(examples.position, 0, DEPTH - 1)]
+    return slate_metrics(scores, examples.gains, examined, probability)
 
 
 def example_signals(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
@@ -146,9 +179,12 @@ def rrf_of_examples(examples: Examples, plan: FeaturePlan, settings: RRFSettings
 
 def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
     """Return the scores (S, L) of engine order and single signals; a missing signal scores lowest."""
-    labels = {ENGINE: ENGINE_ORDER, POPULARITY: POPULARITY, **{s: f"{s} cosine" for s in plan.spaces}}
-    signals = example_signals(examples, plan)
-    return {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
+    labels = {ENGINE: ENGINE_ORDER, **{s: f"{s} cosine" for s in plan.spaces}}
+    column = feature_names(plan).index(COLLABORATIVE)
+    signals = example_signals(examples, plan) | {
+        COLLABORATIVE: np.where(examples.mask, examples.x[:, :, column], np.nan)
+    }
+    return {labels.get(name, name): np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
 
 
 def slate_metrics(
@@ -191,12 +227,25 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(head, justify="right")
     for row in comparison.rows:
         figures = (row.ndcg, row.unbiased, row.random)
-        ndcg, unbiased, random = (_cell(figure, row.ranker == ENGINE_ORDER) for figure in figures)
+        ndcg, unbiased, random = (_cell(figure, is_baseline=row.ranker == ENGINE_ORDER) for figure in figures)
         table.add_row(row.ranker, ndcg, f"{row.mrr.mean:.3f}", unbiased, random)
     return table
 
 
-def _cell(figure: Figure | None, is_baseline: bool) -> str:
+def ablation_table(comparison: Comparison, ranker: str) -> Table:
+    """Return the ablation for a terminal; a star marks a difference whose interval excludes zero."""
+    from rich.table import Table
+
+    table = Table(title=f"the {ranker} without one signal", caption="[ ]: difference to all signals")
+    table.add_column("without")
+    table.add_column("without position bias", justify="right")
+    for row in comparison.ablations:
+        name = "the engine's rank" if row.signal == ENGINE else row.signal
+        table.add_row(name, _cell(row.unbiased, is_baseline=False))
+    return table
+
+
+def _cell(figure: Figure | None, *, is_baseline: bool) -> str:
     if figure is None:
         return "-"
     if is_baseline:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rerank.arrays import FloatArray, IndexArray, half_to_float
-from rerank.features.groups import FeaturePlan, feature_names
+from rerank.features.groups import NUMBERS, FeaturePlan, feature_names
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.models.neural.network import Batch, ItemInputs, NetworkSizes
@@ -19,11 +19,12 @@ from .examples import Examples, QueryTable
 
 @dataclass(frozen=True)
 class SlateDataset:
-    """The products and queries that examples refer to by row."""
+    """The products and queries that examples refer to by row; `missing` are explained signals that items are without."""
 
     products: ProductTable
     scaler: Scaler
     queries: QueryTable
+    missing: frozenset[str] = frozenset()
 
     @property
     def plan(self) -> FeaturePlan:
@@ -41,12 +42,14 @@ class SlateDataset:
     def _numbers(self) -> FloatArray:
         scaled = self.scaler.scale(self.products.numbers)
         known = np.isfinite(scaled)
+        if NUMBERS in self.missing:  # as explanations mask them: known numbers at the median
+            scaled = scaled * 0
         return np.concatenate([np.where(known, scaled, 0), ~known], axis=1).astype(np.float32)
 
     def items(self, rows: IndexArray) -> ItemInputs:
         """Return the item tower's inputs for rows (N,) of the product table."""
         vectors = {
-            space: torch.from_numpy(half_to_float(array[rows]))
+            space: torch.from_numpy(half_to_float(array[rows]) * np.float32(space not in self.missing))
             for space, array in self.products.vectors.items()
         }
         return ItemInputs(vectors, torch.from_numpy(self._numbers[rows]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,16 +11,21 @@ import numpy as np
 from rerank.arrays import BoolArray, DoubleArray, FloatArray, IndexArray, half_to_float
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.groups import (
+    BEHAVIOUR,
     FeatureInputs,
+    FeaturePlan,
     ProductAttributes,
     QueryVectors,
     feature_names,
     features,
+    masked_features,
 )
 from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.slate import Slate
 from rerank.training.behaviour.as_of import Behaviour, SlateBehaviour
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighboursAsOf
 from rerank.training.log.events import Log, gains_of
 
 from .propensity import DEPTH, PositionBias
@@ -53,6 +58,11 @@ class Examples:
     def part(self, rows: slice | IndexArray | BoolArray) -> Examples:
         """Return the examples of some slates."""
         return replace(self, **{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+    def without(self, plan: FeaturePlan, missing: Collection[str]) -> Examples:
+        """Return the examples as they are when explained signals, or the engine's rank, are missing."""
+        x = masked_features(self.x.reshape(-1, self.x.shape[2]), plan, missing).reshape(self.x.shape)
+        return replace(self, x=x, click_mask=self.click_mask & (BEHAVIOUR not in missing))
 
 
 @dataclass(frozen=True)
@@ -178,12 +188,19 @@ class ExampleBuilder:
 
 
 def example_builder(
-    log: Log, products: ProductTable, scaler: Scaler, queries: QueryTable, positions: PositionBias
+    log: Log,
+    products: ProductTable,
+    scaler: Scaler,
+    queries: QueryTable,
+    positions: PositionBias,
+    method: str = DEFAULT_METHOD,
 ) -> ExampleBuilder:
-    """Return the builder of a log's examples."""
+    """Return the builder of a log's examples; `method` of `ITEM_METHODS` finds the neighbours of products."""
     numbers = scaler.scale(products.numbers)
     behaviour = Behaviour(log, products, numbers, positions)
-    return ExampleBuilder(log, BehaviourSource(products, numbers, behaviour.clicks), queries, behaviour)
+    neighbours = NeighboursAsOf(products, behaviour.clicks, method)
+    source = BehaviourSource(products, numbers, behaviour.clicks, neighbours=neighbours)
+    return ExampleBuilder(log, source, queries, behaviour)
 
 
 def _stack(rows: Sequence[Mapping[str, Any]], feature_count: int) -> Examples:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opensearch.logs.profiles import Click
 from rerank.features.behaviour import BehaviourSource
+from rerank.features.groups import ENGINE, explained_signals
 from rerank.features.scaler import fit_scaler
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
 from rerank.training.behaviour.as_of import Behaviour
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighboursAsOf
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
 from vitrine.errors import SmallLogError
@@ -19,7 +23,7 @@ from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainedModel, TrainingData, store_artifacts
 from .candidates import CANDIDATES, OnProgress, Round, Split, make_candidates, rrf_model
-from .compare import Comparison, compare_rankers
+from .compare import Comparison, ablate, compare_rankers
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
 from .propensity import estimate_positions, impressions
 
@@ -69,33 +73,44 @@ def train_ranker(
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
     queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
-    builder = example_builder(data.log, data.products, scaler, queries, positions)
+    builder = example_builder(data.log, data.products, scaler, queries, positions, settings.neighbours)
     split = _split(_examples(builder, data.log, on_progress), cuts)
     run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress)
     made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
-    scores = {candidate.label: candidate.score(split.held_out) for candidate in made}
+    scores = {candidate.label: candidate.score(split.held_out, frozenset()) for candidate in made}
     comparison = compare_rankers(split.held_out, data.products.plan, scores, positions.propensity)
-    on_progress("comparing", 1, 1)
     best = max(
         (candidate for candidate in made if candidate.served),
         key=lambda candidate: comparison.row(candidate.label).unbiased.mean,
     )
+    signals = (ENGINE, *explained_signals(data.products.plan))
+    ablations = ablate(partial(best.score, split.held_out), signals, split.held_out, positions.propensity)
+    comparison = replace(comparison, ablations=ablations)
+    on_progress("comparing", 1, 1)
     training = {
         **_counts(data, gains),
         "examples": {name: len(getattr(split, name)) for name in ("train", "validation", "held_out")},
-        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
+        "positions": {
+            "method": positions.method,
+            "measured": positions.measured,
+            "propensity": positions.propensity.round(4).tolist(),
+        },
         "candidates": [candidate.label for candidate in made],
         **best.model.training,
         "seconds": round(time.monotonic() - started, 1),
     }
     model = replace(best.model, training=training, comparison=comparison)
-    result = _finish(data, store, model, builder.behaviour, on_progress)
+    result = _finish(data, store, model, builder.behaviour, on_progress, settings.neighbours)
     return replace(result, label=best.label, failed=failed)
 
 
 def make_rrf(
-    data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    settings: RRFSettings,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
     """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
     gains = gains_of(data.log)
@@ -104,16 +119,22 @@ def make_rrf(
     model = replace(model, training={**_counts(data, gains), **model.training})
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
     behaviour = Behaviour(data.log, data.products, numbers, positions)
-    return _finish(data, store, model, behaviour, on_progress)
+    return _finish(data, store, model, behaviour, on_progress, method)
 
 
 def _finish(
-    data: TrainingData, store: Store, model: TrainedModel, behaviour: Behaviour, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    model: TrainedModel,
+    behaviour: Behaviour,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
-    """Store the artifacts, with the behaviour of the whole log."""
+    """Store the artifacts, with the behaviour of the whole log; `method` finds the neighbours of products."""
     on_progress("storing", 0, 1)
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    source = BehaviourSource(data.products, numbers, behaviour.clicks)
+    neighbours = NeighboursAsOf(data.products, behaviour.clicks, method)
+    source = BehaviourSource(data.products, numbers, behaviour.clicks, neighbours=neighbours)
     artifacts = store_artifacts(store, data, model, source, behaviour.tables())
     on_progress("storing", 1, 1)
     ids = data.products.ids

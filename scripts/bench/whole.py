@@ -32,14 +32,14 @@ from typing import Any
 import click
 import numpy as np
 
+from encoders.images.fetch import Fetcher
+from encoders.images.source import ImagePlaces
 from encoders.protocol import FloatArray, TextEncoder
 from encoders.text import open_text_encoder
 from encoders.tokens import batches_by_length
 from encoders.torch_text import TOKENS_PER_BATCH
 from indexer.catalogue.product import read_product
 from indexer.catalogue.reader import read_rows
-from indexer.images.fetch import Fetcher
-from indexer.images.source import ImagePlaces
 from indexer.load.document import document, embedding_text, fields_of
 from indexer.load.embed import BatchSizes
 from indexer.load.encoders import schema_for

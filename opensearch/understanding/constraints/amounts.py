@@ -14,7 +14,7 @@ from vitrine.units import CURRENCY_SYMBOLS, UNIT_SPELLINGS
 from . import phrases
 
 # Letters of alphabets and digits make words; Chinese signs stand without spaces.
-_START, _END = r"(?<![a-z0-9À-ɏ.])", r"(?![a-z0-9À-ɏ])"
+_START, _END = r"(?<![a-z0-9À-ɏЀ-ӿ.])", r"(?![a-z0-9À-ɏЀ-ӿ])"
 # A number inside a code, a fraction, a range or a size of several sides is no amount: AB-12, 1/2, 24-70, 80 x 200.
 _ALONE_START = _START + r"(?<!\w[\-/–])(?<!\d[×*])(?<!\d\s[x×*]\s)"
 _ALONE_END = _END + r"(?!\s?[×*/\-–x]\s?\d)"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from rapidfuzz.distance import OSA
@@ -26,7 +27,20 @@ _MAX_PHRASE = 3  # words
 _BEFORE = re.compile(r"[^\W\d_]+(?:[ '’]+[^\W\d_]+){0,2}(?=\s*[:$€£¥]?\s*\d)")
 _AFTER = re.compile(r"(?<=\d)(?:\s|-)?([^\W\d_]+)(?![^\W_])")
 
-Meanings = Mapping[str, Collection[str]]  # word or phrase, folded -> what it means
+
+@dataclass(frozen=True)
+class _Table:
+    """Folded words and phrases, and those of each number of words, split, with what they mean."""
+
+    phrases: Collection[str]
+    by_size: Mapping[int, Sequence[tuple[list[str], Collection[str]]]]
+
+    @classmethod
+    def of(cls, meanings: Mapping[str, Collection[str]]) -> _Table:
+        by_size: defaultdict[int, list[tuple[list[str], Collection[str]]]] = defaultdict(list)
+        for phrase, meant in meanings.items():
+            by_size[len(phrase.split())].append((phrase.split(), meant))
+        return cls(frozenset(meanings), dict(by_size))
 
 
 def with_known_words(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> str:
@@ -49,10 +63,11 @@ def _corrections(
     typed = [(match.start(), match[0]) for match in re.finditer(r"[^\W\d_]+", words)]
     folded = [fold(word) for _, word in typed]
     tables = [_words_after_number()] if after else [_phrases_before_number(), _column_words(plan)]
-    for size in range(min(len(folded), _MAX_PHRASE), 0, -1):
+    sizes = range(min(len(folded), _MAX_PHRASE), 0, -1)
+    if any(" ".join(folded[-size:]) in table.phrases for size in sizes for table in tables):
+        return
+    for size in sizes:
         own = folded[-size:]
-        if any(" ".join(own) in table for table in tables):
-            return
         for number, (place, word) in enumerate(typed[-size:]):
             if _is_known(own[number], vocabulary):
                 continue
@@ -73,27 +88,25 @@ def _is_known(folded: str, vocabulary: Vocabulary) -> bool:
     )
 
 
-def _meant(own: list[str], number: int, table: Meanings) -> str | None:
+def _meant(own: list[str], number: int, table: _Table) -> str | None:
     """Return the word that was meant at a place of a phrase; None without one, or with words of several meanings."""
-    typed = own[number]
+    typed, before, after = own[number], own[:number], own[number + 1 :]
     meant: dict[str, Collection[str]] = {}
-    for phrase, meanings in table.items():
-        parts = phrase.split()
-        if len(parts) != len(own) or [*parts[:number], *parts[number + 1 :]] != [
-            *own[:number],
-            *own[number + 1 :],
-        ]:
-            continue
+    for parts, meanings in table.by_size.get(len(own), ()):
         word = parts[number]
+        if abs(len(word) - len(typed)) > 1 or len(word) < _MIN_MEANT:
+            continue
+        if parts[:number] != before or parts[number + 1 :] != after:
+            continue
         same_start = word[0] == typed[0] or word[:2] == typed[1::-1]
-        if len(word) >= _MIN_MEANT and same_start and OSA.distance(word, typed, score_cutoff=1) == 1:
+        if same_start and OSA.distance(word, typed, score_cutoff=1) == 1:
             meant[word] = meanings
     one_meaning = meant and set.intersection(*(set(meanings) for meanings in meant.values()))
     return min(meant) if one_meaning else None
 
 
 @cache
-def _phrases_before_number() -> Meanings:
+def _phrases_before_number() -> _Table:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for meaning, table in (
         ("most", (*phrases.AT_MOST, *phrases.AT_MOST_AT_END)),
@@ -103,27 +116,27 @@ def _phrases_before_number() -> Meanings:
         for phrase in table:
             if phrase[0].isalpha() and phrase.isprintable():
                 found[fold(phrase)].add(meaning)
-    return found
+    return _Table.of(found)
 
 
 @cache
-def _words_after_number() -> Meanings:
+def _words_after_number() -> _Table:
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for word, (unit, _, _) in UNIT_SPELLINGS.items():
+    for word, unit in UNIT_SPELLINGS.items():
         if word.isalpha():
-            found[fold(word)].add(unit)
+            found[fold(word)].add(unit.name)
     for word, codes in (*CURRENCY_SYMBOLS.items(), *phrases.CURRENCY_WORDS.items()):
         if word.isalpha() and word.isascii():
             found[fold(word)].update(codes)
-    return found
+    return _Table.of(found)
 
 
-def _column_words(plan: FieldPlan) -> Meanings:
+def _column_words(plan: FieldPlan) -> _Table:
     return _names_of_columns((*plan.numbers, *plan.keywords))
 
 
 @lru_cache(maxsize=64)
-def _names_of_columns(columns: tuple[str, ...]) -> Meanings:
+def _names_of_columns(columns: tuple[str, ...]) -> _Table:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for number, kind in enumerate(usual_names()):
         for name in kind:
@@ -131,7 +144,7 @@ def _names_of_columns(columns: tuple[str, ...]) -> Meanings:
     for column in columns:
         for name in names_of(column):
             found[name].add(column)
-    return found
+    return _Table.of(found)
 
 
 @cache

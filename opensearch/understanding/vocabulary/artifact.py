@@ -110,7 +110,7 @@ class Vocabulary:
     def spelled_out_id(self, folded: str) -> int | None:
         """Return the id of the word that products write with an umlaut and the shopper with two letters, if any."""
         hashes, wanted = self.saved["umlauts.hashes"], np.uint64(text_hash(folded))
-        place = int(np.searchsorted(hashes, wanted))
+        place = int(hashes.searchsorted(wanted))
         found = place < len(hashes) and hashes[place] == wanted
         return int(self.saved["umlauts.ids"][place]) if found else None
 
@@ -132,8 +132,11 @@ class Vocabulary:
 
     def is_code(self, code: str) -> bool:
         """Return whether a text of `normalized_code` is a code of a product that consists of letters."""
-        hashes, wanted = self.saved["codes.hashes"], np.uint64(text_hash(code))
-        place = int(np.searchsorted(hashes, wanted))
+        hashes = self.saved["codes.hashes"]
+        if not len(hashes):
+            return False
+        wanted = np.uint64(text_hash(code))
+        place = int(hashes.searchsorted(wanted))
         return bool(place < len(hashes) and hashes[place] == wanted)
 
     @property
@@ -249,6 +252,6 @@ def _mapped(path: Path) -> NDArray[Any]:
 def _looked_up(saved: Arrays, name: str, text: str) -> float:
     """Return the probability of a text in one of the saved tables; 0 where the table lacks it."""
     hashes, wanted = saved[f"{name}.hashes"], np.uint64(text_hash(text))
-    place = int(np.searchsorted(hashes, wanted))
+    place = int(hashes.searchsorted(wanted))
     found = place < len(hashes) and hashes[place] == wanted
     return float(saved[f"{name}.probabilities"][place]) if found else 0.0

@@ -52,8 +52,8 @@ class TextTable:
     def find(self, keys: Sequence[str]) -> list[range]:
         """Return the ids of each key's texts."""
         wanted = hashes_of(keys)
-        first = np.searchsorted(self.hashes, wanted, "left").tolist()
-        last = np.searchsorted(self.hashes, wanted, "right").tolist()
+        first = self.hashes.searchsorted(wanted, "left").tolist()
+        last = self.hashes.searchsorted(wanted, "right").tolist()
         return [range(a, b) for a, b in zip(first, last, strict=True)]
 
     def text(self, id: int) -> str:
@@ -101,8 +101,8 @@ class NearTable:
     def near(self, word: str, errors: int) -> list[int]:
         """Return the ids of all words with one error, or of most that have two and are long; among some others."""
         keys = np.array(_deletions(word) if errors == 1 else _pairs_of_deletions(word), dtype=np.uint32)
-        first = np.searchsorted(self.hashes, keys, "left").tolist()
-        last = np.searchsorted(self.hashes, keys, "right").tolist()
+        first = self.hashes.searchsorted(keys, "left").tolist()
+        last = self.hashes.searchsorted(keys, "right").tolist()
         ids: set[int] = set()
         for a, b in zip(first, last, strict=True):
             ids.update(self.ids[a:b].tolist())

@@ -115,6 +115,22 @@ class Behaviour:
             *_by_shopper(shopper_hashes, shoppers, weights, keywords),
         )
 
+    def pair_ratings(self) -> dict[int, dict[int, float]]:
+        """Return query key -> product row -> smoothed clicks over expected clicks, from the whole log."""
+        moment = float(np.nextafter(self._tables.last, np.inf))
+        with self._open(sums_until(moment)) as open_tables:
+            rows, queries = open_tables.pairs(moment)
+            rates = open_tables.rates(np.full(len(rows), moment), rows, queries)
+        ratings: dict[int, dict[int, float]] = {}
+        clicks = np.exp(rates[:, RATES.index("query_click_rate")])
+        for row, query, rating in zip(rows.tolist(), queries.tolist(), clicks.tolist(), strict=True):
+            ratings.setdefault(query, {})[row] = rating
+        return ratings
+
+    def query_key(self, query: str) -> int:
+        """Return the number that stands for a query in the tables."""
+        return self._tables.query_key(query)
+
     @contextmanager
     def _open(self, sums: Sums = sums_before) -> Iterator[_OpenTables]:
         engine = self._engine()

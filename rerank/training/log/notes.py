@@ -37,6 +37,11 @@ REASONS: dict[str, tuple[str, str]] = {
         "searches repeat the `query_id` of another search for other words",
         "send a new `query_id` with each search",
     ),
+    "robot": (
+        "searches and events of robots ({} of them) are left out: they name themselves one, or act more than 60 times in a "
+        "minute or 2,000 times in a day",
+        "if many people share one id, send a `client_id` for each, or read them with `--keep-robots`",
+    ),
     "incomplete slate": ("records of the slate log lack an id, a time or products", "none: they are skipped"),
     "event without name": ("events have no `action_name`", "send one such as click, add_to_cart or purchase"),
     "action set to ignore": ("events are named {}", "nothing to do: `--action` ignores them"),

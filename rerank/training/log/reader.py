@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import isfinite
@@ -16,9 +16,10 @@ from .actions import GAINS, kind_of, normalised
 from .events import Event, Log
 from .notes import Tally, names_with_counts
 from .product_ids import ProductIds
+from .robots import RobotFinder, names_robot
 from .shopper_ids import RawShopper, ShopperHashes, raw_shopper
+from .ubi_shapes import OLDEST
 
-_OLDEST = 631_152_000.0  # 1990-01-01, before any web shop
 _HITS = ("query_response_hit_ids", "query_response_object_ids")  # of UBI 1.3, and of older trackers
 
 
@@ -34,9 +35,16 @@ class _Answer:
 
 
 class LogReader:
-    """Reads a log once. `own_actions` maps normalised names of events to what they mean for this shop."""
+    """Reads a log once. `own_actions` maps normalised names of events to what they mean for this shop.
 
-    def __init__(self, ids: ProductIds, own_actions: Mapping[str, str] | None = None) -> None:
+    Robots are left out, unless `keep_robots` says that they are people.
+    """
+
+    def __init__(
+        self, ids: ProductIds, own_actions: Mapping[str, str] | None = None, *, keep_robots: bool = False
+    ) -> None:
+        self._keep_robots = keep_robots
+        self._robot_searches: set[str] = set()  # query ids of records that name themselves a robot
         self._ids = ids
         self._own_actions = own_actions or {}
         self._tally = Tally()
@@ -80,19 +88,50 @@ class LogReader:
             if answer.shown:
                 shopper = hashes.of(self._shoppers.get(answer.query_id))
                 by_query[answer.query_id] = _slate_of(answer, shopper)
-        self._judge(found, by_query)
+        events_read = [replace(event, shopper=hashes.of(raw)) for event, raw in found]
+        if not self._keep_robots:
+            by_query, events_read = self._without_robots(by_query, events_read)
+        self._judge(events_read, by_query)
         return Log(
             sorted(by_query.values(), key=lambda slate: slate.at),
-            sorted((replace(event, shopper=hashes.of(raw)) for event, raw in found), key=lambda e: e.at),
+            sorted(events_read, key=lambda event: event.at),
             dict(self._actions),
             self._tally.notes(),
             self._searches + self._actions.total(),
         )
 
+    def _without_robots(
+        self, slates: Mapping[str, Slate], events: Sequence[Event]
+    ) -> tuple[dict[str, Slate], list[Event]]:
+        """Return the searches and events of people, and count those of robots.
+
+        A search without a shopper stands for one of its own.
+        """
+
+        def key(query_id: str, shopper: str | None) -> str:
+            slate = slates.get(query_id)
+            return shopper or (slate.shopper if slate else None) or f"search {query_id}"
+
+        finder = RobotFinder()
+        for slate in slates.values():
+            finder.add(key(slate.query_id, slate.shopper), slate.at)
+        for event in events:
+            finder.add(key(event.query_id, event.shopper), event.at)
+        robots = finder.robots() | {key(query_id, None) for query_id in self._robot_searches}
+        people = {
+            query_id: slate
+            for query_id, slate in slates.items()
+            if key(query_id, slate.shopper) not in robots
+        }
+        theirs = [event for event in events if key(event.query_id, event.shopper) not in robots]
+        left_out = len(slates) - len(people) + len(events) - len(theirs)
+        self._tally.add("robot", f"{len(robots):,}", left_out)
+        return people, theirs
+
     def _slate(self, record: LogRecord) -> Slate | None:
         self._searches += 1
         slate = Slate.from_record(record.source, record.at)
-        if slate is None or slate.at < _OLDEST:
+        if slate is None or slate.at < OLDEST:
             self._tally.add("incomplete slate")
             return None
         return slate
@@ -118,13 +157,15 @@ class LogReader:
     def _answer(self, record: LogRecord) -> _Answer | None:
         self._searches += 1
         source, at = record
+        if names_robot(source):
+            self._robot_searches.add(str(source.get("query_id")))
         hits = next((source[name] for name in _HITS if source.get(name)), None)
         query_id = source.get("query_id")
         if query_id in (None, ""):
             self._tally.add("query without id")
         elif not isfinite(at):
             self._tally.add("query without time")
-        elif at < _OLDEST:
+        elif at < OLDEST:
             self._tally.add("query too old")
         elif hits is None and not any(name in source for name in _HITS):
             self._tally.add("query without products")
@@ -153,19 +194,21 @@ class LogReader:
                 self._tally.add("event without product")
             elif not isfinite(at):
                 self._tally.add("event without time")
-            elif at < _OLDEST:
+            elif at < OLDEST:
                 self._tally.add("event too old")
             else:
                 shopper = raw_shopper(source)
+                if names_robot(source):
+                    self._robot_searches.add(str(source["query_id"]))
                 self._remember(str(source["query_id"]), shopper)
                 for id_ in products:
                     found = self._product(id_, product.get("object_id_field"))
                     yield Event(str(source["query_id"]), kind, found, at), shopper
 
-    def _judge(self, events: Iterable[tuple[Event, RawShopper | None]], slates: Mapping[str, Slate]) -> None:
+    def _judge(self, events: Iterable[Event], slates: Mapping[str, Slate]) -> None:
         """Count the events of which nothing can be learned, and those with a time before their search."""
         shown = {query_id: frozenset(slate.shown) for query_id, slate in slates.items()}
-        for event, _ in events:
+        for event in events:
             if event.query_id not in slates:
                 self._tally.add("unknown query")
             elif event.id not in self._ids.known:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rerank.shoppers import sealed, shopper_hash
 
 # The fields that name a shopper, the most lasting first; the session stands for a shopper whom the log does not name.
-_FIELDS = ("client_id", "user_id", "session_id")
+SHOPPER_FIELDS = ("client_id", "user_id", "session_id")
 
 
 class RawShopper(NamedTuple):
@@ -21,7 +21,7 @@ class RawShopper(NamedTuple):
 
 def raw_shopper(record: Mapping[str, Any]) -> RawShopper | None:
     """Return the id of the shopper in a UBI query or event; None when it names none."""
-    for rank, name in enumerate(_FIELDS):
+    for rank, name in enumerate(SHOPPER_FIELDS):
         value = record.get(name)
         if value not in (None, ""):
             return RawShopper(rank, str(value))
@@ -41,7 +41,11 @@ class ShopperHashes:
 
     def of(self, raw: RawShopper | None) -> str | None:
         """Return the keyed hash of a raw id."""
-        return None if raw is None else self._ours.get(raw.id) or self._hash(raw.id)
+        return None if raw is None else self.of_id(raw.id)
+
+    def of_id(self, raw_id: str) -> str:
+        """Return the keyed hash of an id; that of a hash of ours is itself."""
+        return self._ours.get(raw_id) or self._hash(raw_id)
 
     def of_slate(self, shopper: str | None) -> str | None:
         """Return the keyed hash in a record of the slate log."""

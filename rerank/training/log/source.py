@@ -8,6 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from opensearch.index.fields import FieldPlan
+from opensearch.index.meta import schema_of
+from opensearch.index.scan import scan
+from opensearch.index.versions import require_current
 from opensearch.logs.slates import read_slates
 from opensearch.logs.ubi import (
     accept_own_fields,
@@ -32,12 +35,13 @@ class LogOptions:
 
     `until` is in seconds since 1970, None for the whole log. `applications` are the values of `application`, by default
     the alias; "" stands for records without one. `actions` maps normalised names of events to click, cart, purchase or
-    ignore.
+    ignore. `keep_robots`: those who act faster than people are read too.
     """
 
     until: float | None = None
     applications: tuple[str, ...] = ()
     actions: Mapping[str, str] = field(default_factory=dict)
+    keep_robots: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def read_log(client: OpenSearch, alias: str, catalogue: Catalogue, options: LogO
     accept_own_fields(client)
     index, plan = catalogue.index, catalogue.plan
     ids = ProductIds(catalogue.ids, plan, lambda column: column_values(client, index, plan, column))
-    reader = LogReader(ids, options.actions)
+    reader = LogReader(ids, options.actions, keep_robots=options.keep_robots)
     applications, until = options.applications or (alias,), options.until
     others = {name: n for name, n in count_applications(client).items() if name not in applications}
     reader.count_elsewhere(others)
@@ -68,6 +72,13 @@ def read_log(client: OpenSearch, alias: str, catalogue: Catalogue, options: LogO
             if actions is None or actions
         ),
     )
+
+
+def read_alias_log(client: OpenSearch, alias: str, options: LogOptions) -> Log:
+    """Return the log of an alias with the products of its index. Raises IndexMissingError without an index."""
+    index = require_current(client, alias)
+    ids = frozenset(product for product, _ in scan(client, index, includes=["id"]))
+    return read_log(client, alias, Catalogue(index, schema_of(client, index).plan, ids), options)
 
 
 def _actions_to_read(

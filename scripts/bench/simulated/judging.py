@@ -119,7 +119,7 @@ class _Truth:
 
     @cached_property
     def _mean(self) -> DoubleArray:
-        return np.mean([self._liking_of(shopper) for shopper in self._everyone], axis=0)
+        return np.asarray(np.mean([self._liking_of(shopper) for shopper in self._everyone], axis=0))
 
     def _relevance_of(self, query: str) -> DoubleArray:
         if query not in self._relevance:

@@ -166,8 +166,8 @@ def _words(text: str) -> list[str]:
 
 def _scaled(scores: DoubleArray | FloatArray) -> DoubleArray:
     """Return scores (Q, N) from 0 to 1 in each row among the best `WINDOW`; zeros for a row of equal scores."""
-    low = np.sort(scores, axis=1)[:, [-WINDOW]]
-    spread = scores.max(axis=1, keepdims=True) - low
-    return np.asarray(
-        np.clip(scores - low, 0, None) / np.where(spread > 1e-6, spread, np.inf), dtype=np.float64
-    )
+    values = scores.astype(np.float64)
+    low: DoubleArray = np.sort(values, axis=1)[:, [-WINDOW]]
+    spread = values.max(axis=1, keepdims=True) - low
+    scaled: DoubleArray = np.clip(values - low, 0, None) / np.where(spread > 1e-6, spread, np.inf)
+    return scaled

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
-from indexer.catalogue.product import ImageSource
 from vitrine.errors import ImageError
 
 MAX_BYTES = 64 << 20  # of one image
@@ -23,6 +22,7 @@ _HOST_AND_PATH = re.compile(
 )
 
 Fetch = Callable[[str], bytes]
+ImageSource = str | bytes  # a path, URL or data URI as the catalogue spells it; bytes: the image file itself
 
 
 @dataclass(frozen=True)

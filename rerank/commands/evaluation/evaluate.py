@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,18 +15,45 @@ from rerank.evaluation.metrics import METRICS
 if TYPE_CHECKING:
     from rerank.evaluation.report import EvaluationReport
 
+_PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The options of `vitrine evaluate` as click reads them."""
+
+    qrels: Path
+    runs: tuple[Path, ...]
+    queries: Path | None
+    measures: tuple[str, ...]
+    judged_only: bool
+    gain: Literal["linear", "exp"]
+    html: Path | None
+    relevant: int
+    image_folder: Path | None
+    image_base: str | None
+    alias: str
+    url: str
+    store: str | None
+    as_json: bool
+
+
 _MEASURES_HELP = "; ".join(f"{name}: {measure.description}" for name, measure in METRICS.items())
 
 
 @click.command()
-@click.option("--qrels", type=click.Path(path_type=Path), required=True, help="TREC relevance judgments.")
+@click.option("--qrels", type=_PATH, required=True, help="TREC relevance judgments.")
 @click.option(
     "--run",
     "runs",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     multiple=True,
-    required=True,
     help="TREC run; repeat it for more runs: each is compared with the first.",
+)
+@click.option(
+    "--queries",
+    type=_PATH,
+    help="JSON lines with id and query, which are searched on --index where no run is given, and shown in the report.",
 )
 @click.option(
     "--measure",
@@ -43,20 +71,34 @@ _MEASURES_HELP = "; ".join(f"{name}: {measure.description}" for name, measure in
     show_default=True,
     help="Gain of nDCG: the grade, or 2^grade - 1.",
 )
+@click.option("--html", type=_PATH, help="Write the report as one HTML file with plots.")
+@click.option(
+    "--relevant",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="GRADE",
+    help="Grade from which a product is relevant in the report's accuracy, F1, AUC and curves.",
+)
+@click.option(
+    "--image-folder", type=_PATH, help="Folder of the catalogue, where the index's image paths lie."
+)
+@click.option(
+    "--image-base", metavar="URL", help="Address of the shop, put before image paths without a file."
+)
+@options.index
+@options.url
+@options.store
 @options.as_json
-def evaluate(
-    qrels: Path,
-    runs: tuple[Path, ...],
-    measures: tuple[str, ...],
-    judged_only: bool,
-    gain: Literal["linear", "exp"],
-    as_json: bool,
-) -> None:
+def evaluate(**given: Any) -> None:
     """Evaluate TREC runs against relevance judgments.
 
     Prints means over all judged queries with 95 % intervals (paired bootstrap, 10,000 seeded resamples) and each run's
     difference to the first run; * marks an interval that excludes zero. A query that a run does not answer counts zero; a
     query without a relevant product (grade 1 or more) is left out.
+
+    With --queries and no --run, the queries are searched on --index, in the engine's order and reranked. With --html, the
+    report has wins and losses with the products' images, an ablation, and the quality of the scores as well.
     """
     import orjson
     from rich.console import Console
@@ -64,12 +106,22 @@ def evaluate(
     from rerank.evaluation.report import evaluate_runs, evaluation_table
     from rerank.evaluation.trec import read_qrels, read_run
 
-    judgments = read_qrels(qrels)
-    report = evaluate_runs(
-        judgments, {str(path): read_run(path) for path in runs}, measures, gain, judged_only
-    )
+    from .page import with_index, write_page
+
+    settings = EvaluateOptions(**given)
+    if not settings.runs and not settings.queries:
+        raise click.UsageError("name a run (--run FILE), or queries to search (--queries FILE).")
+    if not settings.html and (settings.image_folder or settings.image_base):
+        raise click.UsageError("images are shown in the report: add --html FILE.")
+    judgments = read_qrels(settings.qrels)
+    runs = {str(path): read_run(path) for path in settings.runs}
+    if settings.queries:
+        runs = with_index(settings, judgments, runs)
+    elif settings.html:
+        write_page(settings, judgments, runs)
+    report = evaluate_runs(judgments, runs, settings.measures, settings.gain, settings.judged_only)
     _warn(report)
-    if as_json:
+    if settings.as_json:
         click.echo(orjson.dumps(report.to_dict()))
     else:
         width = None if sys.stdout.isatty() else 200  # in a file, rows are not wrapped
