@@ -18,6 +18,7 @@ from opensearch.index.spaces import SPACES, sub_queries
 from opensearch.logs.profiles import Click
 from opensearch.search.facets import MAX_EXACT_GROUPS
 from opensearch.search.filters import ids_filter
+from opensearch.search.fusion import min_max_weights
 from opensearch.search.matches import Floors, query_floors
 from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.query_text import clean_words
@@ -71,7 +72,8 @@ def search_with_vectors(
         coded = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
         window = replace(window, rules={**coded, **window.rules})
     if search.explain and not window.explanations:
-        window = explain_engine_order(candidates, window)
+        weights = min_max_weights(engine_body(context, search, vectors))
+        window = explain_engine_order(candidates, window, weights)
     order: Order = "reranked" if window.artifacts else "engine"
     pins = pinned_positions(window.request)
     hits = placed_hits(hits_of(candidates, window), pins)

@@ -208,14 +208,16 @@ def test_products_that_break_a_bound_come_after_the_others_with_and_without_a_mo
 
 
 def test_query_rules_give_one_order_in_every_way_within_seconds(world: World, service: str) -> None:
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"name": "lamps", "query": "Lamp under 40", "pin": {"p01": 1, "p08": 4}, "bury": ["p09"]},
         {"name": "bags", "bury_filters": ["thing=bag"]},
     ]
     old = {"script": "ctx._source.created = '2020-01-01'", "query": {"prefix": {"id": "p0"}}}
     world.engine.update_by_query(index=world.alias, body=old, params={"refresh": "true"})
-    write = {"explore": {"positions": 3, "half_life_days": 365.0}}
-    change_query_rules(world.engine, world.alias, lambda stored: replace(stored, rules=rules, **write))
+    explore = {"positions": 3, "half_life_days": 365.0}
+    change_query_rules(
+        world.engine, world.alias, lambda stored: replace(stored, rules=rules, explore=explore)
+    )
 
     def ordered(ids: list[str]) -> Any:
         return call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": "lamp under 40"})[1]
@@ -331,7 +333,7 @@ def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_pa
 
 def test_a_taken_port_is_one_sentence(world: World, service: str, tmp_path: Path) -> None:
     second = world.serve(int(service.rsplit(":", 1)[1]), tmp_path / "log")
-    assert second.wait(timeout=60) == 1
+    assert second.wait(timeout=60) == 2
     stderr = (tmp_path / "log").read_text()
     assert stderr.startswith("error: port ")
     assert "choose another with --port" in stderr

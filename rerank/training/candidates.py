@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rerank.arrays import FloatArray
 from rerank.features.item_table import ItemTower, VectorsOnly
 from rerank.features.scaler import Scaler
 from rerank.models.card import LAMBDAMART, NEURAL, RRF
+from rerank.models.catalogue import CatalogueWeights
 from rerank.models.lambdamart import LambdaMART
 from rerank.models.neural.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
@@ -27,6 +29,9 @@ from .examples import Examples, QueryTable
 from .propensity import DEPTH, PositionBias
 
 if TYPE_CHECKING:
+    from rerank.features.words import ProductWords
+    from rerank.training.catalogue.learn import LearnedCatalogue
+
     from .fit import FitResult, TrainingSettings
 
 OnProgress = Callable[[str, int, int], None]  # stage, done, total
@@ -55,6 +60,9 @@ class Round:
     settings: TrainingSettings
     rrf: RRFSettings
     on_progress: OnProgress
+    catalogue: tuple[LearnedCatalogue, ProductWords] | None = (
+        None  # what the products alone teach, and their words
+    )
 
 
 @dataclass(frozen=True)
@@ -182,6 +190,27 @@ def without_learning(run: Round) -> RankerCandidate:
     )
 
 
+def from_catalogue(run: Round) -> RankerCandidate:
+    """Return the ranker that the products alone teach. Raises RerankError where they were not read."""
+    from rerank.training.catalogue.learn import catalogue_model
+    from rerank.training.catalogue.log_scores import catalogue_scores_of
+
+    if run.catalogue is None:
+        raise RerankError("the words of the products were not read")
+    learned, words = run.catalogue
+    return RankerCandidate(
+        "catalogue ranker",
+        catalogue_model(run.data, learned, words),
+        lambda examples, missing: catalogue_scores_of(
+            examples,
+            run.data.products,
+            run.queries,
+            words,
+            reduce(CatalogueWeights.without, missing, learned.weights),
+        ),
+    )
+
+
 def _without(settings: RRFSettings, missing: Missing) -> RRFSettings:
     for signal in missing:
         settings = settings.without(signal)
@@ -197,6 +226,7 @@ def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:
 CANDIDATES: Mapping[str, Callable[[Round], RankerCandidate]] = {
     "fused": fused,
     "lambdamart": lambdamart,
+    "catalogue": from_catalogue,
     "rrf": without_learning,
 }
 

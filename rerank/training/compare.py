@@ -11,7 +11,7 @@ import numpy as np
 from opensearch.index.spaces import IMAGE
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
-from rerank.features.groups import FeaturePlan, feature_names
+from rerank.features.groups import COLLABORATIVE, FeaturePlan, feature_names
 from rerank.models.ranker import order_of
 from rerank.models.rrf import ENGINE, POPULARITY, RRFSettings, rrf_scores
 
@@ -179,9 +179,12 @@ def rrf_of_examples(examples: Examples, plan: FeaturePlan, settings: RRFSettings
 
 def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
     """Return the scores (S, L) of engine order and single signals; a missing signal scores lowest."""
-    labels = {ENGINE: ENGINE_ORDER, POPULARITY: POPULARITY, **{s: f"{s} cosine" for s in plan.spaces}}
-    signals = example_signals(examples, plan)
-    return {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
+    labels = {ENGINE: ENGINE_ORDER, **{s: f"{s} cosine" for s in plan.spaces}}
+    column = feature_names(plan).index(COLLABORATIVE)
+    signals = example_signals(examples, plan) | {
+        COLLABORATIVE: np.where(examples.mask, examples.x[:, :, column], np.nan)
+    }
+    return {labels.get(name, name): np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
 
 
 def slate_metrics(

@@ -24,6 +24,8 @@ from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.slate import Slate
 from rerank.training.behaviour.as_of import Behaviour, SlateBehaviour
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighboursAsOf
 from rerank.training.log.events import Log, gains_of
 
 from .propensity import DEPTH, PositionBias
@@ -186,12 +188,19 @@ class ExampleBuilder:
 
 
 def example_builder(
-    log: Log, products: ProductTable, scaler: Scaler, queries: QueryTable, positions: PositionBias
+    log: Log,
+    products: ProductTable,
+    scaler: Scaler,
+    queries: QueryTable,
+    positions: PositionBias,
+    method: str = DEFAULT_METHOD,
 ) -> ExampleBuilder:
-    """Return the builder of a log's examples."""
+    """Return the builder of a log's examples; `method` of `ITEM_METHODS` finds the neighbours of products."""
     numbers = scaler.scale(products.numbers)
     behaviour = Behaviour(log, products, numbers, positions)
-    return ExampleBuilder(log, BehaviourSource(products, numbers, behaviour.clicks), queries, behaviour)
+    neighbours = NeighboursAsOf(products, behaviour.clicks, method)
+    source = BehaviourSource(products, numbers, behaviour.clicks, neighbours=neighbours)
+    return ExampleBuilder(log, source, queries, behaviour)
 
 
 def _stack(rows: Sequence[Mapping[str, Any]], feature_count: int) -> Examples:

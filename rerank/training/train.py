@@ -14,6 +14,8 @@ from rerank.features.groups import ENGINE, explained_signals
 from rerank.features.scaler import fit_scaler
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
 from rerank.training.behaviour.as_of import Behaviour
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighboursAsOf
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
 from vitrine.errors import SmallLogError
@@ -26,6 +28,9 @@ from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, exampl
 from .propensity import estimate_positions, impressions
 
 if TYPE_CHECKING:
+    from rerank.features.words import ProductWords
+    from rerank.training.catalogue.learn import LearnedCatalogue
+
     from .fit import TrainingSettings
 
 MIN_SLATES = 100  # with a click, before anything is learned from them
@@ -57,6 +62,7 @@ def train_ranker(
     on_progress: OnProgress,
     candidates: Sequence[str] = tuple(CANDIDATES),
     rrf: RRFSettings = RRF_AFTER_HYBRID,
+    catalogue: tuple[LearnedCatalogue, ProductWords] | None = None,
 ) -> TrainingResult:
     """Make the candidates of these names from the log, compare them on the latest slates, and store the best one.
 
@@ -71,9 +77,9 @@ def train_ranker(
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
     queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
-    builder = example_builder(data.log, data.products, scaler, queries, positions)
+    builder = example_builder(data.log, data.products, scaler, queries, positions, settings.neighbours)
     split = _split(_examples(builder, data.log, on_progress), cuts)
-    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress)
+    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress, catalogue)
     made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
     scores = {candidate.label: candidate.score(split.held_out, frozenset()) for candidate in made}
@@ -89,36 +95,69 @@ def train_ranker(
     training = {
         **_counts(data, gains),
         "examples": {name: len(getattr(split, name)) for name in ("train", "validation", "held_out")},
-        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
+        "positions": {
+            "method": positions.method,
+            "measured": positions.measured,
+            "propensity": positions.propensity.round(4).tolist(),
+        },
         "candidates": [candidate.label for candidate in made],
         **best.model.training,
         "seconds": round(time.monotonic() - started, 1),
     }
     model = replace(best.model, training=training, comparison=comparison)
-    result = _finish(data, store, model, builder.behaviour, on_progress)
+    result = _finish(data, store, model, builder.behaviour, on_progress, settings.neighbours)
     return replace(result, label=best.label, failed=failed)
 
 
 def make_rrf(
-    data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    settings: RRFSettings,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
     """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
-    gains = gains_of(data.log)
-    positions = estimate_positions(impressions(data.log.slates, gains))
     model = rrf_model(data, settings)
-    model = replace(model, training={**_counts(data, gains), **model.training})
+    model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})
+    return _finish(data, store, model, _behaviour(data), on_progress, method)
+
+
+def make_catalogue_ranker(
+    data: TrainingData,
+    store: Store,
+    learned: LearnedCatalogue,
+    words: ProductWords,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
+) -> TrainingResult:
+    """Store the artifacts of the ranker that the catalogue alone taught; `words` are those of the products."""
+    from rerank.training.catalogue.learn import catalogue_model
+
+    model = catalogue_model(data, learned, words)
+    model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})
+    return _finish(data, store, model, _behaviour(data), on_progress, method)
+
+
+def _behaviour(data: TrainingData) -> Behaviour:
+    """Return the behaviour in the whole log."""
+    positions = estimate_positions(impressions(data.log.slates, gains_of(data.log)))
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    behaviour = Behaviour(data.log, data.products, numbers, positions)
-    return _finish(data, store, model, behaviour, on_progress)
+    return Behaviour(data.log, data.products, numbers, positions)
 
 
 def _finish(
-    data: TrainingData, store: Store, model: TrainedModel, behaviour: Behaviour, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    model: TrainedModel,
+    behaviour: Behaviour,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
-    """Store the artifacts, with the behaviour of the whole log."""
+    """Store the artifacts, with the behaviour of the whole log; `method` finds the neighbours of products."""
     on_progress("storing", 0, 1)
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    source = BehaviourSource(data.products, numbers, behaviour.clicks)
+    neighbours = NeighboursAsOf(data.products, behaviour.clicks, method)
+    source = BehaviourSource(data.products, numbers, behaviour.clicks, neighbours=neighbours)
     artifacts = store_artifacts(store, data, model, source, behaviour.tables())
     on_progress("storing", 1, 1)
     ids = data.products.ids
