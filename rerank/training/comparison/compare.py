@@ -14,9 +14,10 @@ from rerank.evaluation.intervals import Interval, bootstrap
 from rerank.features.groups import COLLABORATIVE, FeaturePlan, feature_names
 from rerank.models.ranker import order_of
 from rerank.models.rrf import ENGINE, POPULARITY, RRFSettings, rrf_scores
+from rerank.training.examples import Examples
+from rerank.training.propensity import DEPTH
 
-from .examples import Examples
-from .propensity import DEPTH
+from .random_orders import OrderEstimate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,12 +61,16 @@ class SignalAblation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rankers compared at depth 10 on the examined products of the same held-out slates, and the ablation of the best."""
+    """Rankers compared at depth 10 on the examined products of the same held-out slates, and the ablation of the best.
+
+    `orders` are estimates from slates in random order, those without a click included; none without enough of them.
+    """
 
     slates: int
     random_slates: int
     rows: tuple[ComparisonRow, ...]
     ablations: tuple[SignalAblation, ...] = ()
+    orders: tuple[OrderEstimate, ...] = ()  # by ranker, the engine's first
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -95,7 +100,8 @@ class Comparison:
         ablations = [
             SignalAblation(row["signal"], figure(row["unbiased"])) for row in values.get("ablations", ())
         ]
-        return cls(values["slates"], values["random_slates"], tuple(rows), tuple(ablations))
+        orders = [OrderEstimate.from_dict(row) for row in values.get("orders", ())]
+        return cls(values["slates"], values["random_slates"], tuple(rows), tuple(ablations), tuple(orders))
 
 
 def compare_rankers(
@@ -242,6 +248,29 @@ def ablation_table(comparison: Comparison, ranker: str) -> Table:
     for row in comparison.ablations:
         name = "the engine's rank" if row.signal == ENGINE else row.signal
         table.add_row(name, _cell(row.unbiased, is_baseline=False))
+    return table
+
+
+def orders_table(comparison: Comparison) -> Table:
+    """Return the estimates from random orders for a terminal."""
+    from rich.table import Table
+
+    first = comparison.orders[0]
+    size = f"effective sample size {first.effective_sample_size:,.0f} of {first.decisions:,} positions"
+    warnings = dict.fromkeys(row.warning for row in comparison.orders if row.warning)
+    table = Table(
+        title="clicks on the first ten places of a search, from held-out searches in random order",
+        caption="\n".join([f"95 % intervals; {size}", *map(str, warnings)]),
+    )
+    table.add_column("ranked by")
+    estimators = list(dict.fromkeys(name for row in comparison.orders for name in row.clicks))
+    for name in estimators:
+        table.add_column(name, justify="right")
+    for row in comparison.orders:
+        cells = (row.clicks.get(name) for name in estimators)
+        table.add_row(
+            row.ranker, *(f"{c.mean:.3f} \\[{c.low:.3f} {c.high:.3f}]" if c else "-" for c in cells)
+        )
     return table
 
 
