@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from scripts.bench.shoppers.baskets import main
+from scripts.bench.real_shoppers.baskets import main
 
 HOUSEHOLDS, PRODUCTS = 60, 90
 HEADER = ["household_id", "store_id", "product_id", "transaction_timestamp"]

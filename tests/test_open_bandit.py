@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from scripts.bench.shoppers.open_bandit import main
+from scripts.bench.real_shoppers.open_bandit import main
 
 ITEMS, POSITIONS = 8, 3
 RATES = np.linspace(0.01, 0.15, ITEMS)

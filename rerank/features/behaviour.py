@@ -259,11 +259,11 @@ class BehaviourSnapshot:
         rows, found = find_hashes(tables.keywords[part], keyword_keys(codes).ravel())
         same = np.zeros(codes.size, dtype=np.float32)
         same[found] = tables.keyword_weights[part][rows[found]]
-        return affinities_of(
-            np.array(tables.shopper_weights[row]),
-            same.reshape(codes.shape),
-            self._decay(as_of, AFFINITY_DECAY_S),
-        )
+        left = np.float32(self._decay(as_of, AFFINITY_DECAY_S))
+        weights = np.array(tables.shopper_weights[row])
+        weights[0] *= left
+        weights[2::2] *= left
+        return affinities_of(weights, same.reshape(codes.shape) * left)
 
     def _decay(self, as_of: float, decay_s: float) -> float:
         return float(np.exp(min(0.0, (self.until - as_of) / decay_s)))
@@ -275,13 +275,9 @@ def with_log_popularity(rates: FloatArray) -> FloatArray:
     return rates
 
 
-def affinities_of(weights: FloatArray, same: FloatArray, decay: float = 1.0) -> Affinities:
-    """Return affinities of a row of `shopper_weights` and the keyword weights of candidates (n, keywords).
-
-    `decay` is what is left of each weight at the moment of the search.
-    """
-    left = np.float32(decay)
-    return Affinities(float(weights[0] * left), same * left, weights[1::2], weights[2::2] * left)
+def affinities_of(weights: FloatArray, same: FloatArray) -> Affinities:
+    """Return affinities of a row of `shopper_weights` and the keyword weights of candidates (n, keywords)."""
+    return Affinities(float(weights[0]), same, weights[1::2], weights[2::2])
 
 
 def save_behaviour(

@@ -274,9 +274,8 @@ def _history(inputs: FeatureInputs) -> FloatArray:
 def _equal_clicks(values: npt.NDArray[Any], clicked: npt.NDArray[Any]) -> FloatArray:
     """Return how many of the clicked values each value (n,) equals, (n,)."""
     equal = clicked[:, None] == values  # (clicks, n): a sum over the first axis is the fast one
-    return np.add.reduce(equal, axis=0, dtype=np.uint8 if len(clicked) < 256 else np.uint32).astype(
-        np.float32
-    )
+    count_type = np.uint8 if len(clicked) < 256 else np.uint32
+    return np.asarray(np.add.reduce(equal, axis=0, dtype=count_type), dtype=np.float32)
 
 
 def _known_means(numbers: FloatArray) -> FloatArray:
@@ -293,7 +292,7 @@ def _nearness(numbers: FloatArray, means: FloatArray) -> FloatArray:
     np.abs(near, out=near)
     np.negative(near, out=near)
     np.exp(near, out=near)
-    return np.fmax(near, np.float32(0), out=near)  # fmax prefers a number to NaN
+    return np.asarray(np.fmax(near, np.float32(0)))  # fmax prefers a number to NaN
 
 
 def _affinity_names(plan: FeaturePlan) -> tuple[str, ...]:
