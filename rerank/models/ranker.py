@@ -159,6 +159,7 @@ class FeatureStore:
             history=history,
             as_of=request.as_of,
             affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
+            named=self.behaviour.value_table.named_by(request.query),
         )
         coverage = self.items.words.coverage(item_rows, request.query) if self.items.words else None
         return RankerInputs(known, rows, inputs, click_rows, age_hours, coverage)
