@@ -16,7 +16,7 @@ from rerank.evaluation.intervals import bootstrap
 from rerank.training.collaborative.interactions import Interactions
 from rerank.training.collaborative.neighbours import NEIGHBOURS, NeighbourSettings
 
-from .purchases import Purchases, read_purchases
+from .purchases import DESCRIBING, Purchases, read_purchases
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -122,17 +122,35 @@ def own_purchases(before: Purchases) -> Scorer:
 def blend(before: Purchases, now: float, interactions: Interactions, weights: Blend | None = None) -> Scorer:
     """Score a product by the purchases that are expected of a household, all in decayed purchases a household.
 
-    That is the mean of similar households (`user-hybrid`), the mean of all, and what the household's own purchases add.
+    That is the mean of similar households (`user-hybrid`), the mean of all, and what the household's own purchases add,
+    more for a product that is often bought again.
     """
+    from scipy.sparse import diags
+
     weights = weights or Blend()
     similar = NEIGHBOURS["user-hybrid"].fit(interactions, METHODS["user-hybrid"])
     mean = np.asarray(interactions.summed.sum(axis=0)).ravel() / len(np.unique(before.households))
     own = weights.purchases * before.matrix() + weights.recent_purchases * before.matrix(
         decayed(before, now, OWN_HALF_LIFE_DAYS)
     )
+    own = (own @ diags(repeat_rates(before))).tocsr()
     return lambda households: np.asarray(
         similar(households) + np.float32(weights.popularity) * mean + own[households].toarray(), np.float32
     )
+
+
+def repeat_rates(before: Purchases) -> DoubleArray:
+    """Return how often a product is bought again by the same household, relative to all products, (products,).
+
+    A product's share of repeated purchases is smoothed by 10 purchases of its type, that of a type by 50 of all.
+    """
+    counts, types = before.matrix(), before.content[DESCRIBING.index("product_type")]
+    bought = np.asarray(counts.sum(axis=0)).ravel()
+    repeated = bought - counts.getnnz(axis=0)
+    average = (float(repeated.sum()) + 1.0) / (float(bought.sum()) + 1.0)
+    of_types = (types.T @ repeated + 50 * average) / (types.T @ bought + 50)
+    expected = np.where(types.getnnz(axis=1) > 0, types @ of_types, average)
+    return np.asarray((repeated + 10 * expected) / (bought + 10) / average)
 
 
 def recall(score: Scorer, bought: csr_matrix, households: IndexArray) -> DoubleArray:
