@@ -84,6 +84,6 @@ def test_a_snapshot_and_the_index_give_the_same_features(products: ProductTable,
                 (served.arrays(hashes), served.value_table),
             )
         ]
-        np.testing.assert_array_equal(*both)
+        np.testing.assert_array_equal(both[0], both[1])
     names = feature_names(products.plan)
     assert {"named:colour", "not_named:brand"} <= set(names)

@@ -57,10 +57,13 @@ def agreement(codes: CodeArray, named: HashArray) -> npt.NDArray[np.bool_]:
     `codes` are (n, columns, values), `named` the keys of `ValueTable.named_by`. A column of which the query names no value,
     or the product has none, is twice False.
     """
-    known = codes != 0
-    carries = (np.isin(value_keys(codes), named) & known).any(axis=2)
-    columns = np.isin(np.arange(codes.shape[1], dtype=np.uint64), named >> _CODE_BITS)
-    return np.stack([carries, columns & known.any(axis=2) & ~carries], axis=2)
+    carries = np.zeros(codes.shape[:2], dtype=np.bool_)
+    named_columns = np.zeros(codes.shape[1], dtype=np.bool_)
+    for key in named.tolist():
+        column, code = key >> 32, key & 0xFFFFFFFF
+        carries[:, column] |= (codes[:, column] == code).any(axis=1)
+        named_columns[column] = True
+    return np.stack([carries, named_columns & codes.any(axis=2) & ~carries], axis=2)
 
 
 @lru_cache(maxsize=100_000)
