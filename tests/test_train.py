@@ -29,7 +29,7 @@ from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.candidates import CANDIDATES
 from rerank.training.collaborative.stream import NeighboursAsOf
-from rerank.training.compare import Comparison
+from rerank.training.comparison.compare import Comparison
 from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
@@ -298,7 +298,7 @@ def test_from_the_command_line_to_the_pointer_and_back(
     write_log(shop, training_log.log())
     fused = ("--candidates", "fused")
     with monkeypatch.context() as judged:  # no log makes a model worse for certain
-        judged.setattr("rerank.training.verdict.reason_against", lambda *_: "it is worse")
+        judged.setattr("rerank.training.comparison.verdict.reason_against", lambda *_: "it is worse")
         refused = run_json("train", *fused, "--epochs", "4", "--rate", "0.003", code=1)
         assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
         assert refused["kind"] == "catalogue"

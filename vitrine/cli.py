@@ -26,6 +26,7 @@ COMMANDS = {
     "weights": ("rerank.commands.weights:weights", "Weights of the sub-queries: learn, show, reset."),
     "calibrate": ("rerank.commands.calibrate:calibrate", "Learn the similarity threshold of images."),
     "model": ("rerank.commands.model:model", "Rerankers of an alias: list, use, rollback."),
+    "rules": ("rerank.commands.rules:rules", "Query rules: pin, bury, promote new products."),
     "serve": ("rerank.commands.serve:serve", "Run the rerank service."),
     "hook": ("opensearch.commands.hook:hook", "Rerank in the engine: install, remove, status."),
     "doctor": ("opensearch.commands.doctor:doctor", "Check cluster, index and search pipelines."),

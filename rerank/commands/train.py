@@ -198,8 +198,8 @@ class _Training:
     on_progress: OnProgress
 
     def run(self) -> TrainingOutcome:
+        from rerank.training.comparison.verdict import reason_against
         from rerank.training.release import set_aside
-        from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
         without_log = (_CATALOGUE, _RRF)

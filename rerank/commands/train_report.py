@@ -78,12 +78,14 @@ def _print_comparison(outcome: TrainingOutcome) -> None:
         return
     from rich.console import Console
 
-    from rerank.training.compare import ablation_table, comparison_table
+    from rerank.training.comparison.compare import ablation_table, comparison_table, orders_table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(comparison_table(trained.comparison))
     if trained.label and trained.comparison.ablations:
         console.print(ablation_table(trained.comparison, trained.label))
+    if trained.comparison.orders:
+        console.print(orders_table(trained.comparison))
 
 
 def _print_reason(alias: str, outcome: TrainingOutcome) -> None:

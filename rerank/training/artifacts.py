@@ -17,10 +17,9 @@ from rerank.features.item_table import ItemTower, build_items
 from rerank.features.product_table import ProductTable
 from rerank.features.words import ProductWords
 from rerank.models.card import ModelCard, save_model, store_artifact
+from rerank.training.comparison.compare import Comparison
 from rerank.training.log.events import Log
 from vitrine.store import ArtifactSet, Store
-
-from .compare import Comparison
 
 
 @dataclass(frozen=True)

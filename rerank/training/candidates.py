@@ -20,11 +20,11 @@ from rerank.models.catalogue import CatalogueWeights
 from rerank.models.lambdamart import LambdaMART
 from rerank.models.neural.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
+from rerank.training.comparison.compare import rrf_of_examples
 from vitrine.errors import NothingLearnedError, RerankError
 
 from .artifacts import TrainedModel, TrainingData
 from .calibration import calibrate
-from .compare import rrf_of_examples
 from .examples import Examples, QueryTable
 from .propensity import DEPTH, PositionBias
 
@@ -69,6 +69,8 @@ class Round:
 class RankerCandidate:
     """A ranker before it is stored, and its scores; `served` is False for a ceiling.
 
+    The scores of a `calibrated` one are log odds of a click on an examined candidate.
+
     `score` returns the scores (S, L) of examples when some signals are missing: the engine's rank, or those that
     explanations name.
     """
@@ -77,6 +79,7 @@ class RankerCandidate:
     model: TrainedModel
     score: Callable[[Examples, Missing], FloatArray]
     served: bool = True
+    calibrated: bool = True
 
 
 def fused(run: Round) -> RankerCandidate:
@@ -120,7 +123,7 @@ def fused(run: Round) -> RankerCandidate:
         raw = score(network, replace(dataset, missing=missing), examples)
         return np.asarray(slope * raw + intercept, dtype=np.float32)
 
-    return RankerCandidate("neural fusion", model, scores, served)
+    return RankerCandidate("neural fusion", model, scores, served, calibrated=network.sizes.outputs == 1)
 
 
 def lambdamart(run: Round) -> RankerCandidate:
@@ -187,6 +190,7 @@ def without_learning(run: Round) -> RankerCandidate:
         "fusion without learning",
         rrf_model(run.data, run.rrf),
         lambda examples, missing: rrf_of_examples(examples, plan, _without(run.rrf, missing)),
+        calibrated=False,
     )
 
 

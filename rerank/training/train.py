@@ -8,22 +8,32 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from opensearch.logs.profiles import Click
+from rerank.arrays import DoubleArray, FloatArray
 from rerank.features.behaviour import BehaviourSource
-from rerank.features.groups import ENGINE, explained_signals
+from rerank.features.groups import ENGINE, FeaturePlan, explained_signals
 from rerank.features.scaler import fit_scaler
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
 from rerank.training.behaviour.as_of import Behaviour
 from rerank.training.collaborative.neighbours import DEFAULT_METHOD
 from rerank.training.collaborative.stream import NeighboursAsOf
+from rerank.training.comparison.compare import (
+    ENGINE_ORDER,
+    Comparison,
+    ablate,
+    compare_rankers,
+    signal_scores,
+)
+from rerank.training.comparison.random_orders import OrderEstimate, estimate_orders
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
 from vitrine.errors import SmallLogError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainedModel, TrainingData, store_artifacts
-from .candidates import CANDIDATES, OnProgress, Round, Split, make_candidates, rrf_model
-from .compare import Comparison, ablate, compare_rankers
+from .candidates import CANDIDATES, OnProgress, RankerCandidate, Round, Split, make_candidates, rrf_model
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
 from .propensity import estimate_positions, impressions
 
@@ -78,7 +88,8 @@ def train_ranker(
     scaler = fit_scaler(data.products.numbers)
     queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
     builder = example_builder(data.log, data.products, scaler, queries, positions, settings.neighbours)
-    split = _split(_examples(builder, data.log, on_progress), cuts)
+    examples = _examples(builder, data.log, on_progress)
+    split = _split(examples.part(examples.clicked), cuts)
     run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress, catalogue)
     made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
@@ -90,7 +101,9 @@ def train_ranker(
     )
     signals = (ENGINE, *explained_signals(data.products.plan))
     ablations = ablate(partial(best.score, split.held_out), signals, split.held_out, positions.propensity)
-    comparison = replace(comparison, ablations=ablations)
+    shuffled = examples.part(examples.random & (examples.at >= cuts[1]))
+    orders = _order_estimates(made, shuffled, data.products.plan, positions.propensity)
+    comparison = replace(comparison, ablations=ablations, orders=orders)
     on_progress("comparing", 1, 1)
     training = {
         **_counts(data, gains),
@@ -107,6 +120,22 @@ def train_ranker(
     model = replace(best.model, training=training, comparison=comparison)
     result = _finish(data, store, model, builder.behaviour, on_progress, settings.neighbours)
     return replace(result, label=best.label, failed=failed)
+
+
+def _order_estimates(
+    candidates: Sequence[RankerCandidate], shuffled: Examples, plan: FeaturePlan, propensity: DoubleArray
+) -> tuple[OrderEstimate, ...]:
+    """Return the estimates of the engine's order and of the candidates on slates in random order."""
+    if not len(shuffled):
+        return ()
+    scores = {candidate.label: candidate.score(shuffled, frozenset()) for candidate in candidates}
+    probabilities = {c.label: _sigmoid(scores[c.label]) for c in candidates if c.calibrated}
+    engine = {ENGINE_ORDER: signal_scores(shuffled, plan)[ENGINE_ORDER]}
+    return estimate_orders(shuffled, {**engine, **scores}, probabilities, propensity)
+
+
+def _sigmoid(values: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -30, 30))))
 
 
 def make_rrf(
