@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from opensearch.search.retrieve import Candidate, Retrieved
 from opensearch.understanding.plan import QueryPlan
+from rerank.rules.window import placed
 from vitrine.store import ArtifactSet
 
 from .request import Explanation, RankedWindow
@@ -106,16 +107,31 @@ def nearest_of(candidates: Sequence[Candidate], window: RankedWindow) -> list[Hi
     return _hits(candidates, window, window.order[:NEAREST])
 
 
-def collapsed(hits: Sequence[Hit]) -> list[Hit]:
-    """Return the first hit of each group of variants, with the ids of the others; one without a group stands alone."""
+def placed_hits(hits: Sequence[Hit], pins: Mapping[str, int]) -> list[Hit]:
+    """Return the hits with the pinned ones at their positions, by id and counted from one, after others were left out."""
+    if not pins:
+        return list(hits)
+    by_id = {hit.id: hit for hit in hits}
+    order = placed(list(by_id), {product: place for product, place in pins.items() if product in by_id})
+    return [replace(by_id[product], rank=rank) for rank, product in enumerate(order, start=1)]
+
+
+def collapsed(hits: Sequence[Hit], pins: Mapping[str, int] | None = None) -> list[Hit]:
+    """Return the first hit of each group of variants, with the ids of the others; one without a group stands alone.
+
+    A pinned variant stands for its group, at its position among the groups.
+    """
+    pins = pins or {}
     groups: dict[str, list[Hit]] = {}
     for hit in hits:
         group = hit.product.get("group")
         groups.setdefault(f"group {group}" if group else f"id {hit.id}", []).append(hit)
-    return [
+    pinned_first = (sorted(own, key=lambda hit: hit.id not in pins) for own in groups.values())
+    heads = [
         replace(own[0], rank=rank, variants=len(own), variant_ids=[hit.id for hit in own])
-        for rank, own in enumerate(groups.values(), start=1)
+        for rank, own in enumerate(pinned_first, start=1)
     ]
+    return placed_hits(heads, pins)
 
 
 def _hits(candidates: Sequence[Candidate], window: RankedWindow, places: Sequence[int]) -> list[Hit]:

@@ -9,11 +9,11 @@ from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import IMAGE
 from opensearch.search.filter_columns import price_column
 from opensearch.search.retrieve import Candidate
+from rerank.rules.window import UNAVAILABLE
 from vitrine.errors import QueryError
 
 from .answer import Hit
 from .request import Explanation
-from .rules import UNAVAILABLE
 
 WINDOW = 1000  # nearest images that are compared: more products than are ever the same one
 

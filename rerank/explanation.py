@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from opensearch.search.fusion import Weights, min_max_parts
 from opensearch.search.retrieve import Candidate
 from rerank.models.explain import Parts
 from rerank.models.ranker import Explains, Ranker
@@ -33,13 +34,23 @@ def explain_ranking(ranker: Ranker, inputs: Any, scores: FloatArray, window: Ran
     )
 
 
-def explain_engine_order(candidates: Sequence[Candidate], window: RankedWindow) -> RankedWindow:
-    """Return the window with the engine's score as the base of each place."""
+def explain_engine_order(
+    candidates: Sequence[Candidate], window: RankedWindow, weights: Weights
+) -> RankedWindow:
+    """Return the window with what each sub-query adds to the engine's score; where that is unknown, it is the base.
+
+    `weights` are those of a fusion by `min_max`.
+    """
+    scores = [candidate.score for candidate in candidates]
+    parts = min_max_parts(scores, [candidate.sub_query_scores for candidate in candidates], weights)
     return replace(
         window,
         explanations={
             place: Explanation(
-                place + 1, candidates[place].score, rules=_rules(window, candidates[place].id, 0.0)
+                place + 1,
+                scores[place] - sum(parts[place].values()),
+                parts[place],
+                _rules(window, candidates[place].id, 0.0),
             )
             for place in window.order
         },

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opensearch.logs.profiles import Click
 from opensearch.understanding.plan import ConstraintMode
 from rerank.features.groups import QueryVectors
+from rerank.rules.query_rule import NO_RULES, AppliedRules
 from vitrine.store import ArtifactSet
 
 DEADLINE_MS = 150.0
@@ -22,7 +23,9 @@ class RerankRequest:
     make them of `query`. `shopper` is a keyed hash, `history` the shopper's clicks, oldest first. `unavailable` holds
     the ids of sold-out candidates, `exact_codes` of those with a code that the query names, and `broken` the exact
     constraints of the query that a candidate breaks, by id. `as_of` is the moment of the request in seconds since 1970,
-    rounded to the minute. `verbatim`: `query` is not corrected before it is read; `constraints`: what its constraints do.
+    rounded to the minute. `rules` says what the shop's rules do in this search, `buried` names the rule that buries a
+    candidate, and `created` holds since when new candidates are sold (seconds since 1970); both by id. `verbatim`:
+    `query` is not corrected before it is read; `constraints`: what its constraints do.
     `explain` asks for the explanations of the window, which cost time.
     """
 
@@ -35,6 +38,9 @@ class RerankRequest:
     unavailable: Collection[str] = ()
     exact_codes: Collection[str] = ()
     broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rules: AppliedRules = NO_RULES
+    buried: Mapping[str, str] = field(default_factory=dict)
+    created: Mapping[str, float] = field(default_factory=dict)
     deadline_ms: float = DEADLINE_MS
     verbatim: bool = False
     constraints: ConstraintMode = "boost"
@@ -74,6 +80,26 @@ class RankedWindow:
     request: RerankRequest | None = field(default=None, compare=False, repr=False)
     unknown: int = 0
     explanations: dict[int, Explanation] = field(default_factory=dict, repr=False)
+
+
+def with_matched(request: RerankRequest, matched: Mapping[str, Sequence[str]]) -> RerankRequest:
+    """Return the request with the constraints that each candidate breaks, and the rule that buries it.
+
+    `matched` holds by product the names of the clauses that it matches: constraints, and those of `AppliedRules`.
+    """
+    rules = request.rules
+    if not (rules.buried or rules.bury_clauses):
+        return replace(request, broken=matched)
+    buried = {product: rules.buried_by(product, matched.get(product, ())) for product in request.ids}
+    broken = {
+        product: [name for name in names if name not in rules.bury_clauses]
+        for product, names in matched.items()
+    }
+    return replace(
+        request,
+        broken={product: names for product, names in broken.items() if names},
+        buried={product: rule for product, rule in buried.items() if rule},
+    )
 
 
 def engine_order(count: int, reason: str | None = None) -> RankedWindow:

@@ -8,7 +8,7 @@ shopper and artifacts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +18,24 @@ from opensearch.index.spaces import SPACES, sub_queries
 from opensearch.logs.profiles import Click
 from opensearch.search.facets import MAX_EXACT_GROUPS
 from opensearch.search.filters import ids_filter
+from opensearch.search.fusion import min_max_weights
 from opensearch.search.matches import Floors, query_floors
 from opensearch.search.query import Page, Query, hybrid_body
 from opensearch.search.query_text import clean_words
 from opensearch.search.retrieve import Candidate, Retrieved, retrieve
 from rerank.features.groups import QueryVectors
+from rerank.features.product_table import seconds_of
 from rerank.models.ranker import Ranker, count_unknown
+from rerank.rules.pinned import with_pinned
+from rerank.rules.query_rule import NO_RULES, AppliedRules
+from rerank.rules.window import EXACT_CODE, apply_rules, in_engine_order, pinned_positions
 from vitrine.errors import QueryError, RerankError, VitrineError
 
 from . import cheapest
-from .answer import Answer, Order, collapsed, hits_of, nearest_of
+from .answer import Answer, Order, collapsed, hits_of, nearest_of, placed_hits
 from .arrays import FloatArray
 from .explanation import explain_engine_order, explain_ranking
-from .request import RankedWindow, RerankRequest, engine_order, this_minute
-from .rules import EXACT_CODE, apply_rules, in_engine_order
+from .request import RankedWindow, RerankRequest, engine_order, this_minute, with_matched
 from .search_request import Search
 from .serving_context import ServingContext
 from .shoppers import read_history
@@ -54,22 +58,29 @@ def search_with_vectors(
     """Return the answer to a search whose query vectors are known; raises as `search` does."""
     if search.cheapest:
         return _search_cheapest(client, context, search, vectors)
-    retrieved = _retrieve(client, context, search, vectors)
+    as_of = this_minute()
+    rules = context.rules.applied(search.typed, search.plan, as_of) if search.reranks else NO_RULES
+    retrieved = _retrieve(client, context, search, vectors, rules)
+    if rules.pins and not search.candidates:
+        retrieved = with_pinned(client, context.searched, retrieved, rules.pins, search.filters)
     candidates = [*retrieved.candidates, *_not_retrieved(search.candidates, retrieved)]
     window = engine_order(len(candidates))
     if search.reranks:
-        window = rerank(context, rerank_request(client, context, search, vectors, candidates))
+        request = rerank_request(client, context, search, vectors, candidates)
+        window = rerank(context, _with_rules(replace(request, rules=rules, as_of=as_of), candidates))
     if not search.sort:  # the engine put them first, whatever the ranker did
-        rules = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
-        window = replace(window, rules={**window.rules, **rules})
+        coded = {candidate.id: EXACT_CODE for candidate in candidates if candidate.exact_code}
+        window = replace(window, rules={**coded, **window.rules})
     if search.explain and not window.explanations:
-        window = explain_engine_order(candidates, window)
+        weights = min_max_weights(engine_body(context, search, vectors))
+        window = explain_engine_order(candidates, window, weights)
     order: Order = "reranked" if window.artifacts else "engine"
-    hits = hits_of(candidates, window)
+    pins = pinned_positions(window.request)
+    hits = placed_hits(hits_of(candidates, window), pins)
     answer = Answer(hits, retrieved, order, window, plan=search.plan)
     if answer.no_match:
         answer = replace(answer, nearest=nearest_of(candidates, window))
-    return _collapsed(answer) if search.collapse else answer
+    return _collapsed(answer, pins) if search.collapse else answer
 
 
 def rerank(context: ServingContext, request: RerankRequest) -> RankedWindow:
@@ -115,12 +126,20 @@ def embed_queries(context: ServingContext, searches: Sequence[Search]) -> list[Q
 
 
 def engine_body(
-    context: ServingContext, search: Search, vectors: QueryVectors, *, any_word: bool = False
+    context: ServingContext,
+    search: Search,
+    vectors: QueryVectors,
+    rules: AppliedRules = NO_RULES,
+    *,
+    any_word: bool = False,
 ) -> dict[str, Any]:
-    """Return the engine's query for the whole window; `any_word`: a sorted one takes products with one of the words."""
+    """Return the engine's query for the whole window; `any_word`: a sorted one takes products with one of the words.
+
+    Hits say which clauses of `rules` they match.
+    """
     filters = [*search.filters, *([ids_filter(search.candidates)] if search.candidates else [])]
     boosts = search.plan.boosts if search.plan else ()
-    breaking = search.plan.breaking if search.plan else {}
+    breaking = {**(search.plan.breaking if search.plan else {}), **rules.bury_clauses}
     has_image = search.image is not None
     query = Query(search.query, vectors, filters, has_image=has_image, boosts=boosts, breaking=breaking)
     return hybrid_body(
@@ -143,14 +162,18 @@ def _floors(context: ServingContext, search: Search) -> Floors | None:
 
 
 def _retrieve(
-    client: OpenSearch, context: ServingContext, search: Search, vectors: QueryVectors
+    client: OpenSearch,
+    context: ServingContext,
+    search: Search,
+    vectors: QueryVectors,
+    rules: AppliedRules = NO_RULES,
 ) -> Retrieved:
     """Return the candidates; where nothing matches, the nearest products.
 
     A sorted search takes the products with most of the words. Where there are none it takes every product that the search
     would match in the order of relevance.
     """
-    retrieved = retrieve(client, context.searched, engine_body(context, search, vectors))
+    retrieved = retrieve(client, context.searched, engine_body(context, search, vectors, rules))
     if search.sort and not retrieved.total:
         body = engine_body(context, search, vectors, any_word=True)
         retrieved = retrieve(client, context.searched, body)
@@ -160,14 +183,14 @@ def _retrieve(
     return retrieved
 
 
-def _collapsed(answer: Answer) -> Answer:
+def _collapsed(answer: Answer, pins: Mapping[str, int]) -> Answer:
     """Return the answer with one hit of each group of variants, and with the number of groups as its total."""
     retrieved = answer.retrieved
     groups = retrieved.total if retrieved.groups is None else retrieved.groups
     exact = retrieved.total_is_exact and groups <= MAX_EXACT_GROUPS
     return replace(
         answer,
-        hits=collapsed(answer.hits),
+        hits=collapsed(answer.hits, pins),
         nearest=collapsed(answer.nearest),
         retrieved=replace(retrieved, total=groups, total_is_exact=exact),
     )
@@ -186,13 +209,22 @@ def rerank_request(
         query=search.query,
         vectors=vectors,
         history=_history(client, context, search.shopper),
-        as_of=this_minute(),
         shopper=search.shopper,
         unavailable={c.id for c in candidates if c.source.get("available") is False},
         exact_codes={c.id for c in candidates if c.exact_code},
-        broken={c.id: c.broken for c in candidates if c.broken},
         explain=search.explain,
     )
+
+
+def _with_rules(request: RerankRequest, candidates: Sequence[Candidate]) -> RerankRequest:
+    """Return the request with what its rules read of the candidates: constraints, burials, and since when each is sold."""
+    request = with_matched(request, {c.id: c.broken for c in candidates if c.broken})
+    explore = request.rules.explore
+    if explore is None:
+        return request
+    since = request.as_of - explore.max_age_days * 86400.0
+    created = ((candidate.id, seconds_of(candidate.source.get("created"))) for candidate in candidates)
+    return replace(request, created={product: at for product, at in created if at >= since})
 
 
 def _history(client: OpenSearch, context: ServingContext, shopper: str | None) -> Sequence[Click]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.versions import read_schema, searched_index
 from opensearch.logs.pointer import read_pointer
+from opensearch.logs.query_rules import read_query_rules
 from opensearch.understanding.plan import QueryPlan
 from opensearch.understanding.vocabulary.artifact import Vocabulary, open_vocabulary
 from rerank.models.card import read_model_card
 from rerank.models.ranker import Ranker, load_ranker
+from rerank.rules.query_rule import QueryRules
+from rerank.rules.stored import open_rules
 from vitrine.errors import ArtifactError, VitrineError
 from vitrine.store import ArtifactSet, Store
 
@@ -36,6 +39,7 @@ class ServingContext:
     ranker: Ranker | None
     degraded: str | None = None
     vocabulary: Vocabulary | None = None  # None: queries are searched verbatim
+    rules: QueryRules = field(default_factory=QueryRules)
     index: str | None = None  # searched instead of the alias, which names several indices
 
     @property
@@ -61,6 +65,7 @@ def open_context(client: OpenSearch, store: Store, alias: str, ranked: bool = Tr
     )
     if not ranked:
         return context
+    context = replace(context, rules=open_rules(read_query_rules(client, alias), schema, alias))
     try:
         ranker = open_ranker(store, schema, alias, read_pointer(client, alias))
     except VitrineError as error:

@@ -37,7 +37,7 @@ from opensearch.search.filter_columns import price_column
 from opensearch.search.query import Fusion
 from opensearch.search.retrieve import Candidate
 from rerank.cheapest import cheapest_hits, comparison_terms
-from rerank.rules import UNAVAILABLE
+from rerank.rules.window import UNAVAILABLE
 from rerank.search import search
 from rerank.search_request import Search
 from rerank.service.metrics import Metrics

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from rerank.features.groups import FeaturePlan, feature_names
-from rerank.training.compare import (
+from rerank.training.comparison.compare import (
     ENGINE_ORDER,
     Comparison,
     compare_rankers,

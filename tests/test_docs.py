@@ -259,7 +259,7 @@ def test_the_shell_blocks_run_in_order(engine_url: str, alias: str, tmp_path: Pa
     assert list(answers) == lines
     assert first_title(answers, "something to run in") == "White running shoes"
     assert first_title(answers, '"cotton"') == "Red summer dress"
-    assert "rrf" in answers[f"vitrine model list --index {alias}"]
+    assert "catalogue-" in answers[f"vitrine model list --index {alias}"]
 
 
 def first_title(answers: dict[str, str], query: str) -> str:

@@ -203,7 +203,7 @@ def test_one_run_gives_a_page_without_comparison(tmp_path: Path) -> None:
     assert "bm25: nDCG@10 1.000" in page.words
     assert "Wins and losses" not in page.words
     refused = CliRunner().invoke(main, [*arguments, "--html", str(tmp_path / "no" / "report.html")])
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "cannot be written: No such file or directory" in refused.stderr
     nothing = CliRunner().invoke(main, arguments[:3])
     assert nothing.exit_code == 2

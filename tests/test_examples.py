@@ -125,7 +125,7 @@ def test_clicks_before_a_moment_by_hand() -> None:
 
 def test_impressions_cover_the_opened_pages() -> None:
     result = impressions([slate(1, 0.0, arm="explore")], {"q1": {"p1": 1.0, "p4": 1.0}})
-    assert result == [Impression(3, (1,), True)]
+    assert result == [Impression(3, (1,), True, pairs=(0, 1, 2))]
 
 
 def test_slates_without_click_give_no_example() -> None:

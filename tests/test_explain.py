@@ -33,7 +33,7 @@ from rerank.models.ranker import ArtifactRanker, FeatureStore, load_ranker
 from rerank.models.rrf import rrf_after_bm25
 from rerank.models.scorers import NeuralScorer
 from rerank.request import RerankRequest
-from rerank.rules import UNAVAILABLE, apply_rules
+from rerank.rules.window import UNAVAILABLE, apply_rules
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.behaviour.as_of import Behaviour
 from rerank.training.log.events import gains_of

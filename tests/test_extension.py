@@ -112,38 +112,34 @@ def co_clicks(source: BehaviourSource, rows: IndexArray | slice) -> FloatArray:
     return np.asarray(counts[rows])
 
 
-def collaborative(inputs: FeatureInputs) -> FloatArray:
+def co_click_scores(inputs: FeatureInputs) -> FloatArray:
     if inputs.history is None:
         return np.zeros((len(inputs), 1), dtype=np.float32)
     factors, clicked = (p.arrays["co_clicks"] for p in (inputs.candidates, inputs.history))
     return np.asarray(np.log1p(factors @ clicked.mean(axis=0))[:, None])
 
 
-def test_a_collaborative_feature_is_one_group_and_one_array(
+def test_a_feature_of_the_log_is_one_group_and_one_array(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = train(store).artifacts
     with monkeypatch.context() as patch:
         patch.setitem(ARRAYS, "co_clicks", ProductArray(co_clicks, 0.0))
-        patch.setitem(
-            GROUPS, "collaborative", FeatureGroup(lambda _: ("collaborative",), collaborative, "history")
-        )
+        patch.setitem(GROUPS, "co_clicks", FeatureGroup(lambda _: ("co_clicks",), co_click_scores, "history"))
         trained = train(store)
         ranker = load_ranker(store, trained.artifacts)
         ask = request(trained, training_log.embed(["kind 2"])[0])
         rows = ranker.feature_rows(ask, range(40))
-        column = rows.names.index("collaborative")
+        column = rows.names.index("co_clicks")
         assert rows.values[:, column].std() > 0
         assert not ranker.feature_rows(replace(ask, history=()), range(40)).values[:, column].any()
         # training drops the column together with the history
         plan = training_data().products.plan
-        assert feature_names(plan).index("collaborative") in dropped_columns(plan)["history"].values
+        assert feature_names(plan).index("co_clicks") in dropped_columns(plan)["history"].values
         assert len(set(ranker.scores(ask).tolist())) > 30
-        with pytest.raises(
-            ArtifactError, match=r"other features than this release computes \(collaborative\)"
-        ):
+        with pytest.raises(ArtifactError, match=r"other features than this release computes \(co_clicks\)"):
             load_model(store.get("models", before.model))
-    with pytest.raises(ArtifactError, match=r"other features than this release computes \(collaborative\)"):
+    with pytest.raises(ArtifactError, match=r"other features than this release computes \(co_clicks\)"):
         load_model(store.get("models", trained.artifacts.model))
 
 

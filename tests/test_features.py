@@ -45,6 +45,8 @@ def attributes(
             "numbers": np.array(numbers or [[0.5], [np.nan], [-1.0]], dtype=np.float32),
             "codes": np.array(codes or [[7], [8], [0]], dtype=np.uint32),
             "created": np.array([100 * DAY, 70 * DAY, np.nan]),
+            "neighbours": np.array([[12, 0], [11, 13], [12, 0]], dtype=np.uint64),
+            "neighbour_similarity": np.array([[0.5, 0], [0.5, 0.25], [0.25, 0]], dtype=np.float16),
         },
     )
 
@@ -119,6 +121,11 @@ def test_similarity_to_earlier_clicks_by_hand() -> None:
     assert column(x, "text_mean") == [0.5, 0.7, 0.0]
     assert column(x, "image_nearest") == [0.0, 0.0, 0.0]
     assert column(x, "same:brand") == [round(2 / 3, 5), 0.0, 0.0]
+    assert column(x, "collaborative") == [
+        round(math.log(1.5), 5),
+        round(math.log(1.75), 5),
+        round(math.log(1.25), 5),
+    ]
     assert column(x, "near:price") == [round(math.exp(-0.5), 5), 0.0, round(math.exp(-2), 5)]
 
 

@@ -201,6 +201,9 @@ def test_bad_rows_are_counted_kept_and_imported_once_they_are_repaired(
     repaired = {**kept[0]["found"], "timestamp": START + 99}
     Path(places[1]).write_bytes(as_lines([repaired]))
     assert report(run(*arguments, "--json"))["events"]["written"] == 1
+    Path(places[1]).write_bytes(as_lines([repaired, *bad]))
+    again = report(run(*arguments, "--json"), 1)["events"]
+    assert again["kept_aside"] == str(tmp_path / f"{alias}-events.rejected-2.jsonl")  # the first file stays
     assert report(run("log", "show", "--index", alias, "--json"))["shoppers"] == 4
 
 

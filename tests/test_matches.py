@@ -13,7 +13,7 @@ from support.rerank_index import create_rerank_index, delete_rerank_index, pictu
 from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from opensearch.search.filters import parse_filters, parse_sort
 from opensearch.search.matches import FOREIGN, PHOTO, all_counted, may_match, query_floors
-from opensearch.tuning.floors import choose_floors
+from opensearch.tuning.floors import choose_floors, foreign_spaces
 from opensearch.tuning.nonsense import foreign_nonsense, nonsense_queries, title_phrases
 from rerank.answer import answer_to_dict
 from rerank.search import search
@@ -246,6 +246,15 @@ def test_words_in_another_script_have_floors_of_their_own() -> None:
     assert query_floors(chinese, "red shoes", has_image=False) == {"text": 0.7}
     assert all(word.isascii() for word in foreign_nonsense("zh", 20))
     assert not any(word.isascii() for word in foreign_nonsense("de", 20))
+
+
+def test_foreign_words_match_only_where_the_encoder_knows_both_languages() -> None:
+    english = VectorField("minilm", "texts", 8, languages=("en",))
+    schema = IndexSchema(FieldPlan(language="zh"), {"text": english, "image": VectorField("e5", "texts", 8)})
+    assert foreign_spaces(schema) == ["image"]
+    both = replace(schema, vectors={"text": replace(english, languages=("en", "zh"))})
+    assert foreign_spaces(both) == ["text"]
+    assert foreign_spaces(replace(both, plan=FieldPlan(language="de"))) == []
 
 
 def test_a_floor_lies_between_nonsense_and_the_queries_that_fit() -> None:

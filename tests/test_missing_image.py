@@ -57,8 +57,8 @@ def vitrine(*arguments: str) -> Any:
 
 
 @pytest.mark.live
-def test_without_a_log_the_command_learns_the_correction_and_reports_it(shop: list[str]) -> None:
-    fusion = vitrine("train", *shop, "--json")["training"]["fusion"]
+def test_the_command_learns_the_correction_of_a_rank_fusion_and_reports_it(shop: list[str]) -> None:
+    fusion = vitrine("train", "--fusion", "rrf", *shop, "--json")["training"]["fusion"]
     assert fusion["weights"] == {"engine": 1.0, "popularity": 0.3}
     assert 1.0 < fusion["missing_image_correction"] <= MAX_CORRECTION
     assert "without image is divided by" in vitrine("train", "--fusion", "rrf", *shop)

@@ -19,6 +19,7 @@ from opensearch.search.fusion import (
     IMAGE_WEIGHTS,
     default_weights,
     fusion_processor,
+    min_max_parts,
     shares,
 )
 from opensearch.search.query import MAX_WINDOW, Fusion, Page, Query, hybrid_body, query_weights
@@ -230,3 +231,36 @@ def test_any_query_gives_one_clause_for_each_sub_query_as_json(
     body = hybrid_body(query, SCHEMA, fusion=Fusion(sub_queries=chosen))
     assert len(clauses(body)) == 3
     json.dumps(body, allow_nan=False).encode()
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.integers(25, 60))
+def test_what_each_sub_query_adds_is_found_again_from_the_fused_scores(
+    seed: int, weight: float, depth: int
+) -> None:
+    """Products normalized and fused by hand; the window shows 50 of them, and raw scores below the depth as well."""
+    rng = np.random.default_rng(seed)
+    raw = np.column_stack([rng.gamma(2.0, 2.0, 90), rng.uniform(0.5, 0.9, 90)])
+    lows = np.sort(raw, axis=0)[-depth]
+    scaled = np.maximum((raw - lows) / (raw.max(axis=0) - lows), 0.0)
+    parts = scaled * [weight, 1 - weight]
+    shown = np.argsort(-parts.sum(axis=1))[:50]
+    shown = np.union1d(shown, raw.argmax(axis=0))
+    weights = {"lexical": weight, "text": 1 - weight}
+    scores = parts.sum(axis=1)[shown].tolist()
+    found = min_max_parts(
+        scores, [dict(zip(weights, row, strict=True)) for row in raw[shown].tolist()], weights
+    )
+    for own, expected, score in zip(found, parts[shown], scores, strict=True):
+        assert not own or list(own.values()) == pytest.approx(expected, abs=0.01)
+        assert not own or sum(own.values()) == pytest.approx(score, abs=0.002)
+    assert found[0] or weight < 0.2 or weight > 0.8 or depth > 50
+
+
+def test_parts_that_do_not_explain_the_scores_are_left_out() -> None:
+    raw = [{"lexical": 3.0}, {"lexical": 2.0}, {"lexical": 1.0}]
+    assert min_max_parts([1.0, 0.5, 0.0], raw, {"lexical": 1.0}) == [
+        {"lexical": pytest.approx(value, abs=1e-9)} for value in (1.0, 0.5, 0.0)
+    ]
+    assert min_max_parts([1.0, 0.9, 0.0], raw, {"lexical": 1.0}) == [{}, {}, {}]
+    assert min_max_parts([1.0, 0.5], [{}, {}], {"lexical": 1.0}) == [{}, {}]
+    assert min_max_parts([], [], {"lexical": 1.0}) == []

@@ -8,6 +8,7 @@ import random
 import re
 import tomllib
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,21 +18,26 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from opensearch.index.fields import FieldPlan
+from opensearch.index.fields import FieldPlan, IndexSchema
+from rerank.features.product_table import read_products
+from scripts.bench.simulated.judging import draw_searches
+from scripts.bench.simulated.logs import log_of_pasts, pasts, simulated_log
+from scripts.bench.simulated.shop import Shop
 from scripts.sample.catalogue import Catalogue, Truth, draw_catalogue, read_truths, write_catalogue
+from scripts.sample.click_models import CLICK_MODELS, Browsing, examination, with_noise
 from scripts.sample.images.canvas import IMAGE_PX, curve, mirror
 from scripts.sample.images.drawing import COLOURS, SHAPES, ImageSpec, draw
 from scripts.sample.queries import DEMO_QUERIES, query_pool
 from scripts.sample.query_intent import parse_intent, true_ndcg, true_relevance
+from scripts.sample.shoppers import write_files
 from scripts.sample.simulation import (
     ATTRACTION,
     Log,
     Plan,
     attraction,
-    examination,
     simulate,
 )
-from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking
+from scripts.sample.tastes import NAMED_SHOPPERS, Shopper, draw_shoppers, liking, look_of
 from scripts.sample.words import COLOURS as COLOUR_WORDS
 from scripts.sample.words import KINDS, PATTERNS
 
@@ -302,6 +308,50 @@ def test_liking_adds_log_odds() -> None:
     assert dear == pytest.approx(1 / (1 + math.exp(-0.5)))
 
 
+def test_a_taste_is_no_sum_over_columns() -> None:
+    """Colours in one category only, looks, loyalty to a brand, and a best price."""
+    shopper = Shopper(
+        "x",
+        "en",
+        "women",
+        {},
+        {},
+        {"Marlow": 0.5},
+        0.0,
+        0.0,
+        colours_of={"dress": {"red": 1.0}},
+        looks={"warm natural": 0.7},
+        loyalty=0.4,
+        price_point=0.2,
+        price_curve=1.5,
+    )
+
+    def log_odds(**changes: object) -> float:
+        chance = liking(shopper, truth_of(**changes))
+        return math.log(chance / (1 - chance))
+
+    # -0.6 + 1.0 + 0.7 + 0.5 - 1.5 * 0.2 ** 2
+    assert log_odds() == pytest.approx(1.54)
+    assert log_odds(price=59 * math.exp(0.2)) == pytest.approx(1.6)
+    assert log_odds(price=59 * math.exp(0.4)) == pytest.approx(1.54)
+    assert log_odds(brand="Okapi") == pytest.approx(1.54 - 0.5 - 0.4)
+    assert log_odds(pattern="plain") == pytest.approx(1.54 - 0.7)
+    assert log_odds(category="bag", price=68.0) == pytest.approx(1.54 - 1.0)
+    assert look_of(truth_of()) == "warm natural"
+
+
+def test_a_taste_moves_from_the_first_to_the_later_one() -> None:
+    later = replace(BEN, name="ana")
+    moving = replace(ANA, later=later)
+    red, black = truth_of(), truth_of(colour="black", pattern="plain")
+    for truth in (red, black):
+        assert liking(moving, truth, 0.0) == pytest.approx(liking(ANA, truth))
+        assert liking(moving, truth) == pytest.approx(liking(BEN, truth))
+    assert liking(ANA, red) > liking(moving, red, 0.3) > liking(moving, red, 0.6) > liking(BEN, red)
+    drawn = draw_shoppers(300)[3:]
+    assert sum(shopper.later is not None for shopper in drawn) / 300 == pytest.approx(0.3, abs=0.08)
+
+
 def test_named_shoppers_click_their_taste(log: Log, truths: dict[str, Truth]) -> None:
     shares = {}
     for shopper in (ANA, BEN):
@@ -323,6 +373,78 @@ def test_examination_is_the_documented_curve() -> None:
     assert examination(1) == 1
     assert examination(10) == pytest.approx(0.251, abs=1e-3)  # 10 ** -0.6
     assert attraction("red dress", ANA, truth_of()) == pytest.approx(ATTRACTION[3] * liking(ANA, truth_of()))
+
+
+ATTRACTIONS = [0.5] * 10
+
+
+def rates(model: str, draws: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """How often each of ten equally attractive positions is examined and clicked."""
+    rng = random.Random(model)
+    counts = np.zeros((2, len(ATTRACTIONS)))
+    for _ in range(draws):
+        browsing = CLICK_MODELS[model](ATTRACTIONS, rng)
+        counts[0, browsing.examined] += 1
+        counts[1, browsing.clicked] += 1
+    return counts[0] / draws, counts[1] / draws
+
+
+@pytest.mark.parametrize(
+    ("model", "examined"),
+    [
+        # each expectation by hand, for an attraction of 1/2
+        ("position-based", [k**-0.6 for k in range(1, 11)]),
+        ("cascade", [0.5 ** (k - 1) for k in range(1, 11)]),
+        # after position k goes on who did not click (1/2), and with 0.7 * k ** -0.3 who did
+        ("dependent-click", np.cumprod([1.0, *(0.5 + 0.5 * 0.7 * k**-0.3 for k in range(1, 10))]).tolist()),
+        ("unbiased", [sum(k**-0.6 for k in range(1, 11)) / 10] * 10),
+    ],
+)
+def test_a_click_model_examines_as_its_paper_says(model: str, examined: list[float]) -> None:
+    seen, clicked = rates(model)
+    assert seen == pytest.approx(examined, abs=0.03)
+    assert clicked == pytest.approx([share / 2 for share in examined], abs=0.03)
+
+
+def test_every_click_model_is_described() -> None:
+    assert {"position-based", "cascade", "dependent-click", "unbiased"} == set(CLICK_MODELS)
+    assert CLICK_MODELS["cascade"]([1.0, 1.0], random.Random(1)) == Browsing([0], [0])
+
+
+def test_noise_clicks_fall_on_other_examined_products() -> None:
+    rng = random.Random(5)
+    noisy = clicks = 0
+    for _ in range(2000):
+        clicked, noise = with_noise(Browsing([0, 2, 3, 7], [2]), 0.3, rng)
+        assert len(clicked) == 1
+        assert noise == ([] if clicked == [2] else clicked)
+        assert set(clicked) <= {0, 2, 3, 7}
+        noisy, clicks = noisy + len(noise), clicks + 1
+    assert noisy / clicks == pytest.approx(0.3, abs=0.04)
+    assert with_noise(Browsing([1], [1]), 1.0, rng) == ([1], [1])  # nothing else was examined
+
+
+def test_the_truth_of_a_log_stands_apart(truths: dict[str, Truth], tmp_path: Path) -> None:
+    orders = shuffled_engine(truths)
+    shoppers = draw_shoppers(40)
+    plan = Plan(UNTIL, searches=800, noise=0.4, click_model="dependent-click")
+    noisy = simulate(shoppers, query_pool(), truths, orders.__getitem__, str.upper, plan)
+    clicked = {
+        (e["query_id"], e["event_attributes"]["object"]["object_id"])
+        for e in noisy.events
+        if e["action_name"] == "click"
+    }
+    noise = {(record["query_id"], product) for record in noisy.truth for product in record["noise"]}
+    assert noise <= clicked
+    assert len(noise) / len(clicked) == pytest.approx(0.4, abs=0.06)
+    write_files(noisy, shoppers, tmp_path)
+    files = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.jsonl")}
+    assert set(files) == {"ubi_queries.jsonl", "ubi_events.jsonl", "slates.jsonl"}
+    assert not any(word in text for text in files.values() for word in ("noise", "looks", "loyalty"))
+    written = [json.loads(line) for line in (tmp_path / "truth" / "shoppers.jsonl").read_text().splitlines()]
+    assert [shopper["name"] for shopper in written] == [shopper.name for shopper in shoppers]
+    lines = (tmp_path / "truth" / "noise.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == noisy.truth
 
 
 def test_click_rate_falls_with_position_at_equal_relevance(log: Log, truths: dict[str, Truth]) -> None:
@@ -410,6 +532,48 @@ def test_simulation_is_deterministic_and_searches_each_query_once(truths: dict[s
     logs = [simulate(draw_shoppers(20), query_pool(), truths, search, str.upper, plan) for _ in range(2)]
     assert logs[0] == logs[1]
     assert set(attributes.values()) == {2}
+
+
+# the benchmark of personalisation
+
+
+def simulated_shop(truths: dict[str, Truth]) -> Shop:
+    """A shop without vectors, whose engine lists products in an order that knows nothing."""
+    schema = IndexSchema(FieldPlan())
+    return Shop(truths, schema, read_products([], schema), {}, shuffled_engine(truths))
+
+
+def test_an_order_is_judged_by_the_hidden_truth(truths: dict[str, Truth]) -> None:
+    shop, shoppers = simulated_shop(truths), draw_shoppers(30)
+    judged = draw_searches(shop, shoppers[:5], shoppers, query_pool(), 20, UNTIL.timestamp())
+    for search in judged.searches:
+        gains = [attraction(search.query, search.shopper, truths[i]) for i in search.ids]
+        assert search.gains == pytest.approx(gains)
+        best = sorted((attraction(search.query, search.shopper, t) for t in truths.values()), reverse=True)
+        assert search.ideal == pytest.approx(sum(g / math.log2(n + 2) for n, g in enumerate(best[:10])))
+    oracle, best_for_all, engine = judged.oracle(), judged.best_without_shopper(), judged.engine()
+    assert (oracle >= best_for_all - 1e-12).all()
+    assert (oracle >= engine - 1e-12).all()
+    assert oracle.max() <= 1 + 1e-12
+    assert oracle.mean() > best_for_all.mean() + 0.05 > engine.mean() + 0.1
+
+
+def test_the_past_of_a_shopper_is_cut_to_the_latest_events(truths: dict[str, Truth]) -> None:
+    shop, shoppers = simulated_shop(truths), draw_shoppers(20)
+    log = simulated_log(shop, shoppers, query_pool(), Plan(UNTIL, searches=600))
+    ana = pasts(log)["ana"]
+    assert [event.at for event in ana.events] == sorted(event.at for event in ana.events)
+    assert {event.action for event in log.events} == {"click", "cart", "purchase"}
+    cut = log_of_pasts({"ana@3": ana.last(3), "ana@7": ana.last(7)})
+    found = pasts(cut)
+    assert [event.id for event in found["ana@3"].events] == [event.id for event in ana.events[-3:]]
+    assert [event.at for event in found["ana@7"].events] == [event.at for event in ana.events[-7:]]
+    # every event keeps the slate that showed its product, under a name of its own
+    slates = {slate.query_id: slate for slate in cut.slates}
+    assert len(slates) == len(cut.slates)
+    for event in cut.events:
+        assert event.id in slates[event.query_id].shown
+        assert slates[event.query_id].shopper == event.shopper
 
 
 # on the live node

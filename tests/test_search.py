@@ -21,7 +21,7 @@ from rerank.arrays import FloatArray
 from rerank.models.ranker import load_ranker
 from rerank.query_encoders import QueryEncoders
 from rerank.request import RerankRequest
-from rerank.rules import UNAVAILABLE
+from rerank.rules.window import UNAVAILABLE
 from rerank.search import rerank, search
 from rerank.search_request import Search
 from rerank.serving_context import ServingContext, open_context, open_ranker

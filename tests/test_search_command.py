@@ -124,7 +124,7 @@ def test_why_shows_what_the_score_of_a_hit_is_made_of(run: Any) -> None:
     assert answer["why"]["explanation"]["parts"]["text"] == pytest.approx(float(rows["text"]), abs=1e-4)
     assert answer["why"] in answer["hits"]
     engine = run("red shoes", "--why", "p01", "--order", "engine")
-    assert "the engine's score" in engine.stdout
+    assert all(f"│ {name}" in engine.stdout for name in ("lexical", "text", "image"))
     refused = run("red shoes", "--why", "p99")
     assert refused.exit_code == 2
     assert "'p99' is not among the" in refused.stderr

@@ -23,7 +23,7 @@ from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.logs.profiles import Click
 from rerank.query_encoders import QueryEncoders
 from rerank.request import RankedWindow, RerankRequest
-from rerank.rules import UNAVAILABLE
+from rerank.rules.window import UNAVAILABLE
 from rerank.service.deadline import rerank_in_time
 from rerank.service.hook import relevance_scores
 from rerank.service.pool import WorkerPool

@@ -25,6 +25,7 @@ from support.service_stubs import ReverseRanker, StubLookups, service_of
 
 from opensearch.client import connect
 from opensearch.search.filters import parse_filters
+from opensearch.search.fusion import default_weights
 from opensearch.search.query import Fusion
 from rerank.features.groups import VERSION
 from rerank.models.ranker import HasFeatures, load_ranker
@@ -331,15 +332,28 @@ def test_an_explained_hit_adds_up_to_its_score_in_search_and_order(
 
 
 def test_an_order_of_the_engine_explains_itself(engine: OpenSearch, context: ServingContext) -> None:
+    body = {"query": "red shoes", "explain": True, "size": 48, "min_cosine": 0}
     with service_of(replace(context, ranker=None, degraded="no model"), client=engine) as client:
-        searched = body_of(client.post("/v1/search/shop", json={"query": "red shoes", "explain": True}))
+        searched = body_of(client.post("/v1/search/shop", json=body))
+        by_rank = body_of(client.post("/v1/search/shop", json={**body, "fusion": "rrf"}))
         ordered = body_of(client.post("/v1/order/shop", json={"ids": ["p01", "p00"], "explain": True}))
     assert searched["degraded"] == "no model"
+    raw = [hit["sub_query_scores"] for hit in searched["hits"]]
     for hit in searched["hits"]:
-        assert hit["explanation"] == {
-            "engine_rank": hit["engine_rank"], "base": hit["score"], "parts": {},
-            "rules": {hit["rule"]: 0.0} if hit["rule"] else {},
-        }  # fmt: skip
+        found = hit["explanation"]
+        assert found["engine_rank"] == hit["engine_rank"]
+        assert found["rules"] == ({hit["rule"]: 0.0} if hit["rule"] else {})
+        assert found["base"] + sum(found["parts"].values()) == pytest.approx(hit["score"], abs=1e-6)
+        for (
+            name,
+            weight,
+        ) in default_weights().items():  # as the engine normalizes, over all results of the sub-query
+            scores = [own[name] for own in raw if name in own]
+            share = (hit["sub_query_scores"].get(name, min(scores)) - min(scores)) / (
+                max(scores) - min(scores)
+            )
+            assert found["parts"][name] == pytest.approx(weight * share, abs=2e-3)
+    assert {hit["explanation"]["base"] - hit["score"] for hit in by_rank["hits"]} == {0.0}
     assert [
         (row["id"], row["engine_rank"], row["score"], row["base"]) for row in ordered["explanations"]
     ] == [

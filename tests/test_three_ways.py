@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from opensearch.hook.pipelines import rerank_ext, rerank_name
 from opensearch.index.meta import set_vocabulary
 from opensearch.logs.pointer import swap_pointer
 from opensearch.logs.profiles import SHOPPERS, Click, write_profiles
+from opensearch.logs.query_rules import QUERY_RULES, change_query_rules
 from opensearch.logs.slates import SLATES
 from opensearch.understanding.vocabulary.build import build_vocabulary
 from rerank.answer import Hit
@@ -125,6 +126,7 @@ def world(engine: OpenSearch, engine_url: str, tmp_path_factory: pytest.TempPath
         yield World(engine, alias, store, environment, artifacts)
     delete_rerank_index(engine, alias)
     drop_pointer(engine, alias)
+    engine.delete(index=QUERY_RULES, id=alias, params={"ignore": 404})
     by_alias = {"query": {"term": {"alias": alias}}}
     everywhere = {"ignore_unavailable": "true", "conflicts": "proceed"}
     engine.delete_by_query(index=f"{SLATES},{SHOPPERS}", body=by_alias, params=everywhere)
@@ -203,6 +205,41 @@ def test_products_that_break_a_bound_come_after_the_others_with_and_without_a_mo
         assert any(hit.id == WITHOUT_PRICE and hit.rule is None for hit in in_stock)
     assert hooked == [hit.id for hit in plain]
     assert [hit.id for hit in ranked] != hooked
+
+
+def test_query_rules_give_one_order_in_every_way_within_seconds(world: World, service: str) -> None:
+    rules: list[dict[str, Any]] = [
+        {"name": "lamps", "query": "Lamp under 40", "pin": {"p01": 1, "p08": 4}, "bury": ["p09"]},
+        {"name": "bags", "bury_filters": ["thing=bag"]},
+    ]
+    old = {"script": "ctx._source.created = '2020-01-01'", "query": {"prefix": {"id": "p0"}}}
+    world.engine.update_by_query(index=world.alias, body=old, params={"refresh": "true"})
+    explore = {"positions": 3, "half_life_days": 365.0}
+    change_query_rules(
+        world.engine, world.alias, lambda stored: replace(stored, rules=rules, explore=explore)
+    )
+
+    def ordered(ids: list[str]) -> Any:
+        return call(f"{service}/v1/order/{world.alias}", {"ids": ids, "query": "lamp under 40"})[1]
+
+    try:
+        context = open_context(world.engine, world.store, world.alias)
+        client = search(world.engine, context, world.search_of("lamp under 40"))
+        ids = [hit.id for hit in sorted(client.hits, key=lambda hit: hit.engine_rank)]
+        wait_until(lambda: "p01" in ordered(ids)["rules"], seconds=3)
+        order = ordered(ids)
+        hooked, _ = world.engine_ids("lamp under 40")
+        whole = {"query": "lamp under 40", "size": len(ids)}
+        _, searched = call(f"{service}/v1/search/{world.alias}", whole)
+    finally:
+        change_query_rules(world.engine, world.alias, lambda stored: replace(stored, rules=[], explore={}))
+    assert [hit.id for hit in client.hits] == order["order"] == hooked
+    assert [hit["id"] for hit in searched["hits"]] == hooked
+    assert order["rules"] == {hit.id: hit.rule for hit in client.hits if hit.rule}
+    assert (hooked[0], hooked[3]) == ("p01", "p08")
+    assert {"buried by rule 'bags'", "buried by rule 'lamps'"} <= set(order["rules"].values())
+    assert any(rule.startswith("new: ") for rule in order["rules"].values())
+    wait_until(lambda: "p01" not in ordered(ids)["rules"], seconds=3)
 
 
 def test_a_slate_reaches_the_engine_with_its_features(world: World, service: str) -> None:
@@ -296,7 +333,7 @@ def test_a_new_model_is_served_within_seconds(world: World, service: str, tmp_pa
 
 def test_a_taken_port_is_one_sentence(world: World, service: str, tmp_path: Path) -> None:
     second = world.serve(int(service.rsplit(":", 1)[1]), tmp_path / "log")
-    assert second.wait(timeout=60) == 1
+    assert second.wait(timeout=60) == 2
     stderr = (tmp_path / "log").read_text()
     assert stderr.startswith("error: port ")
     assert "choose another with --port" in stderr

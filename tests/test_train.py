@@ -28,7 +28,8 @@ from rerank.request import RerankRequest
 from rerank.shoppers import sealed, shopper_hash
 from rerank.training.artifacts import TrainedModel, TrainingData, store_artifacts
 from rerank.training.candidates import CANDIDATES
-from rerank.training.compare import Comparison
+from rerank.training.collaborative.stream import NeighboursAsOf
+from rerank.training.comparison.compare import Comparison
 from rerank.training.dataset import SlateDataset
 from rerank.training.examples import embed_log_queries, example_builder
 from rerank.training.fit import TrainingSettings, fit, score
@@ -114,7 +115,8 @@ def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
     expected = score(network, dataset, examples.part(slice(-1, None)))[0, :12]
     weights = network.served(scaler)
     model = TrainedModel("neural", weights, GatedModel(weights, tuple(products.dimensions)), "gated")
-    source = BehaviourSource(products, scaler.scale(products.numbers))
+    numbers, seen = scaler.scale(products.numbers), builder.behaviour.clicks
+    source = BehaviourSource(products, numbers, seen, last.at, NeighboursAsOf(products, seen))
     artifacts = store_artifacts(store, data, model, source, builder.behaviour.tables(last.at))
     clicks = builder.behaviour.clicks.before(last.shopper, last.at)
     vectors = training_log.embed([last.query])[0]
@@ -279,13 +281,13 @@ def test_from_the_command_line_to_the_pointer_and_back(
     assert "no model for alias" in run("model", "rollback", code=2)
 
     first = run_json("train")
-    assert (first["kind"], first["comparison"]) == ("rrf", None)
+    assert (first["kind"], first["comparison"]) == ("catalogue", None)
 
     # the service has answered a few searches, and an earlier release has stored profiles under raw ids
     write_log(shop, Log(training_log.log(3).slates, []))
     write_profiles(shop, ALIAS, {"anna@example.com": [Click("p1", training_log.START)]})
     small = run_json("train")
-    assert small["kind"] == "rrf"
+    assert small["kind"] == "catalogue"
     assert re.search(
         r"3 searches, 0 of them with a click .* at least 100 are needed; it has no events", small["reason"]
     )
@@ -296,10 +298,10 @@ def test_from_the_command_line_to_the_pointer_and_back(
     write_log(shop, training_log.log())
     fused = ("--candidates", "fused")
     with monkeypatch.context() as judged:  # no log makes a model worse for certain
-        judged.setattr("rerank.training.verdict.reason_against", lambda *_: "it is worse")
+        judged.setattr("rerank.training.comparison.verdict.reason_against", lambda *_: "it is worse")
         refused = run_json("train", *fused, "--epochs", "4", "--rate", "0.003", code=1)
         assert (refused["model"], refused["reason"]) == (refused["model"], "it is worse")
-        assert refused["kind"] == "rrf"
+        assert refused["kind"] == "catalogue"
         aside = run_json("model", "list")[-1]
         assert (aside["model"], aside["set aside"]) == (refused["refused"]["model"], "it is worse")
         assert f"{aside['model']} was set aside: it is worse" in run("model", "list")

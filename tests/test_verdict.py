@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rerank.evaluation.intervals import Interval
-from rerank.training.compare import Comparison, ComparisonRow, Figure
-from rerank.training.verdict import reason_against
+from rerank.training.comparison.compare import Comparison, ComparisonRow, Figure
+from rerank.training.comparison.verdict import reason_against
 
 BETTER, LEVEL, WORSE = Interval(0.03, 0.01, 0.05), Interval(0.005, -0.02, 0.03), Interval(-0.03, -0.05, -0.01)
 

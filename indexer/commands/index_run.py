@@ -34,6 +34,7 @@ from opensearch.index.fields import FieldPlan
 from opensearch.index.meta import set_joined
 from opensearch.index.spaces import IMAGE, TEXT
 from opensearch.index.synonyms import SynonymRules, read_rules, set_synonyms
+from opensearch.logs.pointer import read_pointer
 from opensearch.tuning.weights import restore_weights
 from vitrine.progress import ProgressCallback
 from vitrine.store import open_store
@@ -82,7 +83,18 @@ def run(options: IndexOptions) -> int:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False))
     else:
         print_report(report, options.alias)
+    if report.published:
+        _say_next_step(client, options.alias)
     return max(report.exit_code, failed)
+
+
+def _say_next_step(client: OpenSearch, alias: str) -> None:
+    """Name the command that learns a ranker, where there is none yet and the index has the vectors that it needs."""
+    if versions.read_schema(client, alias).vectors and read_pointer(client, alias) is None:
+        click.echo(
+            f"{alias} is searched in the engine's order: `vitrine train --index {alias}` learns a ranker from its products",
+            err=True,
+        )
 
 
 def _check_options(options: IndexOptions, *, has_rows: bool) -> None:

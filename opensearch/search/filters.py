@@ -114,8 +114,8 @@ def _between(column: FilterColumn, low: str, high: str, text: str) -> Clause:
             f"filter {text!r} has no end: write it as {column.name}=LOW..HIGH, and leave out at most one of them"
         )
     if column.type == "date":
-        limits = {"gte": _period(low, text)[0]} if low else {}
-        limits |= {"lt": _period(high, text)[1]} if high else {}
+        limits = {"gte": period(low, text)[0]} if low else {}
+        limits |= {"lt": period(high, text)[1]} if high else {}
         return {"range": {column.field: limits}}
     ends = {"gte": parse_number(low, text)} if low else {}
     ends |= {"lte": parse_number(high, text)} if high else {}
@@ -124,12 +124,12 @@ def _between(column: FilterColumn, low: str, high: str, text: str) -> Clause:
 
 def _compare_date(column: FilterColumn, operator: str, value: str, text: str) -> Clause:
     """Return a comparison with a whole period: later than 2020 is from 2021 on."""
-    begin, end = _period(value, text)
+    begin, end = period(value, text)
     limits = {"<": {"lt": begin}, "<=": {"lt": end}, ">": {"gte": end}, ">=": {"gte": begin}}
     return {"range": {column.field: limits[operator]}}
 
 
-def _period(value: str, text: str) -> tuple[str, str]:
+def period(value: str, text: str) -> tuple[str, str]:
     """Return the first moment of a year, month, day, minute or second, and the first moment after it (UTC)."""
     try:
         if not _DATE.fullmatch(value):

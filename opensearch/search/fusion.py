@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from opensearch.index.fields import IndexSchema
 from opensearch.index.spaces import IMAGE, LEXICAL, SPACES, TEXT, sub_queries
@@ -12,6 +14,8 @@ from vitrine.errors import QueryError
 
 Weights = Mapping[str, float]  # by sub-query; a missing one weighs nothing, and only proportions matter
 
+_ROUNDS = 30  # of solving for the slopes; two or three are usual
+_FLOOR = 0.002  # the engine gives the lowest result of a sub-query 0.001 times its weight, and not zero
 RANK_CONSTANT = 60  # Cormack, Clarke and Büttcher 2009
 
 IMAGE_WEIGHTS: Weights = {IMAGE: 1.0}
@@ -82,3 +86,48 @@ def fusion_processor(weights: Weights, fusion: str = DEFAULT_FUSION) -> dict[str
     if fusion not in FUSIONS:
         raise QueryError(f"there is no fusion {fusion!r}; choose {', '.join(FUSIONS)}")
     return FUSIONS[fusion]({"weights": shares(weights)})
+
+
+def min_max_weights(body: Mapping[str, Any]) -> dict[str, float]:
+    """Return the weight of each sub-query in a hybrid query's body; none where it is not fused by `min_max`."""
+    processors = body.get("search_pipeline", {}).get("phase_results_processors", [])
+    for processor in processors:
+        if "normalization-processor" in processor:
+            weights = processor["normalization-processor"]["combination"]["parameters"]["weights"]
+            return dict(zip(sub_queries(), weights, strict=True))
+    return {}
+
+
+def min_max_parts(
+    scores: Sequence[float], raw: Sequence[Mapping[str, float]], weights: Weights
+) -> list[dict[str, float]]:
+    """Return what each sub-query adds to the scores that `min_max` fused, by product; empty where that cannot be told.
+
+    A sub-query of weight w adds w - d (high - raw score), with its highest raw score and the slope d = w / (high - low).
+    Neither the lowest score nor the depth at which the engine cut the sub-query need be in the window, so the slopes are
+    solved for by least squares, again without the products for which a sub-query then adds less than nothing: it was
+    cut before them. The engine gives the lowest result 0.001 instead of 0, so a sum is exact within that. Raw scores
+    are those before the boosts of constraints, which therefore leave it empty.
+    """
+    names = [name for name in sub_queries() if weights.get(name) and any(name in own for own in raw)]
+    if not names:
+        return [{} for _ in scores]
+    found = np.array([[name in own for name in names] for own in raw], dtype=np.bool_)  # (products, names)
+    values = np.array([[own.get(name, 0.0) for name in names] for own in raw])
+    below = np.where(found, values, -np.inf).max(axis=0) - values
+    share, fused, parts = (
+        np.array([weights[name] for name in names]),
+        np.asarray(scores),
+        np.zeros_like(values),
+    )
+    kept = found
+    for _ in range(_ROUNDS):
+        slopes, *_ = np.linalg.lstsq(below * kept, kept @ share - fused, rcond=None)
+        added = share - below * slopes
+        parts, before = np.where(kept, added, 0.0), kept
+        kept = found & (added > -_FLOOR / 2)
+        if (kept == before).all():
+            break
+    if np.abs(parts.sum(axis=1) - fused).max() > _FLOOR:
+        return [{} for _ in scores]
+    return [dict(zip(names, row, strict=True)) for row in parts.tolist()]

@@ -129,15 +129,28 @@ def choose_floors(fitting: Mapping[str, Cosines], nonsense: Mapping[str, Cosines
     }
 
 
+def foreign_spaces(schema: IndexSchema) -> list[str]:
+    """Return the spaces in which words in another script than the catalogue's can match a product.
+
+    Their encoder knows the language of the words and that of the titles. Without the second a title's vector means nothing,
+    so the space gets no floor and its neighbours are no matches.
+    """
+    foreign = "en" if schema.plan.language == FOREIGN_LANGUAGE else FOREIGN_LANGUAGE
+    return [
+        name
+        for name, field in schema.vectors.items()
+        if supports_language(field, foreign) and supports_language(field, schema.plan.language)
+    ]
+
+
 def _foreign_floors(
     client: OpenSearch, index: str, schema: IndexSchema, embed: Embed, deadline: float | None
 ) -> dict[str, Floor]:
-    """Return the floors for words in another script than the catalogue's, in the spaces whose encoder knows them.
+    """Return the floors for words in another script than the catalogue's, in `foreign_spaces`.
 
     No query that fits can be made in a language that the titles are not written in, so nonsense alone decides.
     """
-    language = "en" if schema.plan.language == FOREIGN_LANGUAGE else FOREIGN_LANGUAGE
-    spaces = [name for name, field in schema.vectors.items() if supports_language(field, language)]
+    spaces = foreign_spaces(schema)
     if not spaces:
         return {}
     queries = _by_words(foreign_nonsense(schema.plan.language, QUERIES), embed)

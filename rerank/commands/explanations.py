@@ -13,7 +13,7 @@ from .search_tables import movement, title_of
 _BAR = 24  # characters of the longest bar
 _BASES = {
     "reranked": "the engine's rank alone",
-    "engine": "the engine's score",
+    "engine": "the rest of the engine's score",
     "cheapest": "without its image",
 }
 

@@ -48,7 +48,7 @@ def _print_models(models: list[Release]) -> None:
 
     table = Table()
     for head in ("", "model", "since", "index", "without position bias", "engine order"):
-        table.add_column(head)
+        table.add_column(head, no_wrap=head == "model")
     for release in models:
         values = release.to_dict()
         rows = (values["comparison"] or {}).get("rows") or [{}]

@@ -14,14 +14,17 @@ from opensearch import options
 from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES
 from rerank.models.neural.served_interest import DEFAULT_INTEREST, INTERESTS
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD, ITEM_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opensearch.client import OpenSearch
+    from rerank.features.words import ProductWords
     from rerank.models.rrf import RRFSettings
     from rerank.training.artifacts import TrainingData
     from rerank.training.candidates import OnProgress
+    from rerank.training.catalogue.learn import LearnedCatalogue
     from rerank.training.examples import Embed
     from rerank.training.train import TrainingResult
     from vitrine.store import Store
@@ -29,9 +32,10 @@ if TYPE_CHECKING:
 from . import log_options
 from .train_report import TrainingOutcome
 
-_RRF = "rrf"  # of --fusion, beside the neural ones
+# of --fusion, beside the neural ones: of these rankers that need no log, the first is the default one
+_CATALOGUE, _RRF = "catalogue", "rrf"
 # The keys of `rerank.training.candidates.CANDIDATES`, which imports scipy; a test compares them.
-CANDIDATE_NAMES = ("fused", "lambdamart", _RRF)
+CANDIDATE_NAMES = ("fused", "lambdamart", _CATALOGUE, _RRF)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class TrainOptions:
     candidates: tuple[str, ...]
     loss: str
     interest: str
+    neighbours: str
     epochs: int
     batch: int
     rate: float
@@ -75,14 +80,15 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
     show_default=True,
     metavar="NAMES",
     callback=_candidates,
-    help="What is made and compared, with commas: the fused model, LightGBM LambdaMART, the fusion without learning.",
+    help="What is made and compared, with commas: the fused model, LightGBM LambdaMART, the catalogue's ranker, and rrf.",
 )
 @click.option(
     "--fusion",
-    type=click.Choice([*FUSIONS, _RRF]),
+    type=click.Choice([*FUSIONS, _CATALOGUE, _RRF]),
     default=DEFAULT_FUSION,
     show_default=True,
-    help="How the fused model mixes text, image and numbers; transformer is compared only. rrf: --candidates rrf.",
+    help="How the fused model mixes text, image and numbers; transformer is compared only. Or a ranker that needs no log: "
+    "catalogue, weights that the products alone teach; rrf, reciprocal rank fusion.",
 )
 @click.option(
     "--interest",
@@ -92,11 +98,18 @@ def _candidates(_context: click.Context, _option: click.Parameter, value: str) -
     help="How the fused model reads a shopper's clicks.",
 )
 @click.option(
+    "--neighbours",
+    type=click.Choice(ITEM_METHODS),
+    default=DEFAULT_METHOD,
+    show_default=True,
+    help="How the products that the same shoppers click are found.",
+)
+@click.option(
     "--engine-order",
     type=click.Choice(["hybrid", "lexical"]),
     default="hybrid",
     show_default=True,
-    help="What rrf reranks: the hybrid search, or a lexical search that used no vectors.",
+    help="What rrf reranks: the hybrid search, or a lexical search that used no vectors, which is always reranked by rrf.",
 )
 @click.option(
     "--loss",
@@ -129,9 +142,9 @@ def train(alias: str, url: str, store: str | None, as_json: bool, **values: Any)
 
     The log is split by time: the latest fifth is held out, and a table compares the engine's order, single signals and
     the candidates on it. The candidate with the highest figure without position bias is put in service. Without a
-    log, or with one of fewer than 100 searches with a click, a reciprocal rank fusion is put in service, so that searches
-    are reranked from the first day: after a hybrid search it corrects the ranks of products without image, after a lexical
-    search it adds text and image cosines.
+    log, or with one of fewer than 100 searches with a click, a ranker that learned from the products alone is put in
+    service, so that searches are reranked from the first day: it adds up the words that a product holds, its text and
+    image cosines and the engine's rank, weighed by queries made of attributes.
 
     The words of clicked queries that three shoppers or more typed become words that correct queries know.
 
@@ -185,11 +198,12 @@ class _Training:
     on_progress: OnProgress
 
     def run(self) -> TrainingOutcome:
+        from rerank.training.comparison.verdict import reason_against
         from rerank.training.release import set_aside
-        from rerank.training.verdict import reason_against
         from vitrine.errors import NothingLearnedError, SmallLogError
 
-        if self.settings.fusion == _RRF or self.settings.candidates == (_RRF,):
+        without_log = (_CATALOGUE, _RRF)
+        if self.settings.fusion in without_log or set(self.settings.candidates) <= set(without_log):
             return self._serve(self._without_clicks())
         log = self.data.log
         if not (log.slates or log.records):
@@ -200,7 +214,7 @@ class _Training:
             too_small = isinstance(error, SmallLogError)
             if too_small and self.settings.chosen:  # nothing else was asked for
                 raise SmallLogError(
-                    f"{error}; collect more, or leave out --fusion and --candidates to serve the fusion that learns from "
+                    f"{error}; collect more, or leave out --fusion and --candidates to serve the ranker that learns from "
                     "no click"
                 ) from error
             return self._without_learning(str(error), failed=not too_small)
@@ -215,7 +229,7 @@ class _Training:
         return replace(self._without_learning(reason, failed=True), refused=trained)
 
     def _without_learning(self, reason: str, *, failed: bool = False) -> TrainingOutcome:
-        """Keep the trained model in service, or serve the fusion that learns from no click."""
+        """Keep the trained model in service, or serve the ranker that learns from no click."""
         from rerank.training.release import trained_in_service
 
         kept = trained_in_service(self.client, self.store, self.data, self.alias)
@@ -242,17 +256,41 @@ class _Training:
             loss=options.loss,
             fusion=options.fusion,
             interest=options.interest,
+            neighbours=options.neighbours,
         )
         embed = _embed(self.data, self.store)
         rrf = {"rrf": self._rrf()} if _RRF in options.candidates else {}
+        catalogue = self._learn_from_catalogue() if _CATALOGUE in options.candidates else None
         return train_ranker(
-            self.data, self.store, embed, training, self.on_progress, options.candidates, **rrf
+            self.data,
+            self.store,
+            embed,
+            training,
+            self.on_progress,
+            options.candidates,
+            catalogue=catalogue,
+            **rrf,
         )
 
     def _without_clicks(self) -> TrainingResult:
-        from rerank.training.train import make_rrf
+        """Return the ranker that learns from no click: rrf where it was asked for, and for a lexical engine order."""
+        from rerank.training.train import make_catalogue_ranker, make_rrf
 
-        return make_rrf(self.data, self.store, self._rrf(), self.on_progress)
+        options = self.settings
+        chosen = options.fusion == _RRF or options.candidates == (_RRF,)
+        if chosen or options.engine_order == "lexical":
+            return make_rrf(self.data, self.store, self._rrf(), self.on_progress, options.neighbours)
+        learned, words = self._learn_from_catalogue()
+        return make_catalogue_ranker(
+            self.data, self.store, learned, words, self.on_progress, options.neighbours
+        )
+
+    def _learn_from_catalogue(self) -> tuple[LearnedCatalogue, ProductWords]:
+        from rerank.training.catalogue.learn import learn_catalogue_weights, read_catalogue
+
+        texts = read_catalogue(self.client, self.data, self.on_progress)
+        embed = _embed(self.data, self.store)
+        return learn_catalogue_weights(self.client, self.data, texts, embed, self.on_progress), texts.words
 
     def _rrf(self) -> RRFSettings:
         """Return the fusion without learning for the engine's order."""

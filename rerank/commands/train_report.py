@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rerank.training.log.events import Log
     from rerank.training.train import TrainingResult
     from vitrine.store import ArtifactSet
@@ -76,12 +78,14 @@ def _print_comparison(outcome: TrainingOutcome) -> None:
         return
     from rich.console import Console
 
-    from rerank.training.compare import ablation_table, comparison_table
+    from rerank.training.comparison.compare import ablation_table, comparison_table, orders_table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(comparison_table(trained.comparison))
     if trained.label and trained.comparison.ablations:
         console.print(ablation_table(trained.comparison, trained.label))
+    if trained.comparison.orders:
+        console.print(orders_table(trained.comparison))
 
 
 def _print_reason(alias: str, outcome: TrainingOutcome) -> None:
@@ -96,16 +100,30 @@ def _print_reason(alias: str, outcome: TrainingOutcome) -> None:
         click.echo(f"In service by --force, although {outcome.reason}.")
     elif outcome.reason:
         click.echo(f"Nothing was learned: {outcome.reason}.")
-    if served and served.kind == "rrf":
-        click.echo(f"In service: {_describe_rrf(served.training['fusion'])}, which learns from no click.")
+    if served and served.kind in _WITHOUT_LOG:
+        click.echo(f"In service: {_WITHOUT_LOG[served.kind](served.training)}, which learns from no click.")
         click.echo("Run `vitrine train` again when the UBI log holds more clicks.")
     elif served and served.label:
         click.echo(f"In service: the {served.label}, the best candidate without position bias.")
 
 
-def _describe_rrf(fusion: dict[str, Any]) -> str:
+def _describe_catalogue(training: dict[str, Any]) -> str:
+    learned = training["catalogue"]
+    weights = ", ".join(f"{signal} {weight:g}" for signal, weight in learned["weights"].items())
+    description = f"the catalogue ranker with the weights {weights}"
+    figures = learned["nDCG@10"]
+    if not figures:
+        return f"{description}, the default ones: the catalogue gives too few queries to learn from"
+    return (
+        f"{description}; nDCG@10 on {learned['attribute queries']} queries made of attributes "
+        f"{figures['learned']:.3f}, the engine's order {figures['engine order']:.3f}"
+    )
+
+
+def _describe_rrf(training: dict[str, Any]) -> str:
     from opensearch.index.spaces import SPACES
 
+    fusion = training["fusion"]
     labels = {"engine": "the engine's order", **{space: f"{space} cosine" for space in SPACES}}
     weights = [f"{labels.get(signal, signal)} {weight:g}" for signal, weight in fusion["weights"].items()]
     description = f"reciprocal rank fusion of {', '.join(weights)}"
@@ -113,3 +131,10 @@ def _describe_rrf(fusion: dict[str, Any]) -> str:
     if correction == 1.0:
         return description
     return f"{description}; the rank of a product without image is divided by {correction:.2g}"
+
+
+# by kind of the rankers that learn from no click
+_WITHOUT_LOG: dict[str, Callable[[dict[str, Any]], str]] = {
+    "catalogue": _describe_catalogue,
+    "rrf": _describe_rrf,
+}

@@ -23,12 +23,14 @@ from rerank.arrays import (
     IndexArray,
     find_hashes,
     hash_text,
+    id_hashes,
     load_mmap,
 )
 from vitrine.errors import ArtifactError
 
 from .clicks import ShopperClicks
 from .groups import PAIR_RATES, RATES, Affinities
+from .neighbours import NeighbourTable, RelatedProduct, StoredIds
 from .product_table import ProductTable
 
 VERSION = 1  # of the definitions of rates and affinities
@@ -95,12 +97,16 @@ _TABLES = tuple(name for name in BehaviourTables.__dataclass_fields__ if name !=
 
 @dataclass(frozen=True)
 class BehaviourSource:
-    """What the arrays of a snapshot are computed from: products, their scaled numbers, and clicks before `as_of`."""
+    """What the arrays of a snapshot are computed from: products, their scaled numbers, and clicks before `as_of`.
+
+    `neighbours` returns the products' neighbours from clicks before a moment; None: no product has neighbours.
+    """
 
     products: ProductTable
     numbers: FloatArray  # (N, numbers)
     shopper_clicks: ShopperClicks = field(default_factory=ShopperClicks)
     as_of: float = np.inf
+    neighbours: Callable[[float], NeighbourTable] | None = None
 
     def at(self, moment: float) -> Self:
         """Return the source as of a moment (seconds since 1970)."""
@@ -110,6 +116,12 @@ class BehaviourSource:
     def clicks(self) -> Mapping[str, Sequence[tuple[int, float]]]:
         """Every shopper's latest clicks before `as_of` as (row, time), oldest first."""
         return self.shopper_clicks.all_before(self.as_of)
+
+    @cached_property
+    def neighbour_table(self) -> NeighbourTable:
+        """The products' neighbours from clicks before `as_of`."""
+        count = len(self.products.ids)
+        return self.neighbours(self.as_of) if self.neighbours else NeighbourTable.empty(count)
 
     def arrays(self, rows: IndexArray | slice = slice(None)) -> dict[str, npt.NDArray[Any]]:
         """Return the values of `ARRAYS` for rows of the product table, (n, ...) each."""
@@ -133,6 +145,8 @@ ARRAYS: dict[str, ProductArray] = {
     "numbers": ProductArray(lambda source, rows: source.numbers[rows], np.nan),
     "codes": ProductArray(lambda source, rows: source.products.codes[rows], 0),
     "created": ProductArray(lambda source, rows: source.products.created[rows], np.nan),
+    "neighbours": ProductArray(lambda source, rows: source.neighbour_table.hashes[rows], 0),
+    "neighbour_similarity": ProductArray(lambda source, rows: source.neighbour_table.similarity[rows], 0),
 }
 
 
@@ -148,6 +162,7 @@ class BehaviourSnapshot:
         self.hashes: HashArray = array("hashes")
         self._tables = BehaviourTables(self.until, **{name: array(name) for name in _TABLES})
         self._arrays: dict[str, npt.NDArray[Any]] = {name: array(name) for name in ARRAYS}
+        self._ids = StoredIds(directory)
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -171,6 +186,20 @@ class BehaviourSnapshot:
             name: _rows_or_missing(self._arrays[name], rows, known, array.missing)
             for name, array in ARRAYS.items()
         }
+
+    def related(self, product: str) -> list[RelatedProduct]:
+        """Return the products that the same shoppers clicked, most similar first; none for one without such clicks."""
+        (row,), (known,) = find_hashes(self.hashes, id_hashes([product]))
+        if not known:
+            return []
+        rows, found = find_hashes(self.hashes, self._arrays["neighbours"][row])
+        similarity = self._arrays["neighbour_similarity"][row].astype(np.float64)
+        order = np.argsort(-similarity, kind="stable")
+        return [
+            RelatedProduct(self._ids[int(rows[i])], float(similarity[i]))
+            for i in order
+            if found[i] and similarity[i] > 0
+        ]
 
     def rates(self, hashes: HashArray, query: int, as_of: float) -> FloatArray:
         """Return `groups.RATES` (n, 7) by id hash; an unknown product has no behaviour."""
@@ -198,11 +227,11 @@ class BehaviourSnapshot:
         rows, found = find_hashes(tables.keywords[part], keyword_keys(codes).ravel())
         same = np.zeros(codes.size, dtype=np.float32)
         same[found] = tables.keyword_weights[part][rows[found]]
-        return affinities_of(
-            np.array(tables.shopper_weights[row]),
-            same.reshape(codes.shape),
-            self._decay(as_of, AFFINITY_DECAY_S),
-        )
+        left = np.float32(self._decay(as_of, AFFINITY_DECAY_S))
+        weights = np.array(tables.shopper_weights[row])
+        weights[0] *= left
+        weights[2::2] *= left
+        return affinities_of(weights, same.reshape(codes.shape) * left)
 
     def _decay(self, as_of: float, decay_s: float) -> float:
         return float(np.exp(min(0.0, (self.until - as_of) / decay_s)))
@@ -214,13 +243,9 @@ def with_log_popularity(rates: FloatArray) -> FloatArray:
     return rates
 
 
-def affinities_of(weights: FloatArray, same: FloatArray, decay: float = 1.0) -> Affinities:
-    """Return affinities of a row of `shopper_weights` and the keyword weights of candidates (n, keywords).
-
-    `decay` is what is left of each weight at the moment of the search.
-    """
-    left = np.float32(decay)
-    return Affinities(float(weights[0] * left), same * left, weights[1::2], weights[2::2] * left)
+def affinities_of(weights: FloatArray, same: FloatArray) -> Affinities:
+    """Return affinities of a row of `shopper_weights` and the keyword weights of candidates (n, keywords)."""
+    return Affinities(float(weights[0]), same, weights[1::2], weights[2::2])
 
 
 def save_behaviour(
@@ -239,6 +264,7 @@ def save_behaviour(
         "hashes": products.hashes,
         **{name: getattr(tables, name) for name in _TABLES},
     }
+    StoredIds.save(products.ids, directory)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array)
     values = {**metadata, "definitions": VERSION, "until": tables.until}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import chain
 
 MAX_HISTORY = 50  # clicks of a shopper that a ranker reads
 
@@ -17,6 +18,11 @@ class ShopperClicks:
         for shopper, row, at in sorted(clicks, key=lambda click: click[2]):
             self._rows.setdefault(shopper, []).append(row)
             self._times.setdefault(shopper, []).append(at)
+
+    @property
+    def times(self) -> list[float]:
+        """The times of all clicks, oldest first."""
+        return sorted(chain.from_iterable(self._times.values()))
 
     def before(self, shopper: str | None, moment: float) -> list[tuple[int, float]]:
         """Return the latest `MAX_HISTORY` clicks of a shopper before a moment as (row, time), oldest first."""

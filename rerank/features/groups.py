@@ -15,9 +15,12 @@ import numpy.typing as npt
 
 from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArray, IndexArray
 
+from .neighbours import neighbour_scores
+
 VERSION = 3  # of the definitions below; a model that was trained with another version is refused
 PAIR_RATES = ("query_click_rate", "query_cart_rate", "query_purchase_rate")  # of a query and a product
 RATES = ("click_rate", "cart_rate", "purchase_rate", "popularity", *PAIR_RATES)
+COLLABORATIVE = "collaborative"
 RANK, HISTORY = "rank", "history"  # signals that training drops, beside the vector spaces
 # signals that explain a score, beside the vector spaces; the engine's rank is what a score starts from
 ENGINE, NUMBERS, BEHAVIOUR = "engine", "numbers", "behaviour"
@@ -292,6 +295,17 @@ def _affinities(inputs: FeatureInputs) -> FloatArray:
     )
 
 
+def _collaborative(inputs: FeatureInputs) -> FloatArray:
+    """Return how near each candidate is to the clicked products by the clicks of all shoppers, (n, 1)."""
+    if inputs.history is None:
+        return np.zeros((len(inputs), 1), dtype=np.float32)
+    clicked = inputs.history.arrays
+    scores = neighbour_scores(
+        inputs.candidates.hashes, clicked["neighbours"], clicked["neighbour_similarity"]
+    )
+    return scores[:, None]
+
+
 def _similarities(vectors: FloatArray, clicked: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the largest and the mean cosine of each vector with the clicked ones, (n,) and (n,)."""
     if not len(clicked):
@@ -319,4 +333,5 @@ GROUPS: dict[str, FeatureGroup] = {
     "numbers": FeatureGroup(_number_names, _numbers, signal=NUMBERS, kept=_number_flags),
     "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
     "affinities": FeatureGroup(_affinity_names, _affinities, HISTORY),
+    "collaborative": FeatureGroup(lambda _: (COLLABORATIVE,), _collaborative, HISTORY),
 }

@@ -30,6 +30,7 @@ from vitrine.errors import ArtifactError
 
 from .groups import NUMBERS
 from .product_table import ProductTable
+from .words import ProductWords
 
 _CHUNK = 8192  # products that the item tower computes at once
 
@@ -123,6 +124,7 @@ class ItemTable:
         self.hashes = hashes
         self._rows: HalfArray = load_mmap(directory / "rows.npy")
         self._present: BoolArray = load_mmap(directory / "present.npy")
+        self.words = ProductWords.open(directory)  # None where the model does not read them
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -144,6 +146,10 @@ class ItemTable:
         """Return the given rows in float32; only their pages of the table are read."""
         return ItemRows(self.layout, half_to_float(self._rows[rows]), np.asarray(self._present[rows]))
 
+    def has(self, space: str) -> BoolArray:
+        """Return which products (N,) have a vector in a space."""
+        return self._present[:, list(self.layout.vectors).index(space)]
+
     def warm(self) -> None:
         """Read every page once, so that the first searches do not wait for the disk."""
         step = max(1, 4096 // max(1, self._rows.itemsize * self._rows.shape[1])) if len(self) else 1
@@ -156,10 +162,17 @@ def presence(products: ProductTable) -> BoolArray:
     return np.column_stack([*products.has.values(), np.isfinite(products.numbers).any(axis=1)])
 
 
-def build_items(products: ProductTable, tower: ItemTower, metadata: dict[str, Any], directory: Path) -> None:
+def build_items(
+    products: ProductTable,
+    tower: ItemTower,
+    metadata: dict[str, Any],
+    directory: Path,
+    words: ProductWords | None = None,
+) -> None:
     """Write the item table of products; `metadata` (index, model, ...) goes into items.json beside the layout.
 
-    Raises ArtifactError when the model was trained on other vector spaces or dimensions.
+    `words` are those of the products, for a model that reads them. Raises ArtifactError when the
+    model was trained on other vector spaces or dimensions.
     """
     directory.mkdir(parents=True, exist_ok=True)
     layout = tower.layout
@@ -181,6 +194,8 @@ def build_items(products: ProductTable, tower: ItemTower, metadata: dict[str, An
         rows[part] = np.concatenate([*vectors.values(), computed.astype(np.float16)], axis=1)
     rows.flush()
     np.save(directory / "hashes.npy", products.hashes)
+    if words is not None:
+        words.save(directory)
     np.save(directory / "present.npy", presence(products))
     (directory / "items.json").write_text(
         json.dumps({**metadata, "count": count, "layout": asdict(layout)}, indent=1) + "\n"

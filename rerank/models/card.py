@@ -15,8 +15,8 @@ from rerank.features.groups import VERSION, FeaturePlan, feature_names
 from vitrine.errors import ArtifactError
 from vitrine.store import Store, content_name
 
-# kinds of models: a neural fusion, trees, and the reciprocal rank fusion that needs no training
-NEURAL, LAMBDAMART, RRF = "neural", "lambdamart", "rrf"
+# kinds of models: a neural fusion, trees, the weights that a catalogue teaches, and the RRF that needs no training
+NEURAL, LAMBDAMART, CATALOGUE, RRF = "neural", "lambdamart", "catalogue", "rrf"
 _WEIGHTS, _CARD = "weights.safetensors", "model.json"
 
 

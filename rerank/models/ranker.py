@@ -21,17 +21,19 @@ from rerank.features.groups import (
     features,
 )
 from rerank.features.item_table import ItemRows, ItemTable
+from rerank.features.words import Coverage
 from rerank.models.neural.fusions import FUSIONS
 from rerank.models.neural.served_interest import DEFAULT_INTEREST
 from rerank.request import RerankRequest
 from vitrine.errors import ArtifactError, RerankError
 from vitrine.store import ArtifactSet, Store
 
-from .card import LAMBDAMART, NEURAL, RRF, ModelCard, load_model
+from .card import CATALOGUE, LAMBDAMART, NEURAL, RRF, ModelCard, load_model
+from .catalogue import CatalogueWeights
 from .explain import Parts
 from .lambdamart import LambdaMART
 from .rrf import RRFSettings
-from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer
+from .scorers import LambdaMARTScorer, NeuralScorer, RRFScorer, Scorer, catalogue_scorer
 
 
 class Ranker(Protocol):
@@ -123,6 +125,7 @@ class RankerInputs:
     features: FeatureInputs
     click_rows: ItemRows | None
     age_hours: DoubleArray  # (j,) of the clicks
+    coverage: Coverage | None = None  # of the query's words; None where the item table holds no words
 
     def __len__(self) -> int:
         return len(self.known)
@@ -157,7 +160,8 @@ class FeatureStore:
             as_of=request.as_of,
             affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
         )
-        return RankerInputs(known, rows, inputs, click_rows, age_hours)
+        coverage = self.items.words.coverage(item_rows, request.query) if self.items.words else None
+        return RankerInputs(known, rows, inputs, click_rows, age_hours, coverage)
 
     def feature_rows(self, request: RerankRequest, positions: Sequence[int]) -> FeatureRows:
         """Return the features of the known candidates at these positions; a row does not depend on other candidates."""
@@ -259,12 +263,13 @@ def load_ranker(store: Store, artifacts: ArtifactSet) -> ArtifactRanker:
                 f"the {artifact} was built for model {metadata.get('model')}, the pointer names {artifacts.model}; "
                 "run `vitrine train`, or `vitrine model use` with a model of the list"
             )
-    return ArtifactRanker(
-        artifacts, _scorer(card, weights, artifacts.model), FeatureStore(items, behaviour, card.features)
-    )
+    scorer = _scorer(card, weights, artifacts.model, items)
+    return ArtifactRanker(artifacts, scorer, FeatureStore(items, behaviour, card.features))
 
 
-def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str) -> Scorer:
+def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str, items: ItemTable) -> Scorer:
+    if card.kind == CATALOGUE:
+        return catalogue_scorer(CatalogueWeights.from_arrays(weights), items, card.plan)
     if card.kind == RRF:
         return RRFScorer(RRFSettings.from_arrays(weights), card.plan)
     if card.kind == NEURAL and card.fusion in FUSIONS:
@@ -274,6 +279,6 @@ def _scorer(card: ModelCard, weights: dict[str, FloatArray], name: str) -> Score
     if card.kind == LAMBDAMART:
         return LambdaMARTScorer(LambdaMART.from_arrays(weights), card.plan)
     raise ArtifactError(
-        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {RRF}, {LAMBDAMART}, and "
-        f"{NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
+        f"model {name} is of kind {card.kind!r} with fusion {card.fusion!r}; this release serves {CATALOGUE}, {RRF}, "
+        f"{LAMBDAMART}, and {NEURAL} with {', '.join(FUSIONS)}: run `vitrine train`"
     )

@@ -1,4 +1,4 @@
-"""Reranking within a deadline: history, availability, codes and constraints are looked up, then the window is ranked."""
+"""Reranking within a deadline: what the engine and the rules know of a window is looked up, then it is ranked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opensearch.analysis.codes import query_codes
 from opensearch.logs.profiles import Click
 from opensearch.search.lexical import Clause
 from opensearch.search.query_text import clean_words
-from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute
+from rerank.request import RankedWindow, RerankRequest, engine_order, this_minute, with_matched
 from rerank.search import rerank
 from rerank.serving_context import ServingContext, understood
 
@@ -43,21 +43,26 @@ class Lookups(Protocol):
     ) -> Mapping[str, Sequence[str]]:
         """Return the constraints that each product breaks; `breaking` holds the clause of each constraint."""
 
+    async def created(self, alias: str, ids: Sequence[str], since: float) -> Mapping[str, float]:
+        """Return since when those of the products are sold that are so since `since` (seconds since 1970)."""
+
 
 async def rerank_in_time(
     context: ServingContext, request: RerankRequest, lookups: Lookups, pool: WorkerPool
 ) -> RankedWindow:
     """Return the window of `rerank`, or the engine's order once the deadline passed or the pool is full.
 
-    The words are those that a search would use. The lookups fill `history`, `unavailable`, `exact_codes`, `broken` and
-    `as_of` of the request. Never raises.
+    The words are those that a search would use. The lookups fill `history`, `unavailable`, `exact_codes`, `broken`,
+    `rules`, `buried`, `created` and `as_of` of the request. Never raises.
     """
     limit_s = request.deadline_ms / 1000
     try:
         async with asyncio.timeout(limit_s):
             # in a thread: it may take milliseconds, and read files
             plan = await pool.run(partial(understood, request, context))
-            request = replace(request, query=plan.words)
+            as_of = this_minute()
+            rules = context.rules.applied(request.query, plan, as_of)
+            request = replace(request, query=plan.words, rules=rules, as_of=as_of)
             request = await _look_up(context, request, plan.breaking, lookups, limit_s * _LOOKUP_SHARE)
             return await pool.run(partial(rerank, context, request))
     except TimeoutError:
@@ -87,21 +92,29 @@ async def _look_up(
         return await lookups.with_codes(context.alias, request.ids, codes) if codes else ()
 
     async def broken() -> Mapping[str, Sequence[str]]:
-        return await lookups.broken(context.alias, request.ids, breaking) if breaking else {}
+        clauses = {**breaking, **rules.bury_clauses}
+        return await lookups.broken(context.alias, request.ids, clauses) if clauses else {}
 
-    clicks, sold_out, exact, breaks = await asyncio.gather(
+    async def created() -> Mapping[str, float]:
+        if rules.explore is None or not context.schema.plan.created:
+            return {}
+        since = request.as_of - rules.explore.max_age_days * 86400.0
+        return await lookups.created(context.alias, request.ids, since)
+
+    rules = request.rules
+    clicks, sold_out, exact, breaks, new = await asyncio.gather(
         _within(limit_s, history(), ()),
         _within(limit_s, unavailable(), ()),
         _within(limit_s, exact_codes(), ()),
         _within(limit_s, broken(), {}),
+        _within(limit_s, created(), {}),
     )
     return replace(
-        request,
+        with_matched(request, breaks),
         history=clicks,
         unavailable=sold_out,
         exact_codes=exact,
-        broken=breaks,
-        as_of=this_minute(),
+        created=new,
     )
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 
@@ -16,7 +16,9 @@ from opensearch.index.meta import schema_of
 from opensearch.index.versions import published
 from opensearch.logs.pointer import read_pointer
 from opensearch.logs.profiles import Click
+from opensearch.logs.query_rules import read_query_rules
 from opensearch.search.lexical import Clause, broken_in, named_breaking
+from rerank.rules.stored import open_rules
 from rerank.serving_context import ServingContext, open_context, vocabulary_of
 from rerank.shoppers import read_history_async
 from vitrine.errors import VitrineError
@@ -78,7 +80,7 @@ class EngineContexts:
             self._states.pop(alias, None)
 
     def _update_schema(self, alias: str, index: str) -> None:
-        """Take over what was learned since the alias was opened: weights, similarity threshold, vocabulary.
+        """Take over what changed since the alias was opened: weights, similarity threshold, vocabulary, rules.
 
         A vocabulary that could not be opened is tried again.
         """
@@ -88,7 +90,10 @@ class EngineContexts:
             vocabulary = context.vocabulary
             if lacks_vocabulary or context.schema.vocabulary != schema.vocabulary:
                 vocabulary = vocabulary_of(self._store, alias, schema)
-            self.open[alias] = replace(context, schema=schema, vocabulary=vocabulary)
+            context = self.open[alias] = replace(context, schema=schema, vocabulary=vocabulary)
+        stored = read_query_rules(self._client, alias)
+        if stored.version != context.rules.version:
+            self.open[alias] = replace(context, rules=open_rules(stored, schema, alias))
 
     def _open(self, alias: str, state: State) -> None:
         self._retry_at.pop(alias, None)
@@ -152,13 +157,28 @@ class EngineLookups:
         matched = await self._matching(alias, ids, {"bool": {"should": named_breaking(breaking)}})
         return {product: broken_in(names) for product, names in matched.items()}
 
-    async def _matching(self, alias: str, ids: Sequence[str], clause: Clause) -> Mapping[str, Sequence[str]]:
-        """Return those of the ids that match the clause, each with the names of the clauses that it matches."""
+    async def created(self, alias: str, ids: Sequence[str], since: float) -> Mapping[str, float]:
+        """Return since when those of the ids are sold that are so since `since` (seconds since 1970)."""
+        recent = {"range": {"created": {"gte": round(since * 1000), "format": "epoch_millis"}}}
         body = {
-            "size": len(ids),
-            "_source": False,
-            "track_total_hits": False,
-            "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, clause]}},
+            **_of_ids(ids, recent),
+            "docvalue_fields": [{"field": "created", "format": "epoch_millis"}],
         }
         response = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
+        return {hit["_id"]: float(hit["fields"]["created"][0]) / 1000.0 for hit in response["hits"]["hits"]}
+
+    async def _matching(self, alias: str, ids: Sequence[str], clause: Clause) -> Mapping[str, Sequence[str]]:
+        """Return those of the ids that match the clause, each with the names of the clauses that it matches."""
+        body = _of_ids(ids, clause)
+        response = await self._client.search(index=alias, body=body, params={"search_pipeline": "_none"})
         return {hit["_id"]: hit.get("matched_queries", ()) for hit in response["hits"]["hits"]}
+
+
+def _of_ids(ids: Sequence[str], clause: Clause) -> dict[str, Any]:
+    """Return the search for those of the ids that match the clause, without their sources."""
+    return {
+        "size": len(ids),
+        "_source": False,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [{"ids": {"values": list(ids)}}, clause]}},
+    }

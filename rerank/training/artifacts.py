@@ -15,11 +15,11 @@ from rerank.features.behaviour import BehaviourSource, BehaviourTables, save_beh
 from rerank.features.groups import VERSION, feature_names
 from rerank.features.item_table import ItemTower, build_items
 from rerank.features.product_table import ProductTable
+from rerank.features.words import ProductWords
 from rerank.models.card import ModelCard, save_model, store_artifact
+from rerank.training.comparison.compare import Comparison
 from rerank.training.log.events import Log
 from vitrine.store import ArtifactSet, Store
-
-from .compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class TrainedModel:
     interest: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     comparison: Comparison | None = None
+    words: ProductWords | None = None  # of the products, for a model that reads them
 
 
 def model_card(data: TrainingData, model: TrainedModel) -> ModelCard:
@@ -74,7 +75,7 @@ def store_artifacts(
         save_model(folder / "model", model_card(data, model), model.weights)
         name = store_artifact(store, "models", model.kind, folder / "model")
         metadata = {"model": name, "index": data.index}
-        build_items(data.products, model.tower, metadata, folder / "items")
+        build_items(data.products, model.tower, metadata, folder / "items", model.words)
         save_behaviour(source, tables, metadata, folder / "behaviour")
         items = store_artifact(store, "items", "items", folder / "items")
         behaviour = store_artifact(store, "behaviour", "behaviour", folder / "behaviour")

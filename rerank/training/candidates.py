@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +16,22 @@ from rerank.arrays import FloatArray
 from rerank.features.item_table import ItemTower, VectorsOnly
 from rerank.features.scaler import Scaler
 from rerank.models.card import LAMBDAMART, NEURAL, RRF
+from rerank.models.catalogue import CatalogueWeights
 from rerank.models.lambdamart import LambdaMART
 from rerank.models.neural.fusions import FUSIONS
 from rerank.models.rrf import RRFSettings
+from rerank.training.comparison.compare import rrf_of_examples
 from vitrine.errors import NothingLearnedError, RerankError
 
 from .artifacts import TrainedModel, TrainingData
 from .calibration import calibrate
-from .compare import rrf_of_examples
 from .examples import Examples, QueryTable
 from .propensity import DEPTH, PositionBias
 
 if TYPE_CHECKING:
+    from rerank.features.words import ProductWords
+    from rerank.training.catalogue.learn import LearnedCatalogue
+
     from .fit import FitResult, TrainingSettings
 
 OnProgress = Callable[[str, int, int], None]  # stage, done, total
@@ -55,11 +60,16 @@ class Round:
     settings: TrainingSettings
     rrf: RRFSettings
     on_progress: OnProgress
+    catalogue: tuple[LearnedCatalogue, ProductWords] | None = (
+        None  # what the products alone teach, and their words
+    )
 
 
 @dataclass(frozen=True)
 class RankerCandidate:
     """A ranker before it is stored, and its scores; `served` is False for a ceiling.
+
+    The scores of a `calibrated` one are log odds of a click on an examined candidate.
 
     `score` returns the scores (S, L) of examples when some signals are missing: the engine's rank, or those that
     explanations name.
@@ -69,6 +79,7 @@ class RankerCandidate:
     model: TrainedModel
     score: Callable[[Examples, Missing], FloatArray]
     served: bool = True
+    calibrated: bool = True
 
 
 def fused(run: Round) -> RankerCandidate:
@@ -112,7 +123,7 @@ def fused(run: Round) -> RankerCandidate:
         raw = score(network, replace(dataset, missing=missing), examples)
         return np.asarray(slope * raw + intercept, dtype=np.float32)
 
-    return RankerCandidate("neural fusion", model, scores, served)
+    return RankerCandidate("neural fusion", model, scores, served, calibrated=network.sizes.outputs == 1)
 
 
 def lambdamart(run: Round) -> RankerCandidate:
@@ -179,6 +190,28 @@ def without_learning(run: Round) -> RankerCandidate:
         "fusion without learning",
         rrf_model(run.data, run.rrf),
         lambda examples, missing: rrf_of_examples(examples, plan, _without(run.rrf, missing)),
+        calibrated=False,
+    )
+
+
+def from_catalogue(run: Round) -> RankerCandidate:
+    """Return the ranker that the products alone teach. Raises RerankError where they were not read."""
+    from rerank.training.catalogue.learn import catalogue_model
+    from rerank.training.catalogue.log_scores import catalogue_scores_of
+
+    if run.catalogue is None:
+        raise RerankError("the words of the products were not read")
+    learned, words = run.catalogue
+    return RankerCandidate(
+        "catalogue ranker",
+        catalogue_model(run.data, learned, words),
+        lambda examples, missing: catalogue_scores_of(
+            examples,
+            run.data.products,
+            run.queries,
+            words,
+            reduce(CatalogueWeights.without, missing, learned.weights),
+        ),
     )
 
 
@@ -197,6 +230,7 @@ def rrf_model(data: TrainingData, settings: RRFSettings) -> TrainedModel:
 CANDIDATES: Mapping[str, Callable[[Round], RankerCandidate]] = {
     "fused": fused,
     "lambdamart": lambdamart,
+    "catalogue": from_catalogue,
     "rrf": without_learning,
 }
 

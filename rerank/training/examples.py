@@ -24,6 +24,8 @@ from rerank.features.product_table import ProductTable
 from rerank.features.scaler import Scaler
 from rerank.slate import Slate
 from rerank.training.behaviour.as_of import Behaviour, SlateBehaviour
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighboursAsOf
 from rerank.training.log.events import Log, gains_of
 
 from .propensity import DEPTH, PositionBias
@@ -35,7 +37,7 @@ _SAMPLED_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class Examples:
-    """S slates with at least one click, in order of time; candidates are in the engine's order."""
+    """S slates with a click or in random order, in order of time; candidates are in the engine's order."""
 
     items: IndexArray  # (S, L) rows of the product table, 0 where padded
     mask: BoolArray  # (S, L) False where padded
@@ -52,6 +54,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    @property
+    def clicked(self) -> BoolArray:
+        """Which slates have a click, (S,)."""
+        return np.asarray((self.gains > 0).any(axis=1))
 
     def part(self, rows: slice | IndexArray | BoolArray) -> Examples:
         """Return the examples of some slates."""
@@ -114,11 +121,15 @@ class ExampleBuilder:
         self.behaviour = behaviour
 
     def examples(self, slates: Sequence[Slate], on_slate: Callable[[], None] = lambda: None) -> Examples:
-        """Return the examples of the slates with a click on a product of the table; `on_slate` is called per slate."""
+        """Return the examples of the slates with a click on a product of the table, and of those in random order.
+
+        `on_slate` is called for each slate.
+        """
         drafts = []
         for slate in slates:
             on_slate()
-            if any(product in self._rows for product in self._gains.get(slate.query_id, ())):
+            clicked = any(product in self._rows for product in self._gains.get(slate.query_id, ()))
+            if clicked or (slate.random and any(product in self._rows for product in slate.viewed_ids)):
                 drafts.append(_Draft(slate, *self._candidates(slate)))
         known = self.behaviour.before([d.slate for d in drafts], [d.rows for d in drafts])
         rows = [self._example(draft, before) for draft, before in zip(drafts, known, strict=True)]
@@ -127,7 +138,7 @@ class ExampleBuilder:
     def _example(self, draft: _Draft, before: SlateBehaviour) -> dict[str, Any]:
         slate, rows = draft.slate, draft.rows
         source = self._source.at(slate.at)
-        gains = self._gains[slate.query_id]
+        gains = self._gains.get(slate.query_id, {})
         clicks = self.behaviour.clicks.before(slate.shopper, slate.at)
         clicked = np.array([row for row, _ in clicks], dtype=np.int64)
         query = self._query_rows[slate.words]
@@ -161,7 +172,7 @@ class ExampleBuilder:
     def _candidates(self, slate: Slate) -> tuple[IndexArray, IndexArray, IndexArray]:
         """Return rows, engine ranks and shown positions of a slate's candidates, in the engine's order."""
         # a clicked product was examined, even below the depth that training reads
-        position = dict.fromkeys(self._gains[slate.query_id], DEPTH - 1)
+        position = dict.fromkeys(self._gains.get(slate.query_id, ()), DEPTH - 1)
         position |= {product: number for number, product in enumerate(slate.viewed_ids[:DEPTH])}
         position = {product: number for product, number in position.items() if product in self._rows}
         others = [i for i in slate.engine if i in self._rows and i not in position]
@@ -186,12 +197,19 @@ class ExampleBuilder:
 
 
 def example_builder(
-    log: Log, products: ProductTable, scaler: Scaler, queries: QueryTable, positions: PositionBias
+    log: Log,
+    products: ProductTable,
+    scaler: Scaler,
+    queries: QueryTable,
+    positions: PositionBias,
+    method: str = DEFAULT_METHOD,
 ) -> ExampleBuilder:
-    """Return the builder of a log's examples."""
+    """Return the builder of a log's examples; `method` of `ITEM_METHODS` finds the neighbours of products."""
     numbers = scaler.scale(products.numbers)
     behaviour = Behaviour(log, products, numbers, positions)
-    return ExampleBuilder(log, BehaviourSource(products, numbers, behaviour.clicks), queries, behaviour)
+    neighbours = NeighboursAsOf(products, behaviour.clicks, method)
+    source = BehaviourSource(products, numbers, behaviour.clicks, neighbours=neighbours)
+    return ExampleBuilder(log, source, queries, behaviour)
 
 
 def _stack(rows: Sequence[Mapping[str, Any]], feature_count: int) -> Examples:

@@ -18,6 +18,7 @@ from rerank.models.neural.fusions import DEFAULT_FUSION, FUSIONS
 from rerank.models.neural.losses import DEFAULT_LOSS, LOSSES, Loss, expected_gain
 from rerank.models.neural.network import Batch, FusionNetwork
 from rerank.models.neural.served_interest import DEFAULT_INTEREST
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
 from vitrine.errors import NothingLearnedError, RerankError
 
 from .dataset import SlateDataset
@@ -35,7 +36,8 @@ _CONSTANTS = np.arange(-8.0, 4.5, 1.0)  # logits of equal scores
 class TrainingSettings:
     """How a neural fusion is trained.
 
-    `fusion`, `loss` and `interest` are keys of `FUSIONS`, `LOSSES` and `INTEREST_NETWORKS`. Training stops after
+    `fusion`, `loss` and `interest` are keys of `FUSIONS`, `LOSSES` and `INTEREST_NETWORKS`, `neighbours` is one of
+    `ITEM_METHODS`. Training stops after
     `patience` epochs in which the validation loss falls by less than 0.001.
     """
 
@@ -48,6 +50,7 @@ class TrainingSettings:
     loss: str = DEFAULT_LOSS
     fusion: str = DEFAULT_FUSION
     interest: str = DEFAULT_INTEREST
+    neighbours: str = DEFAULT_METHOD
 
 
 @dataclass(frozen=True)

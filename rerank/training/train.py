@@ -8,24 +8,39 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from opensearch.logs.profiles import Click
+from rerank.arrays import DoubleArray, FloatArray
 from rerank.features.behaviour import BehaviourSource
-from rerank.features.groups import ENGINE, explained_signals
+from rerank.features.groups import ENGINE, FeaturePlan, explained_signals
 from rerank.features.scaler import fit_scaler
 from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings
 from rerank.training.behaviour.as_of import Behaviour
+from rerank.training.collaborative.neighbours import DEFAULT_METHOD
+from rerank.training.collaborative.stream import NeighboursAsOf
+from rerank.training.comparison.compare import (
+    ENGINE_ORDER,
+    Comparison,
+    ablate,
+    compare_rankers,
+    signal_scores,
+)
+from rerank.training.comparison.random_orders import OrderEstimate, estimate_orders
 from rerank.training.log.events import Log, gains_of
 from rerank.training.log.notes import names_with_counts
 from vitrine.errors import SmallLogError
 from vitrine.store import ArtifactSet, Store
 
 from .artifacts import TrainedModel, TrainingData, store_artifacts
-from .candidates import CANDIDATES, OnProgress, Round, Split, make_candidates, rrf_model
-from .compare import Comparison, ablate, compare_rankers
+from .candidates import CANDIDATES, OnProgress, RankerCandidate, Round, Split, make_candidates, rrf_model
 from .examples import Embed, ExampleBuilder, Examples, embed_log_queries, example_builder
 from .propensity import estimate_positions, impressions
 
 if TYPE_CHECKING:
+    from rerank.features.words import ProductWords
+    from rerank.training.catalogue.learn import LearnedCatalogue
+
     from .fit import TrainingSettings
 
 MIN_SLATES = 100  # with a click, before anything is learned from them
@@ -57,6 +72,7 @@ def train_ranker(
     on_progress: OnProgress,
     candidates: Sequence[str] = tuple(CANDIDATES),
     rrf: RRFSettings = RRF_AFTER_HYBRID,
+    catalogue: tuple[LearnedCatalogue, ProductWords] | None = None,
 ) -> TrainingResult:
     """Make the candidates of these names from the log, compare them on the latest slates, and store the best one.
 
@@ -71,9 +87,10 @@ def train_ranker(
     positions = estimate_positions(impressions(early, gains))
     scaler = fit_scaler(data.products.numbers)
     queries = embed_log_queries([slate.words for slate in data.log.slates], data.products.dimensions, embed)
-    builder = example_builder(data.log, data.products, scaler, queries, positions)
-    split = _split(_examples(builder, data.log, on_progress), cuts)
-    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress)
+    builder = example_builder(data.log, data.products, scaler, queries, positions, settings.neighbours)
+    examples = _examples(builder, data.log, on_progress)
+    split = _split(examples.part(examples.clicked), cuts)
+    run = Round(data, split, positions, scaler, queries, settings, rrf, on_progress, catalogue)
     made, failed = make_candidates(tuple(candidates), run)
     on_progress("comparing", 0, 1)
     scores = {candidate.label: candidate.score(split.held_out, frozenset()) for candidate in made}
@@ -84,41 +101,92 @@ def train_ranker(
     )
     signals = (ENGINE, *explained_signals(data.products.plan))
     ablations = ablate(partial(best.score, split.held_out), signals, split.held_out, positions.propensity)
-    comparison = replace(comparison, ablations=ablations)
+    shuffled = examples.part(examples.random & (examples.at >= cuts[1]))
+    orders = _order_estimates(made, shuffled, data.products.plan, positions.propensity)
+    comparison = replace(comparison, ablations=ablations, orders=orders)
     on_progress("comparing", 1, 1)
     training = {
         **_counts(data, gains),
         "examples": {name: len(getattr(split, name)) for name in ("train", "validation", "held_out")},
-        "positions": {"measured": positions.measured, "propensity": positions.propensity.round(4).tolist()},
+        "positions": {
+            "method": positions.method,
+            "measured": positions.measured,
+            "propensity": positions.propensity.round(4).tolist(),
+        },
         "candidates": [candidate.label for candidate in made],
         **best.model.training,
         "seconds": round(time.monotonic() - started, 1),
     }
     model = replace(best.model, training=training, comparison=comparison)
-    result = _finish(data, store, model, builder.behaviour, on_progress)
+    result = _finish(data, store, model, builder.behaviour, on_progress, settings.neighbours)
     return replace(result, label=best.label, failed=failed)
 
 
+def _order_estimates(
+    candidates: Sequence[RankerCandidate], shuffled: Examples, plan: FeaturePlan, propensity: DoubleArray
+) -> tuple[OrderEstimate, ...]:
+    """Return the estimates of the engine's order and of the candidates on slates in random order."""
+    if not len(shuffled):
+        return ()
+    scores = {candidate.label: candidate.score(shuffled, frozenset()) for candidate in candidates}
+    probabilities = {c.label: _sigmoid(scores[c.label]) for c in candidates if c.calibrated}
+    engine = {ENGINE_ORDER: signal_scores(shuffled, plan)[ENGINE_ORDER]}
+    return estimate_orders(shuffled, {**engine, **scores}, probabilities, propensity)
+
+
+def _sigmoid(values: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -30, 30))))
+
+
 def make_rrf(
-    data: TrainingData, store: Store, settings: RRFSettings, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    settings: RRFSettings,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
     """Store the artifacts of a reciprocal rank fusion, which learns from no click; its popularity is the log's."""
-    gains = gains_of(data.log)
-    positions = estimate_positions(impressions(data.log.slates, gains))
     model = rrf_model(data, settings)
-    model = replace(model, training={**_counts(data, gains), **model.training})
+    model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})
+    return _finish(data, store, model, _behaviour(data), on_progress, method)
+
+
+def make_catalogue_ranker(
+    data: TrainingData,
+    store: Store,
+    learned: LearnedCatalogue,
+    words: ProductWords,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
+) -> TrainingResult:
+    """Store the artifacts of the ranker that the catalogue alone taught; `words` are those of the products."""
+    from rerank.training.catalogue.learn import catalogue_model
+
+    model = catalogue_model(data, learned, words)
+    model = replace(model, training={**_counts(data, gains_of(data.log)), **model.training})
+    return _finish(data, store, model, _behaviour(data), on_progress, method)
+
+
+def _behaviour(data: TrainingData) -> Behaviour:
+    """Return the behaviour in the whole log."""
+    positions = estimate_positions(impressions(data.log.slates, gains_of(data.log)))
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    behaviour = Behaviour(data.log, data.products, numbers, positions)
-    return _finish(data, store, model, behaviour, on_progress)
+    return Behaviour(data.log, data.products, numbers, positions)
 
 
 def _finish(
-    data: TrainingData, store: Store, model: TrainedModel, behaviour: Behaviour, on_progress: OnProgress
+    data: TrainingData,
+    store: Store,
+    model: TrainedModel,
+    behaviour: Behaviour,
+    on_progress: OnProgress,
+    method: str = DEFAULT_METHOD,
 ) -> TrainingResult:
-    """Store the artifacts, with the behaviour of the whole log."""
+    """Store the artifacts, with the behaviour of the whole log; `method` finds the neighbours of products."""
     on_progress("storing", 0, 1)
     numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
-    source = BehaviourSource(data.products, numbers, behaviour.clicks)
+    neighbours = NeighboursAsOf(data.products, behaviour.clicks, method)
+    source = BehaviourSource(data.products, numbers, behaviour.clicks, neighbours=neighbours)
     artifacts = store_artifacts(store, data, model, source, behaviour.tables())
     on_progress("storing", 1, 1)
     ids = data.products.ids

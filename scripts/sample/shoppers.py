@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from opensearch import options
 from vitrine.errors import EngineError
 
 from .catalogue import read_truths
+from .click_models import CLICK_MODELS
 from .queries import Query, query_pool
 from .simulation import QUERY_PREFIX, Log, Plan, Record, simulate
-from .tastes import draw_shoppers
+from .tastes import Shopper, draw_shoppers
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -46,12 +48,21 @@ def engine_search(
     return search
 
 
-def write_files(log: Log, folder: Path) -> None:
-    """Write ubi_queries.jsonl, ubi_events.jsonl and slates.jsonl."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_files(log: Log, shoppers: Sequence[Shopper], folder: Path) -> None:
+    """Write ubi_queries.jsonl, ubi_events.jsonl and slates.jsonl, and what no log knows into the folder `truth`.
+
+    truth/shoppers.jsonl holds the tastes, truth/noise.jsonl the clicks of each search that had nothing to do with them.
+    """
     for name, records in _parts(log):
-        with (folder / f"{name}.jsonl").open("wb") as file:
-            file.writelines(orjson.dumps(record) + b"\n" for record in records)
+        _write_lines(folder / f"{name}.jsonl", records)
+    _write_lines(folder / "truth" / "shoppers.jsonl", [asdict(shopper) for shopper in shoppers])
+    _write_lines(folder / "truth" / "noise.jsonl", log.truth)
+
+
+def _write_lines(path: Path, records: Iterable[Record]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.writelines(orjson.dumps(record) + b"\n" for record in records)
 
 
 def _parts(log: Log) -> Iterable[tuple[str, list[Record]]]:
@@ -131,6 +142,20 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
     "--searches", type=click.IntRange(min=1), default=6000, show_default=True, help="About so many."
 )
 @click.option("--seed", default=7, show_default=True, help="Same seed, same shoppers.")
+@click.option(
+    "--click-model",
+    type=click.Choice(list(CLICK_MODELS)),
+    default="position-based",
+    show_default=True,
+    help="What shoppers examine of a list.",
+)
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Share of the clicks that fall on any examined product.",
+)
 @options.index
 @options.url
 @options.store
@@ -140,6 +165,8 @@ def main(
     until: datetime,
     searches: int,
     seed: int,
+    click_model: str,
+    noise: float,
     alias: str,
     url: str,
     store: str | None,
@@ -150,11 +177,12 @@ def main(
     from vitrine.store import open_store
 
     client = connect(url)
-    plan = Plan(until, alias, searches, seed=seed)
+    plan = Plan(until, alias, searches, seed=seed, click_model=click_model, noise=noise)
     pool = query_pool(seed)
     search = engine_search(client, open_store(store), alias, pool, plan.window)
-    log = simulate(draw_shoppers(seed=seed), pool, read_truths(catalogue), search, shopper_hash, plan)
-    write_files(log, out)
+    shoppers = draw_shoppers(seed=seed)
+    log = simulate(shoppers, pool, read_truths(catalogue), search, shopper_hash, plan)
+    write_files(log, shoppers, out)
     write_engine(client, alias, log)
     clicks = sum(event["action_name"] == "click" for event in log.events)
     click.echo(f"{len(log.queries)} searches with {clicks} clicks in {out} and in the engine", err=True)

@@ -1,8 +1,7 @@
-"""A simulated month: shoppers search, examine the list from the top, click what suits query and taste, and buy.
+"""A simulated month: shoppers search, examine the list by a click model, click what suits query and taste, and buy.
 
-Clicks follow the position-based model: a product in position k is clicked with probability examination(k)
-times attraction, which depends on query, product and shopper and never on the position (Craswell et al.,
-An experimental comparison of click position-bias models, WSDM 2008).
+The attraction of a product depends on query, product and shopper and never on the position; `click_models.py` says what of
+the list is examined. What the simulation knows and no log would, stands in `Log.truth`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .catalogue import Truth
+from .click_models import CLICK_MODELS, with_noise
 from .queries import Query
 from .query_intent import parse_intent, true_relevance
 from .tastes import Shopper, liking
@@ -24,7 +24,6 @@ Record = dict[str, Any]
 Search = Callable[[str], Sequence[str]]  # query text -> product ids in engine order
 
 QUERY_PREFIX = "simulated-"  # prefix of every query id, which separates a simulated log from a real one
-EXAMINATION_DECAY = 0.6
 PAGE = 10
 DEPTHS = {1: 0.66, 2: 0.2, 3: 0.08, 5: 0.06}  # pages viewed -> share of the searches
 ATTRACTION = (0.005, 0.06, 0.30, 0.85)  # by true relevance, for a product that is liked for certain
@@ -32,19 +31,17 @@ CART_CHANCE = 0.35  # after a click, for a product that is liked for certain
 PURCHASE_CHANCE = 0.5  # after the cart, for one of the best quality
 
 
-def examination(position: int) -> float:
-    """The probability that a product on a visited page is examined: k ** -0.6; `position` counts from 1."""
-    return math.exp(-EXAMINATION_DECAY * math.log(position))
-
-
-def attraction(query: str, shopper: Shopper, truth: Truth) -> float:
-    """The probability that an examined product is clicked, 0 to 1."""
-    return ATTRACTION[true_relevance(query, truth)] * liking(shopper, truth)
+def attraction(query: str, shopper: Shopper, truth: Truth, progress: float = 1.0) -> float:
+    """The probability that an examined product is clicked, 0 to 1; `progress` as in `liking`."""
+    return ATTRACTION[true_relevance(query, truth)] * liking(shopper, truth, progress)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The size and time of the simulation, and the share of exploration."""
+    """The size and time of the simulation, the share of exploration, and how shoppers click.
+
+    `click_model` is a key of `CLICK_MODELS`, `noise` the share of the clicks that fall on any examined product.
+    """
 
     until: datetime
     alias: str = "products"
@@ -53,15 +50,27 @@ class Plan:
     explore: float = 0.2  # of the sessions: the window is shown in random order
     window: int = 200
     seed: int = 7
+    click_model: str = "position-based"
+    noise: float = 0.0
+
+    @property
+    def first(self) -> datetime:
+        """When the simulated time begins."""
+        return self.until - timedelta(days=self.days)
+
+    def progress(self, at: datetime) -> float:
+        """The share of the simulated time that has gone by."""
+        return (at - self.first) / (self.until - self.first)
 
 
 @dataclass(frozen=True)
 class Log:
-    """UBI queries, UBI events and slates, each in time order."""
+    """UBI queries, UBI events and slates, each in time order; `truth` says of each search which clicks were noise."""
 
     queries: list[Record] = field(default_factory=list)
     events: list[Record] = field(default_factory=list)
     slates: list[Record] = field(default_factory=list)
+    truth: list[Record] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def simulate(
     shop = _Shop(truths, search, plan)
     for shopper, starts in _visits(shoppers, plan):
         rng = random.Random(f"simulation:{plan.seed}:{shopper.name}")
-        shares = _query_shares(shopper, pool)
+        shares = query_shares(shopper, pool)
         client_id = hash_shopper(shopper.name)
         for start in starts:
             arm = "explore" if rng.random() < plan.explore else "engine"
@@ -101,6 +110,7 @@ def simulate(
     log.queries.sort(key=lambda record: record["timestamp"])
     log.events.sort(key=lambda record: record["timestamp"])
     log.slates.sort(key=lambda record: record["at"])
+    log.truth.sort(key=lambda record: record["query_id"])
     return log
 
 
@@ -113,7 +123,7 @@ class _Shop:
         self._search = search
         self._plan = plan
         self._orders: dict[str, list[str]] = {}
-        self._attractions: dict[tuple[str, str], dict[str, float]] = {}
+        self._attractions: dict[tuple[str, str, float], dict[str, float]] = {}
 
     def search(self, visit: _Visit, text: str, at: datetime, rng: random.Random) -> datetime:
         """Log one search and its events; return the time at which the shopper is done."""
@@ -123,16 +133,18 @@ class _Shop:
         # a product cannot be retrieved before it was created
         engine = [i for i in self._orders[text] if self._truths[i].created <= day][: self._plan.window]
         shown = engine if visit.arm == "engine" else rng.sample(engine, len(engine))
-        examined = shown[: PAGE * rng.choices(list(DEPTHS), weights=list(DEPTHS.values()))[0]]
+        viewed = shown[: PAGE * rng.choices(list(DEPTHS), weights=list(DEPTHS.values()))[0]]
         query_id = QUERY_PREFIX + _new_id(rng)
-        self._log_search(visit, (query_id, text, at), engine, shown, len(examined))
+        self._log_search(visit, (query_id, text, at), engine, shown, len(viewed))
         event = _Events(self.log.events, visit, query_id, self._plan.alias)
-        for position, product in enumerate(examined, start=1):
+        for position, product in enumerate(viewed, start=1):
             event.add("impression", product, position, at + timedelta(milliseconds=300 + position))
-        for position, product in enumerate(examined, start=1):
-            attracted = self._attraction(text, visit.shopper, product)
-            if rng.random() < examination(position) * attracted:
-                at = self._click(event, visit.shopper, product, position, at, rng)
+        attractions = self._attractions_of(text, visit.shopper, viewed, at)
+        browsing = CLICK_MODELS[self._plan.click_model](attractions, rng)
+        clicked, noise = with_noise(browsing, self._plan.noise, rng)
+        self.log.truth.append({"query_id": query_id, "noise": [viewed[position] for position in noise]})
+        for position in clicked:
+            at = self._click(event, visit.shopper, viewed[position], position + 1, at, rng)
         return at
 
     def _click(
@@ -147,7 +159,7 @@ class _Shop:
         truth = self._truths[product]
         at += timedelta(seconds=rng.uniform(3, 12))
         event.add("click", product, position, at)
-        if rng.random() < CART_CHANCE * liking(shopper, truth):
+        if rng.random() < CART_CHANCE * liking(shopper, truth, self._plan.progress(at)):
             at += timedelta(seconds=rng.uniform(5, 25))
             event.add("add_to_cart", product, position, at)
             if rng.random() < PURCHASE_CHANCE * (0.3 + 0.7 * truth.quality):
@@ -155,11 +167,14 @@ class _Shop:
                 event.add("purchase", product, position, at)
         return at
 
-    def _attraction(self, text: str, shopper: Shopper, product: str) -> float:
-        known = self._attractions.setdefault((text, shopper.name), {})
-        if product not in known:
-            known[product] = attraction(text, shopper, self._truths[product])
-        return known[product]
+    def _attractions_of(self, text: str, shopper: Shopper, ids: Sequence[str], at: datetime) -> list[float]:
+        # in tenths of the time, so that most are computed once
+        progress = round(self._plan.progress(at), 1) if shopper.later else 1.0
+        known = self._attractions.setdefault((text, shopper.name, progress), {})
+        for product in ids:
+            if product not in known:
+                known[product] = attraction(text, shopper, self._truths[product], progress)
+        return [known[product] for product in ids]
 
     def _log_search(
         self,
@@ -167,7 +182,7 @@ class _Shop:
         request: tuple[str, str, datetime],
         engine: list[str],
         shown: list[str],
-        examined: int,
+        viewed: int,
     ) -> None:
         query_id, text, at = request
         self.log.queries.append(
@@ -178,7 +193,7 @@ class _Shop:
                 "user_query": text,
                 "timestamp": timestamp(at),
                 "query_response_id": query_id,
-                "query_response_hit_ids": shown[:examined],
+                "query_response_hit_ids": shown[:viewed],
                 "query_attributes": {"arm": visit.arm, "session_id": visit.session_id},
             }
         )
@@ -244,17 +259,16 @@ def _visits(shoppers: Sequence[Shopper], plan: Plan) -> list[tuple[Shopper, list
     searches_a_session = 2.54  # the mean of _searches_in_a_session
     sessions = plan.searches / searches_a_session
     keenness = sum(shopper.sessions for shopper in shoppers)
-    first = plan.until - timedelta(days=plan.days)
     visits = []
     for shopper in shoppers:
         count = max(1, round(sessions * shopper.sessions / keenness))
         # an hour is left before the end, so that no session runs past it
         spans = sorted(rng.uniform(0, plan.days * 86400 - 3600) for _ in range(count))
-        visits.append((shopper, [first + timedelta(seconds=span) for span in spans]))
+        visits.append((shopper, [plan.first + timedelta(seconds=span) for span in spans]))
     return visits
 
 
-def _query_shares(shopper: Shopper, pool: Sequence[Query]) -> list[float]:
+def query_shares(shopper: Shopper, pool: Sequence[Query]) -> list[float]:
     """How often a shopper types each query: by its popularity, and the shopper's interests and taste."""
     shares = []
     for query in pool:

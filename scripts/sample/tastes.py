@@ -1,16 +1,48 @@
-"""Shoppers and their hidden tastes: the probability that each likes a product."""
+"""Shoppers and their hidden tastes: the probability that each likes a product.
+
+The taste of a drawn shopper is no sum over columns: it holds colours that are liked in one category only, looks that colour
+and pattern make together, loyalty to a brand, a price that is neither too low nor too high, and for some a change in time.
+"""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .catalogue import Truth
 from .words import BRANDS, COLOURS, KINDS, PATTERNS
 
 BASE_LOGIT = -0.6  # a product without any positive or negative trait is liked by a third of the shoppers
+DRIFTING = 0.3  # of the drawn shoppers, whose taste is another one at the end of the simulated time
+
+_PALETTES = {
+    "warm": ("red", "orange", "yellow"),
+    "cool": ("green", "blue", "purple"),
+    "soft": ("pink", "beige", "white"),
+    "dark": ("brown", "grey", "black"),
+}
+_ORNAMENTS = {
+    "plain": ("plain",),
+    "geometric": ("striped", "checked", "zigzag"),
+    "playful": ("dotted", "starry"),
+    "natural": ("floral",),
+}
+_LOOKS = {
+    (colour, pattern): f"{palette} {ornament}"
+    for palette, colours in _PALETTES.items()
+    for ornament, patterns in _ORNAMENTS.items()
+    for colour in colours
+    for pattern in patterns
+}
+LOOKS = tuple(dict.fromkeys(_LOOKS.values()))
+
+
+def look_of(truth: Truth) -> str:
+    """The look of a product, which only colour and pattern together make."""
+    return _LOOKS[truth.colour, truth.pattern]
 
 
 @dataclass(frozen=True)
@@ -27,17 +59,38 @@ class Shopper:
     quality: float  # log-odds between the worst and the best product
     interests: Mapping[str, float] = field(default_factory=dict)  # how often each category is searched
     sessions: float = 1.0  # against the average shopper
+    colours_of: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # in one category only
+    looks: Mapping[str, float] = field(default_factory=dict)
+    loyalty: float = 0.0  # log-odds lost by every brand that is not liked
+    price_point: float = 0.0  # log of the best price over the category's median
+    price_curve: float = 0.0  # log-odds lost at e times the best price, or a part of e of it
+    later: Shopper | None = None  # with the taste at the end of the simulated time; None: it stays
 
 
-def liking(shopper: Shopper, truth: Truth) -> float:
-    """The probability that a shopper likes a product that answers the query."""
+def liking(shopper: Shopper, truth: Truth, progress: float = 1.0) -> float:
+    """The probability that a shopper likes a product that answers the query.
+
+    `progress` is the share of the simulated time that has gone by: a taste moves evenly from the first to the later one.
+    """
+    logit = _log_odds(shopper, truth)
+    if shopper.later:
+        logit += progress * (_log_odds(shopper.later, truth) - logit)
+    return 1 / (1 + math.exp(-logit))
+
+
+def _log_odds(shopper: Shopper, truth: Truth) -> float:
     logit = BASE_LOGIT + shopper.quality * (truth.quality - 0.5)
     logit += shopper.colours.get(truth.colour, 0.0) + shopper.patterns.get(truth.pattern, 0.0)
+    logit += shopper.colours_of.get(truth.category, {}).get(truth.colour, 0.0)
+    logit += shopper.looks.get(look_of(truth), 0.0)
     logit += shopper.brands.get(truth.brand, 0.0)
-    logit -= shopper.thrift * math.log(truth.price / KINDS[truth.category].price)
+    if shopper.brands.get(truth.brand, 0.0) <= 0:
+        logit -= shopper.loyalty
+    price = math.log(truth.price / KINDS[truth.category].price)
+    logit -= shopper.thrift * price + shopper.price_curve * (price - shopper.price_point) ** 2
     if truth.gender not in (None, "unisex", shopper.gender):
         logit -= 1.0
-    return 1 / (1 + math.exp(-logit))
+    return logit
 
 
 def _even(**louder: float) -> dict[str, float]:
@@ -88,36 +141,71 @@ NAMED_SHOPPERS = (
 )
 
 
+@dataclass(frozen=True)
+class _School:
+    """What shoppers of similar taste share, so that the clicks of one say something about others."""
+
+    colours: Mapping[str, float]
+    patterns: Mapping[str, float]
+    looks: Mapping[str, float]
+    colours_of: Mapping[str, Mapping[str, float]]
+
+
 def draw_shoppers(count: int = 300, seed: int = 7) -> list[Shopper]:
-    """The named shoppers, then `count` drawn ones; every sixth of those types Chinese."""
+    """The named shoppers, then `count` drawn ones; one in six of those types Chinese, three in ten change their taste."""
     rng = random.Random(f"shoppers:{seed}")
-    # a few groups of similar tastes, so that the clicks of one shopper say something about others
     schools = [_school(rng) for _ in range(8)]
-    return [*NAMED_SHOPPERS, *(_shopper(f"shopper-{n:04d}", rng.choice(schools), rng) for n in range(count))]
+    return [*NAMED_SHOPPERS, *(_shopper(f"shopper-{n:04d}", schools, rng) for n in range(count))]
 
 
-def _school(rng: random.Random) -> tuple[dict[str, float], dict[str, float]]:
-    colours = rng.sample(list(COLOURS), 5)
-    patterns = rng.sample(list(PATTERNS), 3)
-    return (
-        {colours[0]: 2.0, colours[1]: 1.4, colours[2]: 0.8, colours[3]: -1.2, colours[4]: -1.2},
-        {patterns[0]: 1.8, patterns[1]: 0.8, patterns[2]: -1.2},
+def _school(rng: random.Random) -> _School:
+    colours, patterns = rng.sample(list(COLOURS), 4), rng.sample(list(PATTERNS), 2)
+    looks = rng.sample(LOOKS, 4)
+    return _School(
+        {colours[0]: 1.2, colours[1]: 0.6, colours[2]: -0.8, colours[3]: -0.8},
+        {patterns[0]: 0.8, patterns[1]: -0.8},
+        {looks[0]: 2.0, looks[1]: 1.4, looks[2]: -1.4, looks[3]: -1.4},
+        {category: _two_colours(rng) for category in KINDS},
     )
 
 
-def _shopper(name: str, school: tuple[dict[str, float], dict[str, float]], rng: random.Random) -> Shopper:
-    colours, patterns = school
-    own_colour, own_pattern = rng.choice(list(COLOURS)), rng.choice(list(PATTERNS))
+def _two_colours(rng: random.Random) -> dict[str, float]:
+    liked, disliked = rng.sample(list(COLOURS), 2)
+    return {liked: 1.8, disliked: -1.4}
+
+
+def _shopper(name: str, schools: list[_School], rng: random.Random) -> Shopper:
     interests = {category: rng.gammavariate(0.6, 1.0) * kind.share for category, kind in KINDS.items()}
-    return Shopper(
+    first = Shopper(
         name,
         "zh" if rng.random() < 1 / 6 else "en",
         rng.choice(("women", "women", "men")),
-        _only({**colours, own_colour: rng.choice((1.6, -1.4))}, COLOURS, -0.3),
-        _only({**patterns, own_pattern: rng.choice((1.2, -1.0))}, PATTERNS, -0.3),
-        {brand.name: rng.choice((1.0, -0.6)) for brand in rng.sample(BRANDS, 4)},
-        thrift=max(0.0, rng.gauss(0.7, 0.5)),
+        **_taste(rng.choice(schools), rng),
+        thrift=0.0,
         quality=max(0.0, rng.gauss(1.4, 0.6)),
         interests=interests,
         sessions=rng.gammavariate(2.0, 0.5),
+        price_point=rng.gauss(-0.2, 0.35),
+        price_curve=max(0.3, rng.gauss(1.6, 0.6)),
     )
+    if rng.random() >= DRIFTING:
+        return first
+    return replace(first, later=replace(first, **_taste(rng.choice(schools), rng)))
+
+
+def _taste(school: _School, rng: random.Random) -> dict[str, Any]:
+    """The colours, patterns, looks and brands of a shopper: those of the school, and own ones."""
+    own_colour, own_look = rng.choice(list(COLOURS)), rng.choice(LOOKS)
+    own_category = rng.choice(list(KINDS))
+    brands = {
+        rng.choice([brand.name for brand in BRANDS if brand.worn == worn]): 1.4 for worn in (True, False)
+    }
+    disliked = rng.choice(BRANDS).name
+    return {
+        "colours": {**school.colours, own_colour: rng.choice((1.2, -1.0))},
+        "patterns": school.patterns,
+        "looks": {**school.looks, own_look: rng.choice((1.6, -1.2))},
+        "colours_of": {**school.colours_of, own_category: _two_colours(rng)},
+        "brands": {disliked: -0.8, **brands},
+        "loyalty": rng.choice((0.0, 0.4, 0.8)),
+    }

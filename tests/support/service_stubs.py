@@ -63,6 +63,7 @@ class StubLookups:
     sold_out: set[str] = field(default_factory=set)
     coded: set[str] = field(default_factory=set)  # products whose code is in any query that has one
     breaking: set[str] = field(default_factory=set)  # products that break every constraint
+    creations: dict[str, float] = field(default_factory=dict)
     never: bool = False
     error: Exception | None = None
 
@@ -83,6 +84,9 @@ class StubLookups:
         self, alias: str, ids: Sequence[str], breaking: Mapping[str, Clause]
     ) -> Mapping[str, Sequence[str]]:
         return {product: sorted(breaking) for product in self.breaking & set(ids)}
+
+    async def created(self, alias: str, ids: Sequence[str], since: float) -> Mapping[str, float]:
+        return {product: at for product, at in self.creations.items() if product in ids and at >= since}
 
 
 @dataclass

@@ -48,8 +48,8 @@ class FoundConstraint:
     """A constraint at line[start:end], and its clause of the engine.
 
     `stated`: the words name the column, a unit or a bound, so they can hardly mean anything else. `bound`: the words
-    are of no use for a search, because products do not hold them. `exact`: a stated number or size, so a product with
-    a value either meets it or does not; a colour or a brand is met more or less.
+    are of no use for a search, because products do not hold them. `exact`: a bound or a named size, so a product with a
+    value either meets it or does not; a colour is met more or less, and 43 inch may do for `40 inch`.
     """
 
     constraint: Constraint
@@ -89,8 +89,8 @@ def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         elif places := _number_columns(found, plan, vocabulary):
             column, factor = places[0]
             one = _number_constraint(found, column, factor, line)
-            # `40 inch` may be the height where the first of several such columns holds the width, and 24-70mm a lens
-            yield replace(one, exact=len(places) == 1 and (found.explicit or found.low == found.high))
+            # `under 40 inch` may be the height where the first of several such columns holds the width
+            yield replace(one, exact=one.exact and len(places) == 1)
 
 
 def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
@@ -162,13 +162,14 @@ def _number_constraint(found: Range, column: str, factor: float, line: str) -> F
         constraint = Constraint(column, "..", (_plain(low), _plain(high)), words)
     clause = {"range": {f"numbers.{column}": limits}}
     place = (found.start, found.end)
-    return FoundConstraint(constraint, clause, *place, stated=True, bound=found.explicit, exact=True)
+    return FoundConstraint(
+        constraint, clause, *place, stated=True, bound=found.explicit, exact=found.explicit
+    )
 
 
 def _is_exact(value: Value) -> bool:
-    """Return whether a value beside the name of its column is a number or a size."""
-    number = value.number is not None or value.values[0][:1].isdigit()
-    return value.named and (number or names_column("size", value.column))
+    """Return whether a value is a size beside the name of its column."""
+    return value.named and names_column("size", value.column)
 
 
 def _value_clause(value: Value) -> Clause:

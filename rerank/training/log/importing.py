@@ -209,8 +209,9 @@ class _Aside:
         """Count a bad row and write it."""
         self._report.bad[reason] = self._report.bad.get(reason, 0) + 1
         if self._file is None:
+            self._path = _unused(self._path)
             try:
-                self._file = self._path.open("wb")
+                self._file = self._path.open("xb")
             except OSError as error:
                 raise LogFileError(
                     f"the rows that cannot be imported cannot be kept in {self._path} ({error.strerror}); "
@@ -219,6 +220,16 @@ class _Aside:
             self._report.kept_aside = str(self._path)
         line = {"row": number, "reason": f"{reason}: {detail}" if detail else reason, "found": found}
         self._file.write(orjson.dumps(line, default=str) + b"\n")
+
+
+def _unused(path: Path) -> Path:
+    """Return the path, with a number where an earlier import left a file, which may hold the only copy of its rows."""
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
 
 
 def _shaped(row: Row, shape: Shape) -> Record:

@@ -14,7 +14,7 @@ import click
 from encoders.training.captions import COLOURS
 
 from .common import data
-from .fashion import is_held_out, judged
+from .fashion import is_held_out, judged, masked
 
 PLAN = """[fields]
 id = "id"
@@ -39,15 +39,19 @@ def without_colour(title: str, colour: str) -> str:
 @click.argument("work", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--strip-images", is_flag=True, help="Remove the image of a fifth of the products.")
 @click.option("--mask-colours", is_flag=True, help="Remove the colour from titles.")
-def main(work: Path, strip_images: bool, mask_colours: bool) -> None:
+@click.option("--mask-attributes", is_flag=True, help="Remove colour, gender and article words from titles.")
+def main(work: Path, strip_images: bool, mask_colours: bool, mask_attributes: bool) -> None:
     """Write products.jsonl, plan.toml, queries.jsonl and qrels into WORK; the attribute columns are left out."""
     folder = data("fashion")
     with (folder / "catalogue.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["image"] and is_held_out(row["id"])]
+    struck = set(json.loads((folder / "mask_words.json").read_text())["mask_drop"])
     (work / "images").mkdir(parents=True, exist_ok=True)
     with (work / "products.jsonl").open("w") as file:
         for row in rows:
             title = without_colour(row["title"], row["baseColour"]) if mask_colours else row["title"]
+            if mask_attributes:
+                title = masked(title, struck) or row["id"]
             product = {"id": row["id"], "title": title}
             if not (strip_images and is_without_image(row["id"])):
                 shutil.copyfile(folder / row["image"], work / row["image"])

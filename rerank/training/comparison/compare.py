@@ -11,12 +11,21 @@ import numpy as np
 from opensearch.index.spaces import IMAGE
 from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
-from rerank.features.groups import FeaturePlan, feature_names
+from rerank.features.groups import COLLABORATIVE, FeaturePlan, feature_names
 from rerank.models.ranker import order_of
-from rerank.models.rrf import ENGINE, POPULARITY, RRFSettings, rrf_scores
+from rerank.models.rrf import (
+    DECISION_FUSIONS,
+    ENGINE,
+    POPULARITY,
+    RRFSettings,
+    Signals,
+    rrf_after_bm25,
+    rrf_scores,
+)
+from rerank.training.examples import Examples
+from rerank.training.propensity import DEPTH
 
-from .examples import Examples
-from .propensity import DEPTH
+from .random_orders import OrderEstimate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,7 +60,7 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
-class Ablation:
+class SignalAblation:
     """What a ranker reaches without a signal, without position bias; the difference is to the ranker with all signals."""
 
     signal: str
@@ -60,12 +69,16 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rankers compared at depth 10 on the examined products of the same held-out slates, and the ablation of the best."""
+    """Rankers compared at depth 10 on the examined products of the same held-out slates, and the ablation of the best.
+
+    `orders` are estimates from slates in random order, those without a click included; none without enough of them.
+    """
 
     slates: int
     random_slates: int
     rows: tuple[ComparisonRow, ...]
-    ablations: tuple[Ablation, ...] = ()
+    ablations: tuple[SignalAblation, ...] = ()
+    orders: tuple[OrderEstimate, ...] = ()  # by ranker, the engine's first
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -92,15 +105,18 @@ class Comparison:
             )
             for row in values["rows"]
         ]
-        ablations = [Ablation(row["signal"], figure(row["unbiased"])) for row in values.get("ablations", ())]
-        return cls(values["slates"], values["random_slates"], tuple(rows), tuple(ablations))
+        ablations = [
+            SignalAblation(row["signal"], figure(row["unbiased"])) for row in values.get("ablations", ())
+        ]
+        orders = [OrderEstimate.from_dict(row) for row in values.get("orders", ())]
+        return cls(values["slates"], values["random_slates"], tuple(rows), tuple(ablations), tuple(orders))
 
 
 def compare_rankers(
     examples: Examples, plan: FeaturePlan, models: Mapping[str, FloatArray], propensity: DoubleArray
 ) -> Comparison:
-    """Compare engine order, single signals and `models` (scores (S, L) by name) on held-out slates."""
-    rankers = {**signal_scores(examples, plan), **models}
+    """Compare engine order, single signals, fusions of these and `models` (scores (S, L) by name) on held-out slates."""
+    rankers = {**signal_scores(examples, plan), **decision_scores(examples, plan), **models}
     values = {name: _example_metrics(scores, examples, propensity) for name, scores in rankers.items()}
     base, random = values[ENGINE_ORDER], examples.random
 
@@ -126,7 +142,7 @@ def ablate(
     signals: Sequence[str],
     examples: Examples,
     propensity: DoubleArray,
-) -> tuple[Ablation, ...]:
+) -> tuple[SignalAblation, ...]:
     """Return what each signal is worth to a ranker, which is not trained again: `score` returns (S, L) without some."""
 
     def values(missing: frozenset[str]) -> DoubleArray:
@@ -135,7 +151,8 @@ def ablate(
     full = values(frozenset())
     rows = {signal: values(frozenset({signal})) for signal in signals}
     return tuple(
-        Ablation(signal, Figure(float(row.mean()), bootstrap(row - full))) for signal, row in rows.items()
+        SignalAblation(signal, Figure(float(row.mean()), bootstrap(row - full)))
+        for signal, row in rows.items()
     )
 
 
@@ -166,19 +183,34 @@ def rrf_of_examples(examples: Examples, plan: FeaturePlan, settings: RRFSettings
         without = asked & ~np.isfinite(signals[IMAGE])
         shift = np.float32(np.log2(settings.missing_image_correction) / 8)
         signals[ENGINE] = np.asarray(signals[ENGINE] + without * shift, dtype=np.float32)
-    chosen = {name: values for name, values in signals.items() if name in settings.weights}
-    fused = [
-        rrf_scores({name: values[row] for name, values in chosen.items()}, settings.weights)
-        for row in range(len(examples))
-    ]
-    return np.array(fused, dtype=np.float32).reshape(examples.gains.shape)
+    return _fused(signals, settings.weights, rrf_scores)
+
+
+def decision_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
+    """Return the scores (S, L) of the fusions of single signals that learn nothing, by name."""
+    signals, weights = example_signals(examples, plan), rrf_after_bm25().weights
+    return {name: _fused(signals, weights, fusion) for name, fusion in DECISION_FUSIONS.items()}
+
+
+def _fused(
+    signals: Mapping[str, FloatArray],
+    weights: Mapping[str, float],
+    fusion: Callable[[Signals, Mapping[str, float]], FloatArray],
+) -> FloatArray:
+    chosen = {name: values for name, values in signals.items() if name in weights}
+    slates = zip(*chosen.values(), strict=True)
+    fused = [fusion(dict(zip(chosen, slate, strict=True)), weights) for slate in slates]
+    return np.array(fused, dtype=np.float32).reshape(next(iter(signals.values())).shape)
 
 
 def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
     """Return the scores (S, L) of engine order and single signals; a missing signal scores lowest."""
-    labels = {ENGINE: ENGINE_ORDER, POPULARITY: POPULARITY, **{s: f"{s} cosine" for s in plan.spaces}}
-    signals = example_signals(examples, plan)
-    return {labels[name]: np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
+    labels = {ENGINE: ENGINE_ORDER, **{s: f"{s} cosine" for s in plan.spaces}}
+    column = feature_names(plan).index(COLLABORATIVE)
+    signals = example_signals(examples, plan) | {
+        COLLABORATIVE: np.where(examples.mask, examples.x[:, :, column], np.nan)
+    }
+    return {labels.get(name, name): np.nan_to_num(values, nan=-np.inf) for name, values in signals.items()}
 
 
 def slate_metrics(
@@ -236,6 +268,29 @@ def ablation_table(comparison: Comparison, ranker: str) -> Table:
     for row in comparison.ablations:
         name = "the engine's rank" if row.signal == ENGINE else row.signal
         table.add_row(name, _cell(row.unbiased, is_baseline=False))
+    return table
+
+
+def orders_table(comparison: Comparison) -> Table:
+    """Return the estimates from random orders for a terminal."""
+    from rich.table import Table
+
+    first = comparison.orders[0]
+    size = f"effective sample size {first.effective_sample_size:,.0f} of {first.decisions:,} positions"
+    warnings = dict.fromkeys(row.warning for row in comparison.orders if row.warning)
+    table = Table(
+        title="clicks on the first ten places of a search, from held-out searches in random order",
+        caption="\n".join([f"95 % intervals; {size}", *map(str, warnings)]),
+    )
+    table.add_column("ranked by")
+    estimators = list(dict.fromkeys(name for row in comparison.orders for name in row.clicks))
+    for name in estimators:
+        table.add_column(name, justify="right")
+    for row in comparison.orders:
+        cells = (row.clicks.get(name) for name in estimators)
+        table.add_row(
+            row.ranker, *(f"{c.mean:.3f} \\[{c.low:.3f} {c.high:.3f}]" if c else "-" for c in cells)
+        )
     return table
 
 

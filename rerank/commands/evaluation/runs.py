@@ -12,14 +12,13 @@ import orjson
 
 from opensearch.index.spaces import LEXICAL
 from opensearch.search.query import MAX_WINDOW
+from rerank.commands.query_runs import RunReport, read_lines, write_run
 from rerank.evaluation.page.content import AblationRun
 from rerank.evaluation.trec import Qrels, Run, read_run
 from rerank.models.ranker import Explains
 from rerank.search_request import decode_fields
 from rerank.serving_context import ServingContext
 from vitrine.errors import JudgmentError, VitrineError
-
-from .query_runs import RunReport, read_lines, write_run
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch

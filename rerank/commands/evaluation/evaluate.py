@@ -106,7 +106,7 @@ def evaluate(**given: Any) -> None:
     from rerank.evaluation.report import evaluate_runs, evaluation_table
     from rerank.evaluation.trec import read_qrels, read_run
 
-    from .evaluation_page import with_index, write_page
+    from .page import with_index, write_page
 
     settings = EvaluateOptions(**given)
     if not settings.runs and not settings.queries:

@@ -18,7 +18,7 @@ from rerank.evaluation.trec import Qrels, Run
 from rerank.query_image import read_query_image
 from vitrine.errors import JudgmentError, QueryError
 
-from .evaluation_runs import EvaluationRuns, QueryTexts, query_texts, searched_runs
+from .runs import EvaluationRuns, QueryTexts, query_texts, searched_runs
 
 if TYPE_CHECKING:
     from opensearch.client import OpenSearch
@@ -63,7 +63,7 @@ def _searched(
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from .query_runs import read_lines
+    from rerank.commands.query_runs import read_lines
 
     console, total = Console(stderr=True), len(read_lines(queries))
     tasks: dict[str, TaskID] = {}

@@ -1,0 +1,1 @@
+"""Collaborative filtering: what shoppers with similar histories, or products with similar shoppers, say about a product."""

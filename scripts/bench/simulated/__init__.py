@@ -1,0 +1,1 @@
+"""The benchmark of personalisation on simulated shoppers."""
