@@ -103,7 +103,9 @@ def _source(client: OpenSearch, alias: str, place: str, is_index: bool, applicat
         )
 
     if not client.indices.exists(index=place):
-        raise click.UsageError(f"there is no index {place!r} to import from; a file is imported without --indices")
+        raise click.UsageError(
+            f"there is no index {place!r} to import from; a file is imported without --indices"
+        )
 
     def rows() -> Iterator[Row]:
         for number, record in enumerate(read_other_log(client, place, applications), start=1):
