@@ -17,7 +17,7 @@ from support import training_log
 from opensearch.logs.profiles import Click
 from rerank.models.card import load_model, read_model_card, save_model
 from rerank.models.ranker import load_ranker, order_of, pin_unknown
-from rerank.models.rrf import RRF_AFTER_HYBRID, RRFSettings, rrf_after_bm25, rrf_scores
+from rerank.models.rrf import DECISION_FUSIONS, RRF_AFTER_HYBRID, RRFSettings, rrf_after_bm25, rrf_scores
 from rerank.request import RerankRequest
 from rerank.training.artifacts import TrainingData
 from rerank.training.log.events import Log
@@ -65,6 +65,15 @@ def test_unknown_products_keep_their_position_and_known_ones_their_order(
 
 def test_equal_scores_keep_engine_order() -> None:
     assert order_of([1.0, 2.0, 1.0, 2.0]) == [1, 3, 0, 2]
+
+
+def test_votes_by_hand() -> None:
+    signals = {"engine": np.array([3.0, 2.0, 1.0]), "text": np.array([1.0, np.nan, 2.0])}
+    # engine gives 1, 2/3, 1/3; text gives the third 1 and the first 2/3, and the second has no text
+    votes = DECISION_FUSIONS["votes"](signals, {"engine": 3.0, "text": 1.0})
+    assert votes.tolist() == pytest.approx([(1 + 2 / 3) / 2, 2 / 3, (1 / 3 + 1) / 2])
+    weighted = DECISION_FUSIONS["weighted votes"](signals, {"engine": 3.0, "text": 1.0})
+    assert weighted.tolist() == pytest.approx([(3 + 2 / 3) / 4, 2 / 3, (1 + 1) / 4])
 
 
 def test_rrf_scores_by_hand() -> None:

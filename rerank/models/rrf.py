@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,10 +102,39 @@ def rrf_terms(
     values = np.column_stack(list(signals.values()))  # (n, signals)
     weight = np.array([weights[signal] for signal in signals])
     mask = np.isfinite(values)
-    filled = np.where(mask, values, -np.inf)
-    ranks = np.argsort(np.argsort(-filled, axis=0, kind="stable"), axis=0, kind="stable")
+    ranks = _ranks(np.where(mask, values, -np.inf))
     terms = np.where(mask, weight / (offset + 1.0 + ranks), 0.0)
     return np.asarray(terms / np.maximum((mask * weight).sum(axis=1, keepdims=True), 1e-9))
+
+
+Signals = Mapping[str, "DoubleArray | FloatArray"]
+
+
+def borda_scores(signals: Signals, weights: Mapping[str, float]) -> FloatArray:
+    """Return the weighted Borda votes (n,) of signals (n,), NaN where missing.
+
+    Each signal gives its candidates 1 down to 1 / n by rank. score = Σ w · vote / Σ w, over the signals that a candidate
+    has.
+    """
+    values = np.column_stack(list(signals.values()))  # (n, signals)
+    weight = np.array([weights[signal] for signal in signals])
+    mask = np.isfinite(values)
+    ranks = _ranks(np.where(mask, values, -np.inf))
+    votes = np.where(mask, weight * (1.0 - ranks / max(len(values), 1)), 0.0).sum(axis=1)
+    return np.asarray(votes / np.maximum((mask * weight).sum(axis=1), 1e-9), dtype=np.float32)
+
+
+# Fusions of the orders by single signals (n,), with a weight for each, that learn nothing: the baselines of a comparison.
+DECISION_FUSIONS: dict[str, Callable[[Signals, Mapping[str, float]], FloatArray]] = {
+    "votes": lambda signals, _: borda_scores(signals, dict.fromkeys(signals, 1.0)),
+    "weighted votes": borda_scores,
+    "reciprocal rank fusion": rrf_scores,
+}
+
+
+def _ranks(values: DoubleArray) -> DoubleArray:
+    """Return the ranks (n, signals) from zero, by falling value; equal values keep their order."""
+    return np.argsort(np.argsort(-values, axis=0, kind="stable"), axis=0, kind="stable").astype(np.float64)
 
 
 def _engine_ranks(inputs: FeatureInputs, correction: float) -> DoubleArray:

@@ -13,7 +13,15 @@ from rerank.arrays import BoolArray, DoubleArray, FloatArray
 from rerank.evaluation.intervals import Interval, bootstrap
 from rerank.features.groups import COLLABORATIVE, FeaturePlan, feature_names
 from rerank.models.ranker import order_of
-from rerank.models.rrf import ENGINE, POPULARITY, RRFSettings, rrf_scores
+from rerank.models.rrf import (
+    DECISION_FUSIONS,
+    ENGINE,
+    POPULARITY,
+    RRFSettings,
+    Signals,
+    rrf_after_bm25,
+    rrf_scores,
+)
 from rerank.training.examples import Examples
 from rerank.training.propensity import DEPTH
 
@@ -107,8 +115,8 @@ class Comparison:
 def compare_rankers(
     examples: Examples, plan: FeaturePlan, models: Mapping[str, FloatArray], propensity: DoubleArray
 ) -> Comparison:
-    """Compare engine order, single signals and `models` (scores (S, L) by name) on held-out slates."""
-    rankers = {**signal_scores(examples, plan), **models}
+    """Compare engine order, single signals, fusions of these and `models` (scores (S, L) by name) on held-out slates."""
+    rankers = {**signal_scores(examples, plan), **decision_scores(examples, plan), **models}
     values = {name: _example_metrics(scores, examples, propensity) for name, scores in rankers.items()}
     base, random = values[ENGINE_ORDER], examples.random
 
@@ -175,12 +183,24 @@ def rrf_of_examples(examples: Examples, plan: FeaturePlan, settings: RRFSettings
         without = asked & ~np.isfinite(signals[IMAGE])
         shift = np.float32(np.log2(settings.missing_image_correction) / 8)
         signals[ENGINE] = np.asarray(signals[ENGINE] + without * shift, dtype=np.float32)
-    chosen = {name: values for name, values in signals.items() if name in settings.weights}
-    fused = [
-        rrf_scores({name: values[row] for name, values in chosen.items()}, settings.weights)
-        for row in range(len(examples))
-    ]
-    return np.array(fused, dtype=np.float32).reshape(examples.gains.shape)
+    return _fused(signals, settings.weights, rrf_scores)
+
+
+def decision_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
+    """Return the scores (S, L) of the fusions of single signals that learn nothing, by name."""
+    signals, weights = example_signals(examples, plan), rrf_after_bm25().weights
+    return {name: _fused(signals, weights, fusion) for name, fusion in DECISION_FUSIONS.items()}
+
+
+def _fused(
+    signals: Mapping[str, FloatArray],
+    weights: Mapping[str, float],
+    fusion: Callable[[Signals, Mapping[str, float]], FloatArray],
+) -> FloatArray:
+    chosen = {name: values for name, values in signals.items() if name in weights}
+    slates = zip(*chosen.values(), strict=True)
+    fused = [fusion(dict(zip(chosen, slate, strict=True)), weights) for slate in slates]
+    return np.array(fused, dtype=np.float32).reshape(next(iter(signals.values())).shape)
 
 
 def signal_scores(examples: Examples, plan: FeaturePlan) -> dict[str, FloatArray]:
