@@ -343,6 +343,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
     second = {**refused, **refused["refused"]}
     assert second["training"]["searches"] == 900
     assert [note for note in second["notes"] if "other applications" not in note["what"]] == []
+    found = run_json("model", "audience", "p31")
+    assert 5 <= found["audience"] < found["shoppers"]
+    assert found["affinities"][0]["column"] == "style"
     assert second["model"] in run("model", "use", second["model"])
     pointer = read_pointer(shop, ALIAS)
     assert pointer is not None
