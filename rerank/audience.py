@@ -13,9 +13,9 @@ import numpy as np
 from opensearch.index.indexed_state import read_sources
 from opensearch.index.scan import sample
 from opensearch.logs.profiles import Click, profile_names, read_profiles
+from rerank.models.ranker import Ranker
 from vitrine.errors import RerankError
 
-from .models.ranker import Ranker
 from .request import RerankRequest, this_minute
 
 if TYPE_CHECKING:
