@@ -82,6 +82,7 @@ def found(plan: QueryPlan) -> list[tuple[str, str, Any]]:
         ("白色T恤 100以下", "白色T恤 100以下", [("colour", "=", "白色"), ("type", "=", "T恤")]),
         ("白色T恤 低于100", "白色T恤", [("price", "<=", 100), ("colour", "=", "白色"), ("type", "=", "T恤")]),
         ("runing shoes under 50", "running shoes", [("price", "<=", 50), ("type", "=", "Running Shoes")]),
+        ("red lamp under 50 red", "red lamp red", [("price", "<=", 50), ("colour", "=", "Red")]),  # each once
     ],
 )
 def test_constraints_are_read_from_the_words(
@@ -157,6 +158,11 @@ def test_a_measure_that_two_columns_may_hold_breaks_nothing(vocabulary: Vocabula
     plan = understand("tv under 40 inch", schema, vocabulary)
     assert found(plan) == [("diagonal", "<=", 101.6)]
     assert plan.breaking == {}
+    columns["screen"] = ColumnFormat(
+        unit="in"
+    )  # a column in the unit of the query is meant before the others
+    schema = IndexSchema(replace(PLAN, numbers=(*PLAN.numbers, "height", "screen"), columns=columns))
+    assert found(understand("tv 40 inch", schema, vocabulary)) == [("screen", "=", 40)]
 
 
 def test_filters_are_taken_out_of_the_words(vocabulary: Vocabulary) -> None:

@@ -139,7 +139,9 @@ def _number_columns(found: Range, plan: FieldPlan, vocabulary: Vocabulary) -> li
             low, high = found.low * factor * (1 - _TOLERANCE), found.high * factor * (1 + _TOLERANCE)
             if found.explicit or vocabulary.may_hold(column, low, high):  # no screen has 50 mm
                 places.append((column, factor))
-    return places
+    return sorted(
+        places, key=lambda place: place[1] != 1
+    )  # a column in the unit of the query before the others
 
 
 def _number_constraint(found: Range, column: str, factor: float, line: str) -> FoundConstraint:
