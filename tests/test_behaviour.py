@@ -115,7 +115,7 @@ def test_a_snapshot_of_other_definitions_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "behaviour.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "definitions": 0}))
     with pytest.raises(
-        ArtifactError, match="by version 0 of its definitions, this release computes version 1"
+        ArtifactError, match="by version 0 of its definitions, this release computes version 2"
     ):
         BehaviourSnapshot.open(tmp_path)
 

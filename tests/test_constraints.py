@@ -50,6 +50,7 @@ def vocabulary() -> Vocabulary:
                 *(v for value in keywords.values() for v in (value if isinstance(value, list) else [value])),
             ]
             counts.add(title, " ".join(words), {**keywords, "code": f"{title[:2]}{n}"})
+    counts.add_numbers({"price": [10, 900], "rating": [1, 5], "weight": [0.1, 9]})
     return make_vocabulary(counts, "en")
 
 
@@ -82,6 +83,7 @@ def found(plan: QueryPlan) -> list[tuple[str, str, Any]]:
         ("白色T恤 100以下", "白色T恤 100以下", [("colour", "=", "白色"), ("type", "=", "T恤")]),
         ("白色T恤 低于100", "白色T恤", [("price", "<=", 100), ("colour", "=", "白色"), ("type", "=", "T恤")]),
         ("runing shoes under 50", "running shoes", [("price", "<=", 50), ("type", "=", "Running Shoes")]),
+        ("red lamp under 50 red", "red lamp red", [("price", "<=", 50), ("colour", "=", "Red")]),  # each once
     ],
 )
 def test_constraints_are_read_from_the_words(
@@ -128,6 +130,8 @@ def test_a_stated_constraint_doubles_the_score_and_a_value_counts_as_one_more_wo
         ("tv under 40 inch", ["diagonal <= 101.6"]),
         ("flour at least 2 kg", ["weight >= 2"]),
         ("red shoes size 42", ["shoe_size = 42"]),
+        ("red lamp under 5", []),  # no product costs as little, so all would come last
+        ("rating above 7 lamp", []),
         ("tv 40 inch", []),  # a strong match of 43 inch may do
         ("tv 39-43 inch", []),
         ("flour 500 g", []),
@@ -157,6 +161,11 @@ def test_a_measure_that_two_columns_may_hold_breaks_nothing(vocabulary: Vocabula
     plan = understand("tv under 40 inch", schema, vocabulary)
     assert found(plan) == [("diagonal", "<=", 101.6)]
     assert plan.breaking == {}
+    columns["screen"] = ColumnFormat(
+        unit="in"
+    )  # a column in the unit of the query is meant before the others
+    schema = IndexSchema(replace(PLAN, numbers=(*PLAN.numbers, "height", "screen"), columns=columns))
+    assert found(understand("tv 40 inch", schema, vocabulary)) == [("screen", "=", 40)]
 
 
 def test_filters_are_taken_out_of_the_words(vocabulary: Vocabulary) -> None:

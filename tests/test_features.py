@@ -44,6 +44,7 @@ def attributes(
         arrays={
             "numbers": np.array(numbers or [[0.5], [np.nan], [-1.0]], dtype=np.float32),
             "codes": np.array(codes or [[7], [8], [0]], dtype=np.uint32),
+            "values": np.array([[[7, 9]], [[8, 0]], [[0, 0]]], dtype=np.uint32),
             "created": np.array([100 * DAY, 70 * DAY, np.nan]),
             "neighbours": np.array([[12, 0], [11, 13], [12, 0]], dtype=np.uint64),
             "neighbour_similarity": np.array([[0.5, 0], [0.5, 0.25], [0.25, 0]], dtype=np.float16),

@@ -237,6 +237,7 @@ def test_a_file_that_does_not_fit_the_index_changes_nothing(shop: Shop) -> None:
     error = shop.index(shop.catalogue(), "--join", other, "--on", "ean", code=2)["error"]
     assert "the catalogue has no column 'ean' to join prices.csv by" in error
     assert "--join needs --on" in shop.index("--join", other, code=2)["error"]
+    assert "give --join FILE too" in shop.index(shop.catalogue(), "--on", "sku", code=2)["error"]
     report = shop.index("--join", shop.prices(("Z", 1, "up")), *on, code=1)  # no product has any of its keys
     assert (report["updated"], report["joins"][0]["unmatched_keys"]) == (0, 1)
     assert shop.products() == before

@@ -253,6 +253,8 @@ def test_what_is_no_log_is_refused_and_nothing_is_written(
     assert "no-such-alias" in result.stderr
     assert result.exit_code != 0
     assert run("log", "import", QUERIES, EVENTS, "--indices", "--index", alias).exit_code == 2
+    missing = run("log", "import", "no-such-index", "no-such-index", "--indices", "--index", alias)
+    assert (missing.exit_code, "there is no index 'no-such-index'" in missing.stderr) == (2, True)
 
 
 def test_an_empty_log_is_imported_and_shown(run: Any, alias: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.table import Table
 from support.rerank_index import (
     create_rerank_index,
     delete_rerank_index,
@@ -18,7 +19,10 @@ from support.rerank_index import (
     rrf_artifacts,
 )
 
+from opensearch.index.fields import FieldPlan, IndexSchema
 from opensearch.logs.pointer import swap_pointer
+from rerank.answer import Hit
+from rerank.commands.search_tables import fill_table
 from vitrine.cli import main
 from vitrine.store import ArtifactSet, Store
 
@@ -65,6 +69,22 @@ def test_a_table_shows_how_far_each_hit_moved(run: Any) -> None:
     assert "price" in result.stdout
     assert "red shoes" in result.stdout
     assert any(sign in result.stdout for sign in "▲▼=")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ({"price": 1249.0}, "1,249.00"),
+        ({"price": [89.0, 49.5, 60.0]}, "49.50 to 89.00"),
+        ({"price": [60.0, 60.0]}, "60.00"),
+        ({}, "-"),
+    ],
+)
+def test_a_table_shows_the_prices_of_all_variants(numbers: dict[str, Any], shown: str) -> None:
+    table = Table()
+    hit = Hit("p1", 1, 1, 0.5, product={"title": "shirt", "numbers": numbers})
+    fill_table(table, False, [hit], IndexSchema(FieldPlan(numbers=("price",), price="price")), ())
+    assert list(table.columns[3].cells) == [shown]
 
 
 def test_both_orders_are_shown_side_by_side(run: Any) -> None:

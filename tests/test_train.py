@@ -18,6 +18,7 @@ from support import training_log
 from support.rerank_index import drop_pointer
 
 from opensearch.logs.profiles import Click
+from rerank.audience import likely_audience
 from rerank.commands.train import CANDIDATE_NAMES
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.scaler import fit_scaler
@@ -37,7 +38,7 @@ from rerank.training.log.events import Event, Log, gains_of
 from rerank.training.log.product_ids import column_values
 from rerank.training.propensity import estimate_positions, impressions
 from rerank.training.train import TrainingResult, train_ranker
-from vitrine.errors import NothingLearnedError, SmallLogError
+from vitrine.errors import NothingLearnedError, RerankError, SmallLogError
 from vitrine.store import Store
 
 if TYPE_CHECKING:
@@ -91,6 +92,28 @@ def test_shoppers_see_the_style_they_prefer_first(trained: tuple[Store, Training
     for shopper in (0, 1, 2):
         best = ranked(*trained, shopper, ids)[:5]
         assert sum(training_log.STYLE[int(i[1:])] == shopper for i in best) >= 4, shopper
+
+
+def test_the_likely_audience_of_a_product_are_the_shoppers_who_prefer_its_style(
+    trained: tuple[Store, TrainingResult],
+) -> None:
+    store, result = trained
+    ranker = load_ranker(store, result.artifacts)
+    documents = {document["id"]: document for document in training_log.documents()}
+    values = {product: document["keywords"] for product, document in documents.items()}
+    as_of = training_log.START + 600.0 * 901
+    for product in ("p30", "p31", "p32"):
+        others = [other for other in training_log.IDS[:50] if other != product]
+        found = likely_audience(ranker, product, others, result.clicks, values, as_of)
+        assert 5 <= found.audience < found.shoppers
+        style = documents[product]["keywords"]["style"]
+        first = found.affinities[0]
+        assert (first.column, first.value) == ("style", style)
+        assert first.audience > first.everyone
+    with pytest.raises(RerankError, match="ranks p30 alike for every shopper"):
+        likely_audience(ranker, "p30", [], result.clicks, values, as_of)
+    with pytest.raises(RerankError, match="0 shoppers have clicks"):
+        likely_audience(ranker, "p30", ["p31"], {}, values, as_of)
 
 
 def test_served_scores_are_those_of_training(tmp_path: Path) -> None:
@@ -282,6 +305,8 @@ def test_from_the_command_line_to_the_pointer_and_back(
 
     first = run_json("train")
     assert (first["kind"], first["comparison"]) == ("catalogue", None)
+    assert f"product 'nowhere' is not in {ALIAS}" in run("model", "audience", "nowhere", code=2)
+    assert "0 shoppers have clicks" in run("model", "audience", "p30", code=2)
 
     # the service has answered a few searches, and an earlier release has stored profiles under raw ids
     write_log(shop, Log(training_log.log(3).slates, []))
@@ -318,6 +343,9 @@ def test_from_the_command_line_to_the_pointer_and_back(
     second = {**refused, **refused["refused"]}
     assert second["training"]["searches"] == 900
     assert [note for note in second["notes"] if "other applications" not in note["what"]] == []
+    found = run_json("model", "audience", "p31")
+    assert 5 <= found["audience"] < found["shoppers"]
+    assert found["affinities"][0]["column"] == "style"
     assert second["model"] in run("model", "use", second["model"])
     pointer = read_pointer(shop, ALIAS)
     assert pointer is not None

@@ -103,6 +103,10 @@ def _check_options(options: IndexOptions, *, has_rows: bool) -> None:
         return
     if options.join and not options.on:
         raise click.UsageError("--join needs --on COLUMN: the key of the products in both files")
+    if options.on and not options.join:
+        raise click.UsageError(
+            "--on COLUMN is the key of a joined file: give --join FILE too, or leave it out"
+        )
     if options.on and len(options.on) not in (1, len(options.join)):
         raise click.UsageError("give --on once, or once for each --join")
     if options.catalogue is not None and options.source is not None:

@@ -89,7 +89,7 @@ def understand(
     elif not cut:
         searched = words
     values = [] if constraints == "off" else list(values_of(searched, schema.plan, vocabulary))
-    found = [*bounds, *values]
+    found = _distinct([*bounds, *values])
     cut_values = values if constraints == "filter" else [value for value in values if value.bound]
     return QueryPlan(
         typed=words,
@@ -100,6 +100,16 @@ def understand(
         boosts=_boosts(found, searched) if constraints == "boost" else (),
         breaking=_breaking(found) if constraints == "boost" else {},
     )
+
+
+def _distinct(found: Sequence[FoundConstraint]) -> list[FoundConstraint]:
+    """Return each condition once, as it is stated most exactly, where the words say it several times."""
+    kept: dict[str, FoundConstraint] = {}
+    for one in found:
+        before = kept.get(str(one.constraint))
+        if before is None or (one.exact, one.stated) > (before.exact, before.stated):
+            kept[str(one.constraint)] = one
+    return list(kept.values())
 
 
 def _boosts(found: Sequence[FoundConstraint], words: str) -> tuple[Boost, ...]:

@@ -102,6 +102,11 @@ def _source(client: OpenSearch, alias: str, place: str, is_index: bool, applicat
             "another application to import with --application"
         )
 
+    if not client.indices.exists(index=place):
+        raise click.UsageError(
+            f"there is no index {place!r} to import from; a file is imported without --indices"
+        )
+
     def rows() -> Iterator[Row]:
         for number, record in enumerate(read_other_log(client, place, applications), start=1):
             yield Row(number, record.source, at=record.at)

@@ -1,4 +1,4 @@
-"""The commands `vitrine model list`, `use` and `rollback`."""
+"""The commands of `vitrine model`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def model() -> None:
-    """The rerankers of an alias: list, use, rollback."""
+    """The rerankers of an alias: list, use, rollback, and the likely audience of a product."""
 
 
 @model.command("list")
@@ -89,3 +89,41 @@ def rollback(alias: str, url: str, store: str | None) -> None:
 
     pointer = release.roll_back_model(connect(url), open_store(store), alias)
     click.echo(f"{alias} is now ranked by {pointer.model}.")
+
+
+@model.command()
+@click.argument("product")
+@options.index
+@click.option(
+    "--top", type=click.IntRange(1, 100), default=10, show_default=True, help="Values that are shown."
+)
+@options.url
+@options.store
+@options.as_json
+def audience(product: str, alias: str, top: int, url: str, store: str | None, as_json: bool) -> None:
+    """Show what sets the shoppers apart for whom the model in service ranks PRODUCT highest.
+
+    The shoppers are a tenth of those with clicks; a line names a value of a column, and the share of their clicks, and of
+    those of all shoppers, that are on products with it.
+    """
+    from opensearch.client import connect
+    from rerank.audience import read_audience
+    from rerank.serving_context import open_context
+    from vitrine.errors import ArtifactError
+    from vitrine.store import open_store
+
+    client = connect(url)
+    context = open_context(client, open_store(store), alias)
+    if context.ranker is None:
+        raise ArtifactError(context.degraded or f"no model for alias {alias} yet: run `vitrine train`")
+    found = read_audience(client, alias, context.ranker, product)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+        return
+    click.echo(f"{found.audience} of {found.shoppers} shoppers, for whom {product} stands out most:")
+    for one in found.affinities[:top]:
+        click.echo(
+            f"  {one.column} {one.value}: {one.audience:.0%} of their clicks, {one.everyone:.0%} of all shoppers'"
+        )
+    if not found.affinities:
+        click.echo("  no value of a column sets their clicks apart.")

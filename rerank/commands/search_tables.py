@@ -18,14 +18,14 @@ from rerank.answer import Answer, Hit
 def one_order(answer: Answer, hits: Sequence[Hit], schema: IndexSchema, explain: bool) -> Table:
     """Return the table of hits in one order; `explain` adds the raw score of each sub-query."""
     table = Table(title=_title(answer), title_justify="left", header_style="bold")
-    _fill(table, answer.order == "reranked", hits, schema, sub_queries() if explain else ())
+    fill_table(table, answer.order == "reranked", hits, schema, sub_queries() if explain else ())
     return table
 
 
 def nearest(answer: Answer, schema: IndexSchema, explain: bool) -> Table:
     """Return the table of the products that come nearest to a query that nothing matches."""
     table = Table(header_style="bold")
-    _fill(table, False, answer.nearest, schema, sub_queries() if explain else ())
+    fill_table(table, False, answer.nearest, schema, sub_queries() if explain else ())
     return table
 
 
@@ -43,9 +43,10 @@ def no_match_line(answer: Answer, words: str) -> str:
     )
 
 
-def _fill(
+def fill_table(
     table: Table, reranked: bool, hits: Sequence[Hit], schema: IndexSchema, names: Sequence[str]
 ) -> None:
+    """Add the columns of hits in one order to a table, and a row for each hit; `names` are the sub-queries shown."""
     table.add_column("#", justify="right")
     if reranked:
         table.add_column("engine", justify="right")
@@ -147,7 +148,11 @@ def _product(hit: Hit, price: str | None) -> list[str]:
 
 def _number(hit: Hit, name: str) -> str:
     value = (hit.product.get("numbers") or {}).get(name)
-    return "-" if value is None else f"{value:,.2f}"
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    ends = (
+        sorted({min(values), max(values)}) if values else []
+    )  # of a price range, or of the prices of variants
+    return " to ".join(f"{end:,.2f}" for end in ends) or "-"
 
 
 def _end(value: float | None) -> str:

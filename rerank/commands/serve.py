@@ -21,6 +21,7 @@ from vitrine import settings
 )
 @click.option(
     "--port",
+    type=click.IntRange(0, 65_535),
     envvar=settings.VITRINE_PORT.name,
     show_envvar=True,
     default=settings.VITRINE_PORT.default,

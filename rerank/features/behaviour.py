@@ -30,10 +30,11 @@ from vitrine.errors import ArtifactError
 
 from .clicks import ShopperClicks
 from .groups import PAIR_RATES, RATES, Affinities
+from .named_values import ValueTable
 from .neighbours import NeighbourTable, RelatedProduct, StoredIds
 from .product_table import ProductTable
 
-VERSION = 1  # of the definitions of rates and affinities
+VERSION = 2  # of the definitions of rates, affinities and the values that queries name
 POPULARITY_DECAY_S = 14 * 86400.0  # popularity falls to 1/e in two weeks
 AFFINITY_DECAY_S = (
     60 * 86400.0
@@ -144,6 +145,7 @@ class ProductArray:
 ARRAYS: dict[str, ProductArray] = {
     "numbers": ProductArray(lambda source, rows: source.numbers[rows], np.nan),
     "codes": ProductArray(lambda source, rows: source.products.codes[rows], 0),
+    "values": ProductArray(lambda source, rows: source.products.values[rows], 0),
     "created": ProductArray(lambda source, rows: source.products.created[rows], np.nan),
     "neighbours": ProductArray(lambda source, rows: source.neighbour_table.hashes[rows], 0),
     "neighbour_similarity": ProductArray(lambda source, rows: source.neighbour_table.similarity[rows], 0),
@@ -193,6 +195,7 @@ class BehaviourSnapshot:
         self._tables = BehaviourTables(self.until, **{name: array(name) for name in _TABLES})
         self._arrays: dict[str, npt.NDArray[Any]] = {name: array(name) for name in ARRAYS}
         self._ids = StoredIds(directory)
+        self.value_table = ValueTable(array("value_keys"), metadata["language"])
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -294,12 +297,13 @@ def save_behaviour(
     arrays: dict[str, npt.NDArray[Any]] = {
         **source.arrays(),
         "hashes": products.hashes,
+        "value_keys": products.value_table.keys,
         **{name: getattr(tables, name) for name in _TABLES},
     }
     StoredIds.save(products.ids, directory)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array)
-    values = {**metadata, "definitions": VERSION, "until": tables.until}
+    values = {**metadata, "definitions": VERSION, "until": tables.until, "language": products.language}
     (directory / "behaviour.json").write_text(json.dumps(values, indent=1) + "\n")
 
 

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from rerank.arrays import BoolArray, CodeArray, DoubleArray, FloatArray, HashArray, IndexArray
 
+from .named_values import agreement
 from .neighbours import neighbour_scores
 
-VERSION = 3  # of the definitions below; a model that was trained with another version is refused
+VERSION = 4  # of the definitions below; a model that was trained with another version is refused
 PAIR_RATES = ("query_click_rate", "query_cart_rate", "query_purchase_rate")  # of a query and a product
 RATES = ("click_rate", "cart_rate", "purchase_rate", "popularity", *PAIR_RATES)
 COLLABORATIVE = "collaborative"
@@ -89,6 +90,9 @@ class FeatureInputs:
     history: ProductAttributes | None  # the products that the shopper clicked before; None without clicks
     as_of: float  # seconds since 1970
     affinities: Affinities | None = None  # None: the shopper is unknown, or did nothing before
+    named: HashArray = field(
+        default_factory=lambda: np.zeros(0, np.uint64)
+    )  # keys of values that the query names
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -325,6 +329,16 @@ def _collaborative(inputs: FeatureInputs) -> FloatArray:
     return scores[:, None]
 
 
+def _named_value_names(plan: FeaturePlan) -> tuple[str, ...]:
+    return tuple(f"{kind}:{name}" for name in plan.keywords for kind in ("named", "not_named"))
+
+
+def _named_values(inputs: FeatureInputs) -> FloatArray:
+    """Return for each keyword column whether the candidate has a value that the query names, and whether others only."""
+    values = agreement(inputs.candidates.arrays["values"], inputs.named)
+    return values.reshape(len(inputs), -1).astype(np.float32)
+
+
 def _similarities(vectors: FloatArray, clicked: FloatArray, out: FloatArray) -> None:
     """Write the largest and the mean cosine of each vector with the clicked ones to `out` (n, 2), zeros without any."""
     if len(clicked):
@@ -348,6 +362,7 @@ GROUPS: dict[str, FeatureGroup] = {
     "recency": FeatureGroup(
         lambda _: ("recency", "age_missing"), _recency, signal=NUMBERS, kept=lambda _: ("age_missing",)
     ),
+    "named_values": FeatureGroup(_named_value_names, _named_values, signal=NUMBERS),
     "numbers": FeatureGroup(_number_names, _numbers, signal=NUMBERS, kept=_number_flags),
     "history": FeatureGroup(_history_names, _history, HISTORY, "history_missing"),
     "affinities": FeatureGroup(_affinity_names, _affinities, HISTORY),

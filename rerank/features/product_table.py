@@ -26,6 +26,7 @@ from rerank.arrays import (
 from vitrine.errors import RerankError
 
 from .groups import FeaturePlan
+from .named_values import MAX_VALUES, ValueTable, value_codes, value_keys
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,11 @@ class ProductTable:
     vectors: Mapping[str, HalfArray]  # by vector space: (N, d), the mean of a product's vectors
     numbers: DoubleArray  # (N, numbers), not scaled
     codes: CodeArray  # (N, keywords)
+    values: CodeArray  # (N, keywords, values), codes of single values as queries name them
     created: DoubleArray  # (N,) seconds since 1970
     number_names: tuple[str, ...]
     keyword_names: tuple[str, ...]
+    language: str = "en"
 
     @property
     def dimensions(self) -> dict[str, int]:
@@ -57,6 +60,11 @@ class ProductTable:
         return {product: row for row, product in enumerate(self.ids)}
 
     @cached_property
+    def value_table(self) -> ValueTable:
+        """The values of the keyword columns."""
+        return ValueTable(np.unique(value_keys(self.values)[self.values != 0]), self.language)
+
+    @cached_property
     def has(self) -> dict[str, BoolArray]:
         """Which products (N,) have a vector, by vector space."""
         return {name: np.asarray(vectors.any(axis=1)) for name, vectors in self.vectors.items()}
@@ -72,6 +80,7 @@ def read_products(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) -
     vectors: dict[str, list[HalfArray]] = {name: [] for name in schema.vectors}
     numbers: list[list[float]] = []
     codes: list[list[int]] = []
+    single: list[list[list[int]]] = []
     created: list[float] = []
     for document in documents:
         ids.append(str(document["id"]))
@@ -81,6 +90,8 @@ def read_products(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) -
         numbers.append([_number(values.get(name)) for name in plan.numbers])
         words = document.get("keywords") or {}
         codes.append([keyword_code(words.get(name)) for name in plan.keywords])
+        texts = [[str(word) for word in _as_list(words.get(name))] for name in plan.keywords]
+        single.append([value_codes(values, plan.language) for values in texts])
         created.append(seconds_of(document.get("created")))
     hashes = id_hashes(ids)
     order = np.argsort(hashes)
@@ -93,9 +104,11 @@ def read_products(documents: Iterable[Mapping[str, Any]], schema: IndexSchema) -
         vectors={name: _stack(vectors[name], f.dimension)[order] for name, f in schema.vectors.items()},
         numbers=np.array(numbers, dtype=np.float64).reshape(count, len(plan.numbers))[order],
         codes=np.array(codes, dtype=np.uint32).reshape(count, len(plan.keywords))[order],
+        values=np.array(single, dtype=np.uint32).reshape(count, len(plan.keywords), MAX_VALUES)[order],
         created=np.array(created, dtype=np.float64)[order],
         number_names=plan.numbers,
         keyword_names=plan.keywords,
+        language=plan.language,
     )
 
 

@@ -166,6 +166,7 @@ class FeatureStore:
             history=_attributes(hashes, rows, arrays, of_clicks) if len(clicked) else None,
             as_of=request.as_of,
             affinities=self.behaviour.affinities(request.shopper, candidates.codes, request.as_of),
+            named=self.behaviour.value_table.named_by(request.query),
         )
         ages = [max(0.0, request.as_of - recent[click].at) / 3600.0 for click in clicked.tolist()]
         words = self.items.words

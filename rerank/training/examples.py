@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,7 @@ class ExampleBuilder:
         self._queries = queries
         self._query_rows = {text: row for row, text in enumerate(queries.texts)}
         self._random = np.random.default_rng(7)
+        self._named = lru_cache(maxsize=None)(self._products.value_table.named_by)
         self.behaviour = behaviour
 
     def examples(self, slates: Sequence[Slate], on_slate: Callable[[], None] = lambda: None) -> Examples:
@@ -151,6 +153,7 @@ class ExampleBuilder:
                 history=self._attributes(clicked, source) if clicks else None,
                 as_of=slate.at,
                 affinities=before.affinities,
+                named=self._named(slate.words),
             )
         )
         ids = [self._products.ids[row] for row in rows]

@@ -73,6 +73,7 @@ def _products(rng: np.random.Generator) -> ProductTable:
         vectors={},
         numbers=rng.normal(size=(PRODUCTS, NUMBERS)),
         codes=rng.integers(1, 60, size=(PRODUCTS, KEYWORDS)).astype(np.uint32),
+        values=rng.integers(1, 60, size=(PRODUCTS, KEYWORDS, 1)).astype(np.uint32),
         created=np.full(PRODUCTS, START),
         number_names=tuple(f"n{n}" for n in range(NUMBERS)),
         keyword_names=tuple(f"k{n}" for n in range(KEYWORDS)),

@@ -146,6 +146,7 @@ def _catalogue(rng: np.random.Generator) -> ProductTable:
         },
         numbers=numbers,
         codes=rng.integers(0, 50, size=(PRODUCTS, KEYWORDS)).astype(np.uint32),
+        values=rng.integers(0, 50, size=(PRODUCTS, KEYWORDS, 1)).astype(np.uint32),
         created=(AS_OF - 86400.0 * rng.integers(0, 400, size=PRODUCTS)).astype(np.float64),
         number_names=tuple(f"n{n}" for n in range(NUMBERS)),
         keyword_names=tuple(f"k{n}" for n in range(KEYWORDS)),

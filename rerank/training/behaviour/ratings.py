@@ -44,6 +44,7 @@ def _ids_only(ids: list[str]) -> ProductTable:
         vectors={},
         numbers=np.zeros((len(ids), 0)),
         codes=np.zeros((len(ids), 0), np.uint32),
+        values=np.zeros((len(ids), 0, 1), np.uint32),
         created=np.full(len(ids), np.nan),
         number_names=(),
         keyword_names=(),

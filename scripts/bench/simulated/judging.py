@@ -11,6 +11,7 @@ import numpy as np
 
 from opensearch.logs.profiles import Click
 from rerank.arrays import DoubleArray, FloatArray
+from rerank.features.named_values import agreement
 from rerank.models.ranker import ArtifactRanker
 from rerank.request import RerankRequest
 from scripts.sample.queries import Query
@@ -63,6 +64,16 @@ class Searches:
     def best_without_shopper(self) -> DoubleArray:
         """Return nDCG@10 of the best order that is the same for every shopper."""
         return self.ndcg_of([search.relevance for search in self.searches])
+
+    def named_values(self) -> DoubleArray:
+        """Return nDCG@10 by the keyword columns that agree with the query less those that do not; ties as the engine's."""
+        products = self.shop.products
+        scores = []
+        for search in self.searches:
+            rows = [products.row_of[i] for i in search.ids]
+            values = agreement(products.values[rows], products.value_table.named_by(search.query))
+            scores.append(values[:, :, 0].sum(axis=1) - values[:, :, 1].sum(axis=1, dtype=np.float64))
+        return self.ndcg_of(scores)
 
     def ranked(self, ranker: ArtifactRanker, names: Mapping[str, tuple[str, Sequence[Click]]]) -> DoubleArray:
         """Return nDCG@10 by a ranker; `names` has name and clicks of each shopper who is known to it."""

@@ -199,6 +199,7 @@ def _curves(world: World, report: Report) -> DoubleArray:
     engine, best, oracle = world.judged.engine(), world.judged.best_without_shopper(), world.judged.oracle()
     report.section("nDCG@10 by the hidden truth")
     report.mean("engine order", engine)
+    report.mean("keyword values that the query names, alone", world.judged.named_values())
     without = world.ndcg(fused, 0)
     report.mean("fused, not personalised", without)
     for count in EVENTS[1:]:
