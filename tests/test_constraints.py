@@ -50,6 +50,7 @@ def vocabulary() -> Vocabulary:
                 *(v for value in keywords.values() for v in (value if isinstance(value, list) else [value])),
             ]
             counts.add(title, " ".join(words), {**keywords, "code": f"{title[:2]}{n}"})
+    counts.add_numbers({"price": [10, 900], "rating": [1, 5], "weight": [0.1, 9]})
     return make_vocabulary(counts, "en")
 
 
@@ -129,6 +130,8 @@ def test_a_stated_constraint_doubles_the_score_and_a_value_counts_as_one_more_wo
         ("tv under 40 inch", ["diagonal <= 101.6"]),
         ("flour at least 2 kg", ["weight >= 2"]),
         ("red shoes size 42", ["shoe_size = 42"]),
+        ("red lamp under 5", []),  # no product costs as little, so all would come last
+        ("rating above 7 lamp", []),
         ("tv 40 inch", []),  # a strong match of 43 inch may do
         ("tv 39-43 inch", []),
         ("flour 500 g", []),

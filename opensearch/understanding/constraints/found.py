@@ -49,7 +49,8 @@ class FoundConstraint:
 
     `stated`: the words name the column, a unit or a bound, so they can hardly mean anything else. `bound`: the words
     are of no use for a search, because products do not hold them. `exact`: a bound or a named size, so a product with a
-    value either meets it or does not; a colour is met more or less, and 43 inch may do for `40 inch`.
+    value either meets it or does not; a colour is met more or less, 43 inch may do for `40 inch`, and what no product of
+    the catalogue meets tells none from another.
     """
 
     constraint: Constraint
@@ -85,12 +86,14 @@ def bounds_in(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         if bare and not named and _names_other_number(line, found.start, plan):
             continue
         if named:
-            yield _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
+            one = _number_constraint(replace(found, start=named[1]), named[0], 1.0, line)
+            yield replace(one, exact=one.exact and vocabulary.may_hold(named[0], found.low, found.high))
         elif places := _number_columns(found, plan, vocabulary):
             column, factor = places[0]
             one = _number_constraint(found, column, factor, line)
             # `under 40 inch` may be the height where the first of several such columns holds the width
-            yield replace(one, exact=one.exact and len(places) == 1)
+            reached = vocabulary.may_hold(column, found.low * factor, found.high * factor)
+            yield replace(one, exact=one.exact and reached and len(places) == 1)
 
 
 def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[FoundConstraint]:
@@ -99,8 +102,10 @@ def values_of(line: str, plan: FieldPlan, vocabulary: Vocabulary) -> Iterator[Fo
         one = value.values[0] if value.number is None else value.number
         constraint = Constraint(value.column, "=", one, line[value.start : value.end])
         of_number = value.number is not None  # products do not hold the words, other products hold the number
+        reached = value.number is None or vocabulary.may_hold(value.column, value.number, value.number)
+        place = (value.start, value.end)
         yield FoundConstraint(
-            constraint, _value_clause(value), value.start, value.end, value.named, of_number, _is_exact(value)
+            constraint, _value_clause(value), *place, value.named, of_number, _is_exact(value) and reached
         )
 
 
