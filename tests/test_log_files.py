@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from opensearch.logs.ubi import event_id
+from rerank.training.log.actions import normalised
 from rerank.training.log.robots import RobotFinder, names_robot
 from rerank.training.log.ubi_files import ENDS_EARLY, read_ubi_rows
 from rerank.training.log.ubi_shapes import BadRecordError, event_shape, hash_shoppers, query_shape
@@ -208,3 +210,12 @@ def test_a_million_actions_of_one_robot_are_found_in_seconds() -> None:
         finder.add("robot", AT + n * 0.01)
     assert finder.robots() == {"robot"}
     assert time.perf_counter() - started < 60
+
+
+def test_an_event_is_one_document_whatever_its_action_is_said_to_mean() -> None:
+    raw = {"query_id": "q", "timestamp": AT, "action_name": "tapTile", "object_id": "p1"}
+    plain = event_shape(raw, "shop", {})
+    renamed = event_shape(raw, "shop", {normalised("tapTile"): "click"})
+    assert (plain["action_name"], renamed["action_name"]) == ("tapTile", "click")
+    assert event_id(plain) == event_id(renamed)
+    assert event_id(plain) != event_id(event_shape({**raw, "object_id": "p2"}, "shop", {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy.exceptions import NotFoundError
@@ -73,6 +73,7 @@ _EVENTS = LogIndex(
     strict=False,
 )
 UBI_LOGS = (_QUERIES, _EVENTS)
+LOGGED_ACTION = "logged_action_name"  # an attribute of an event whose action was renamed
 
 
 def write_queries(client: OpenSearch, queries: Iterable[Record]) -> list[Outcome]:
@@ -85,7 +86,19 @@ def write_queries(client: OpenSearch, queries: Iterable[Record]) -> list[Outcome
 
 def write_events(client: OpenSearch, events: Iterable[Record]) -> list[Outcome]:
     """Write UBI events and return the refused ones, each with the reason."""
-    return write_records(client, EVENTS, _EVENTS.body, ((record_id(record), record) for record in events))
+    return write_records(client, EVENTS, _EVENTS.body, ((event_id(record), record) for record in events))
+
+
+def event_id(event: Record) -> str:
+    """Return the document id of an event: a digest of its content, with the name of its action as it was logged.
+
+    So an event is one document, whatever its action was said to mean when it was written.
+    """
+    attributes = event.get("event_attributes")
+    if isinstance(attributes, Mapping) and LOGGED_ACTION in attributes:
+        rest = {name: value for name, value in attributes.items() if name != LOGGED_ACTION}
+        event = {**event, "action_name": attributes[LOGGED_ACTION], "event_attributes": rest}
+    return record_id(event)
 
 
 def read_queries(

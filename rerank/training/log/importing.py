@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from opensearch.logs.log_fields import parse_seconds
-from opensearch.logs.records import Record, record_id
+from opensearch.logs.records import Record
 from opensearch.logs.slates import known_slates
-from opensearch.logs.ubi import known_queries, write_events, write_queries
+from opensearch.logs.ubi import event_id, known_queries, write_events, write_queries
 from vitrine.errors import LogFileError
 
 from .actions import GAINS, IGNORE, kind_of
@@ -178,7 +178,7 @@ class _Source:
         for row in rows:
             with suppress(BadRecordError):
                 record = hash_shoppers(_shaped(row, self.shape), self.hashes.of_id)
-                reason = refused.pop(record_id(record), None)
+                reason = refused.pop(event_id(record), None)
                 if reason:
                     aside.keep(row.number, _REFUSED, record, reason)
 

@@ -9,6 +9,7 @@ from math import isfinite, nan
 from typing import Any
 
 from opensearch.logs.log_fields import parse_seconds
+from opensearch.logs.ubi import LOGGED_ACTION
 
 from .actions import CART, CLICK, IGNORE, PURCHASE, normalised
 from .product_ids import id_text
@@ -52,8 +53,8 @@ def event_shape(
 ) -> Record:
     """Return a UBI 1.3 event of the application.
 
-    A name of `own_actions` becomes the standard name of what it means, which is "ignore" for one to leave out. Raises
-    BadRecordError.
+    A name of `own_actions` becomes the standard name of what it means, which is "ignore" for one to leave out; the name as
+    it was logged is kept as an attribute. Raises BadRecordError.
     """
     record = _common(raw, application, at)
     name = record.get("action_name") or record.pop("action", None) or record.pop("event_name", None)
@@ -71,6 +72,8 @@ def event_shape(
     position = attributes.pop("position", record.pop("position", None))
     if position is not None:
         attributes["position"] = _position(position)
+    if own:
+        attributes[LOGGED_ACTION] = name
     record["event_attributes"] = attributes
     return record
 
