@@ -11,8 +11,9 @@ from encoders.card import TextCard, require_card
 from encoders.onnx.text import open_onnx_text
 from encoders.text import open_text_encoder
 from indexer.catalogue.rows import CatalogueRow
+from indexer.commands.open_encoders import AUTO, encoder_names
 from indexer.commands.text_encoder_choice import catalogue_languages, choose_text_encoder
-from opensearch.index.fields import FieldPlan
+from opensearch.index.fields import FieldPlan, IndexSchema, VectorField
 from vitrine.store import Store
 
 TEXTS = [
@@ -70,3 +71,9 @@ def test_the_languages_of_a_catalogue_are_those_of_its_products() -> None:
     ]
     assert catalogue_languages(rows, plan) == ["en", "zh"]  # two German ones in 119 are too few
     assert catalogue_languages([], plan) == []
+
+
+def test_auto_chooses_by_the_languages_whatever_encoder_the_index_has() -> None:
+    recorded = IndexSchema(FieldPlan(), {"text": VectorField("lost", "lost", 8)})
+    assert encoder_names({}, recorded, lambda: ["en"]) == {"text": "lost"}
+    assert encoder_names({"text": AUTO}, recorded, lambda: ["en"]) == encoder_names({}, None, lambda: ["en"])

@@ -113,9 +113,9 @@ _SECTIONS = {
     "--text-encoder",
     envvar=settings.VITRINE_TEXT_ENCODER.name,
     show_envvar=True,
-    metavar="NAME|DIR|none",
-    help="minilm, multilingual, a sentence-transformers name or directory, an artifact also of `vitrine encoder quantize` "
-    "(default: that of the index, else by the catalogue's languages).",
+    metavar="NAME|DIR|auto|none",
+    help="minilm, multilingual, a sentence-transformers name or directory, an artifact also of `vitrine encoder "
+    "quantize`, or auto: by the catalogue's languages (default: that of the index, else auto).",
 )
 @click.option(
     "--query-prompt", metavar="TEXT", help="Words before each query (default: as the text encoder has them)."

@@ -28,6 +28,8 @@ def _open_image(name: str, store: Store) -> Encoder:
     return open_image_encoder(name, store)
 
 
+AUTO = "auto"  # of the option for the text encoder: by the catalogue's languages, whatever the index has
+
 # How the encoder of a space is opened by name; a space that is not here has a text encoder.
 OPENERS: dict[str, Callable[[str, Store], Encoder]] = {IMAGE: _open_image}
 
@@ -51,8 +53,8 @@ def encoder_names(
 ) -> dict[str, str]:
     """Return the encoder's name of each space that gets one: of the options, else of the index.
 
-    A new index without any name for its texts gets the packaged encoder that knows the catalogue's languages, and a
-    sentence on stderr says which.
+    A new index without any name for its texts, and one whose option is `AUTO`, get the packaged encoder that knows the
+    catalogue's languages, and a sentence on stderr says which.
     """
     chosen: dict[str, str] = {}
     for space in SPACES:
@@ -60,7 +62,7 @@ def encoder_names(
         field = recorded.vectors.get(space) if recorded else None
         if name is None and field:
             name = field.encoder
-        if name is None and space == TEXT and recorded is None:
+        if space == TEXT and (name == AUTO or (name is None and recorded is None)):
             choice = choose_text_encoder(languages(), is_installed())
             click.echo(choice.sentence, err=True)
             name = choice.name
