@@ -202,7 +202,7 @@ def test_a_stopped_container_is_created_again_with_the_requested_settings(docker
 def test_a_container_that_ends_is_an_error_with_its_last_line(docker_engine: Engine) -> None:
     docker_engine.dies = True
     code, _, error = run("up", "--port", str(free_ports(1)[0]))
-    assert code == 1
+    assert code == 2
     assert (
         "error: the container ended (exited): [1]: max virtual memory areas vm.max_map_count [65530] is too low"
         in error
