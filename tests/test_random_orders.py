@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import numpy as np
 import pytest
+from rich.console import Console
 
+from rerank.evaluation.intervals import Interval
+from rerank.training.comparison.compare import Comparison, orders_table
 from rerank.training.comparison.random_orders import MIN_SEARCHES, OrderEstimate, estimate_orders
 from rerank.training.examples import Examples
 
@@ -62,3 +67,16 @@ def test_a_few_searches_give_no_estimate() -> None:
     examples = shuffled(MIN_SEARCHES - 1, np.full(SHOWN + 1, 0.5))
     scores = {"engine order": np.zeros((len(examples), SHOWN + 1), dtype=np.float32)}
     assert estimate_orders(examples, scores, {}, PROPENSITY) == ()
+
+
+def test_the_table_has_one_row_a_ranker_and_one_warning() -> None:
+    clicks = {"IPS": Interval(0.3, 0.1, 0.5)}
+    rows = [
+        OrderEstimate(name, clicks, size, 2640, "log more") for name, size in (("a", 161.0), ("b", 157.0))
+    ]
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(orders_table(Comparison(0, 0, (), orders=tuple(rows))))
+    text = " ".join(console.export_text().split())
+    assert "effective sample size at least 157 of 2,640 positions" in text
+    assert text.count("log more") == 1
+    assert text.count("0.300 [0.100 0.500]") == 2

@@ -212,6 +212,7 @@ def from_catalogue(run: Round) -> RankerCandidate:
             words,
             reduce(CatalogueWeights.without, missing, learned.weights),
         ),
+        calibrated=False,
     )
 
 

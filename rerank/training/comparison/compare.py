@@ -275,12 +275,13 @@ def orders_table(comparison: Comparison) -> Table:
     """Return the estimates from random orders for a terminal."""
     from rich.table import Table
 
-    first = comparison.orders[0]
-    size = f"effective sample size {first.effective_sample_size:,.0f} of {first.decisions:,} positions"
-    warnings = dict.fromkeys(row.warning for row in comparison.orders if row.warning)
+    least = min(comparison.orders, key=lambda row: row.effective_sample_size)
+    size = (
+        f"effective sample size at least {least.effective_sample_size:,.0f} of {least.decisions:,} positions"
+    )
     table = Table(
         title="clicks on the first ten places of a search, from held-out searches in random order",
-        caption="\n".join([f"95 % intervals; {size}", *map(str, warnings)]),
+        caption="\n".join(["95 % intervals; " + size, *([least.warning] if least.warning else [])]),
     )
     table.add_column("ranked by")
     estimators = list(dict.fromkeys(name for row in comparison.orders for name in row.clicks))
