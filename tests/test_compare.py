@@ -16,9 +16,9 @@ from rerank.training.comparison.compare import (
     ENGINE_ORDER,
     Comparison,
     compare_rankers,
-    comparison_table,
     slate_metrics,
 )
+from rerank.training.comparison.tables import comparison_table
 from rerank.training.examples import Examples
 
 PLAN = FeaturePlan(("text", "image"), (), ())

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from rerank.evaluation.intervals import Interval
-from rerank.training.comparison.compare import Comparison, orders_table
+from rerank.training.comparison.compare import Comparison
 from rerank.training.comparison.random_orders import MIN_SEARCHES, OrderEstimate, estimate_orders
+from rerank.training.comparison.tables import orders_table
 from rerank.training.examples import Examples
 
 PROPENSITY = 1.0 / np.sqrt(1.0 + np.arange(30))

@@ -78,7 +78,7 @@ def _print_comparison(outcome: TrainingOutcome) -> None:
         return
     from rich.console import Console
 
-    from rerank.training.comparison.compare import ablation_table, comparison_table, orders_table
+    from rerank.training.comparison.tables import ablation_table, comparison_table, orders_table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(comparison_table(trained.comparison))

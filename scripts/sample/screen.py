@@ -207,7 +207,8 @@ def main(folder: Path, url: str, alias: str, store: str | None) -> None:
     from opensearch.client import connect
     from rerank.models.card import read_model_card
     from rerank.serving_context import open_context
-    from rerank.training.comparison.compare import Comparison, comparison_table
+    from rerank.training.comparison.compare import Comparison
+    from rerank.training.comparison.tables import comparison_table
     from vitrine.store import open_store
 
     console = Console(width=max(Console().width, 110))
