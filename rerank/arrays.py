@@ -67,3 +67,8 @@ def unit(vectors: FloatArray) -> FloatArray:
     """Return rows (n, d) scaled to length one; a row of zeros stays."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, np.float32(1e-12)), dtype=np.float32)
+
+
+def sigmoid(values: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(-value)) of each value in float32."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -30.0, 30.0))), dtype=np.float32)

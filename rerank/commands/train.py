@@ -34,7 +34,7 @@ from .train_report import TrainingOutcome
 
 # of --fusion, beside the neural ones: of these rankers that need no log, the first is the default one
 _CATALOGUE, _RRF = "catalogue", "rrf"
-# The keys of `rerank.training.candidates.CANDIDATES`, which imports scipy; a test compares them.
+# The keys of `rerank.training.candidates.CANDIDATES`, which takes most of a second to import; a test compares them.
 CANDIDATE_NAMES = ("fused", "lambdamart", _CATALOGUE, _RRF)
 
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from opensearch.logs.profiles import Click
-from rerank.arrays import DoubleArray, FloatArray
+from rerank.arrays import DoubleArray, sigmoid
 from rerank.features.behaviour import BehaviourSource
 from rerank.features.groups import ENGINE, FeaturePlan, explained_signals
 from rerank.features.scaler import fit_scaler
@@ -129,13 +127,9 @@ def _order_estimates(
     if not len(shuffled):
         return ()
     scores = {candidate.label: candidate.score(shuffled, frozenset()) for candidate in candidates}
-    probabilities = {c.label: _sigmoid(scores[c.label]) for c in candidates if c.calibrated}
+    probabilities = {c.label: sigmoid(scores[c.label]) for c in candidates if c.calibrated}
     engine = {ENGINE_ORDER: signal_scores(shuffled, plan)[ENGINE_ORDER]}
     return estimate_orders(shuffled, {**engine, **scores}, probabilities, propensity)
-
-
-def _sigmoid(values: FloatArray) -> FloatArray:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -30, 30))))
 
 
 def make_rrf(
@@ -184,9 +178,8 @@ def _finish(
 ) -> TrainingResult:
     """Store the artifacts, with the behaviour of the whole log; `method` finds the neighbours of products."""
     on_progress("storing", 0, 1)
-    numbers = fit_scaler(data.products.numbers).scale(data.products.numbers)
     neighbours = NeighboursAsOf(data.products, behaviour.clicks, method)
-    source = BehaviourSource(data.products, numbers, behaviour.clicks, neighbours=neighbours)
+    source = BehaviourSource(data.products, behaviour.numbers, behaviour.clicks, neighbours=neighbours)
     artifacts = store_artifacts(store, data, model, source, behaviour.tables())
     on_progress("storing", 1, 1)
     ids = data.products.ids

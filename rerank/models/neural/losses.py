@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rerank.arrays import FloatArray
+from rerank.arrays import FloatArray, sigmoid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +94,7 @@ def expected_gain(outputs: FloatArray) -> FloatArray:
     Gain = P(click) · (1 + (3 - 1) · P(conversion | click)) for an examined candidate, where a click has gain 1 and a
     purchase 3.
     """
-    click, conversion = (1.0 / (1.0 + np.exp(-outputs[..., column])) for column in (0, 1))
+    click, conversion = (sigmoid(outputs[..., column]) for column in (0, 1))
     gain = click * (1.0 + (CONVERSION_GAIN - 1.0) * conversion)
     return np.asarray(np.log(np.maximum(gain, 1e-12)), dtype=np.float32)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from rerank.arrays import DoubleArray, FloatArray
+from rerank.arrays import DoubleArray, FloatArray, sigmoid
 from rerank.features.item_table import ItemRows
 
 # (weights, the candidates' queries (n, keys), rows of j clicks oldest first, their ages in hours (j,)) -> (n, hidden)
@@ -38,15 +38,11 @@ def gru(
     state = np.zeros(width, dtype=np.float32)
     for row in inputs:
         hidden = state @ weights["interest.wh"] + weights["interest.bh"]
-        reset, update = _sigmoid(row[: 2 * width] + hidden[: 2 * width]).reshape(2, width)
+        reset, update = sigmoid(row[: 2 * width] + hidden[: 2 * width]).reshape(2, width)
         new = np.tanh(row[2 * width :] + reset * hidden[2 * width :])
         state = new + update * (state - new)
-    share = _sigmoid(queries @ (state @ weights["interest.key"]))
+    share = sigmoid(queries @ (state @ weights["interest.key"]))
     return np.outer(share, state @ weights["interest.value"])
-
-
-def _sigmoid(values: FloatArray) -> FloatArray:
-    return np.asarray(1.0 / (1.0 + np.exp(-values)), dtype=np.float32)
 
 
 INTERESTS: dict[str, ServedInterest] = {"attention": attention, "gru": gru}

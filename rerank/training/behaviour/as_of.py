@@ -65,7 +65,7 @@ class Behaviour:
         positions: PositionBias,
         engine: Callable[[], BaseBackend] = duckdb,
     ) -> None:
-        self._products, self._numbers, self._engine = products, numbers, engine
+        self._products, self.numbers, self._engine = products, numbers, engine
         self._tables = LogTables(log, products, positions)
         self.clicks = self._tables.clicks(log)
 
@@ -135,9 +135,7 @@ class Behaviour:
     def _open(self, sums: Sums = sums_before) -> Iterator[_OpenTables]:
         engine = self._engine()
         try:
-            yield _OpenTables(
-                engine, self._tables.log(), product_columns(self._products, self._numbers), sums
-            )
+            yield _OpenTables(engine, self._tables.log(), product_columns(self._products, self.numbers), sums)
         finally:
             engine.disconnect()
 
