@@ -14,7 +14,7 @@ from opensearch.understanding.plan import QueryPlan, understand
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.vocabulary.build import make_vocabulary
 from opensearch.understanding.vocabulary.counts import ProductCounts
-from vitrine.numerals import number_as_typed
+from vitrine.notation.numerals import number_as_typed
 
 PLAN = FieldPlan(
     numbers=("price", "diagonal", "weight", "rating"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from indexer.catalogue.notation.dates import NUMBER_FORMATS
 from opensearch.index.fields import ColumnFormat
-from vitrine.units import currency_codes
+from vitrine.notation.units import currency_codes
 
 from .names import unknown_name
 

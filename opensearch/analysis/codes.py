@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from vitrine.units import UNITS
+from vitrine.notation.units import UNITS
 
 CODES = "codes"  # the field of a document
 MAX_CODE = 64  # letters and digits; a longer text is no code that a shopper types

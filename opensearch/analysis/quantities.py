@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import product
 from math import log10
 
-from vitrine.units import UNITS, Unit, unit_factor
+from vitrine.notation.units import UNITS, Unit, unit_factor
 
 # Chinese, Japanese and Korean write no space between a number and the next word.
 _CJK = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"

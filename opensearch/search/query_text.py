@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from vitrine.cjk import CJK, HAN, HANGUL, KANA
+from vitrine.notation.cjk import CJK, HAN, HANGUL, KANA
 
 # The engine refuses a query of more than 1,024 clauses, and each term is a clause in each of four fields.
 MAX_TERMS = 160

@@ -8,7 +8,7 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from opensearch.search.query_text import TERM
-from vitrine.cjk import CJK
+from vitrine.notation.cjk import CJK
 
 _CJK = re.compile(f"[{CJK}]")
 _WORD = re.compile(rf"[^\W\d_]{{3,}}|[{CJK}]")  # without units, codes and numbers

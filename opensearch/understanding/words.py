@@ -7,7 +7,7 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vitrine.cjk import CJK
+from vitrine.notation.cjk import CJK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from opensearch.understanding.words import fold, stemmer
 from rerank.arrays import CodeArray, HashArray, find_hashes, hash_text
-from vitrine.cjk import CJK
+from vitrine.notation.cjk import CJK
 
 MAX_VALUES = 4  # of one column of a product; the others are not compared with queries
 _MAX_RUN = 6  # words of a query that may name one value

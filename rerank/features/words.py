@@ -24,8 +24,8 @@ from opensearch.analysis.languages import ENGLISH, LANGUAGES, known_language
 from opensearch.analysis.stop_words import stop_words
 from opensearch.understanding.words import fold, stemmer
 from rerank.arrays import BoolArray, CodeArray, FloatArray, IndexArray, load_mmap
-from vitrine.cjk import CJK
 from vitrine.errors import ArtifactError
+from vitrine.notation.cjk import CJK
 
 MAX_WORDS = 256  # of one product: those of the title, then the others in their order
 MAX_QUERY_WORDS = 16

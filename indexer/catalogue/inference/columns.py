@@ -17,7 +17,7 @@ from indexer.catalogue.notation.lists import list_separator, split_cell, written
 from indexer.catalogue.notation.number_columns import NumberEvidence, number_evidence
 from indexer.catalogue.notation.pictures import PICTURE_KEYS, split_pictures
 from opensearch.index.fields import DEFAULT_FORMAT
-from vitrine.cjk import HAN
+from vitrine.notation.cjk import HAN
 
 MIN_AGREEMENT = 0.95  # the share of a column's values that must be of a type for the column to be of it
 CODE_NAME = re.compile(

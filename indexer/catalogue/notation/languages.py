@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from vitrine.cjk import HAN, HANGUL, KANA
+from vitrine.notation.cjk import HAN, HANGUL, KANA
 
 # The languages that are told apart (ISO 639-1): those that the engine has an analyzer for, and some large ones besides.
 LANGUAGES = (

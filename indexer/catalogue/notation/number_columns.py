@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch.index.fields import ColumnFormat
-from vitrine.numerals import number_of
-from vitrine.units import currencies_of, currency_in, currency_of_language, unit_factor, unit_of
+from vitrine.notation.numerals import number_of
+from vitrine.notation.units import currencies_of, currency_in, currency_of_language, unit_factor, unit_of
 
 from .column_names import is_price_name
 from .numerals import PLAIN_NUMBER, is_free, signs_of, split_numeral, split_range

@@ -7,8 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vitrine.numerals import number_of
-from vitrine.units import currencies_of, unit_of
+from vitrine.notation.numerals import number_of
+from vitrine.notation.units import currencies_of, unit_of
 
 PLAIN_NUMBER = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE | re.ASCII

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 
-from vitrine.numerals import number_as_typed
-from vitrine.units import CURRENCY_SYMBOLS, UNIT_SPELLINGS
+from vitrine.notation.numerals import number_as_typed
+from vitrine.notation.units import CURRENCY_SYMBOLS, UNIT_SPELLINGS
 
 from . import phrases
 

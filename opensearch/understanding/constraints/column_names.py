@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 
 from opensearch.index.fields import FieldPlan
 from opensearch.understanding.words import fold
-from vitrine.units import unit_of
+from vitrine.notation.units import unit_of
 
 # What shoppers call a column, whatever the catalogue calls it.
 _NUMBER_KINDS: tuple[str, ...] = (

@@ -12,7 +12,7 @@ from opensearch.index.fields import FieldPlan
 from opensearch.search.filter_columns import price_column
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
-from vitrine.units import unit_factor
+from vitrine.notation.units import unit_factor
 
 from .amounts import NumberContext, Range, ranges_in
 from .column_names import names_column, names_number, unit_in_name

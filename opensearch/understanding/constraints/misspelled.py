@@ -17,7 +17,7 @@ from rapidfuzz.distance import OSA
 from opensearch.index.fields import FieldPlan
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
-from vitrine.units import CURRENCY_SYMBOLS, UNIT_SPELLINGS
+from vitrine.notation.units import CURRENCY_SYMBOLS, UNIT_SPELLINGS
 
 from . import phrases
 from .column_names import names_of, usual_names

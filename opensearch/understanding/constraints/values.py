@@ -12,7 +12,7 @@ from opensearch.index.fields import FieldPlan
 from opensearch.understanding.vocabulary.artifact import ColumnValue, Vocabulary
 from opensearch.understanding.vocabulary.counts import MAX_VALUE_WORDS
 from opensearch.understanding.words import fold, stemmer
-from vitrine.cjk import CJK
+from vitrine.notation.cjk import CJK
 
 from .column_names import names_column
 

@@ -7,7 +7,7 @@ import re
 from opensearch.analysis.codes import normalized_code
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import fold
-from vitrine.cjk import CJK
+from vitrine.notation.cjk import CJK
 
 # Letters that touch signs are a name or a model, as in 相机jinbei.
 _LETTERS = re.compile(

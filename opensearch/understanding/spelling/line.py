@@ -9,7 +9,7 @@ from math import log
 from opensearch.analysis.codes import normalized_code
 from opensearch.understanding.vocabulary.artifact import Vocabulary
 from opensearch.understanding.words import WORD, fold
-from vitrine.cjk import CJK
+from vitrine.notation.cjk import CJK
 
 from .typos import MISTYPED, space_log_probability
 from .word import MARGIN, correct_word, in_context, log_probability_as_typed

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitrine.cjk import HAN
+from vitrine.notation.cjk import HAN
 
 from .tables import TextTable
 

@@ -1,0 +1,1 @@
+"""How text writes signs, numbers and units: what reading a catalogue and understanding a query share."""
